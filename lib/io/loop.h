@@ -1,0 +1,133 @@
+// The one place a thread sleeps. A Loop belongs to one thread; so do the Operations and Watches made on it.
+// It is never called back into: callers start operations, sleep in wait(), and then look at what has become
+// done. On io_uring where that is allowed, otherwise on poll(2) and the workers: same meaning, same tests.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "ground/deadline.h"
+
+namespace rdpipe {
+
+class Loop;
+
+// One request in flight: a read, a write, a sync or a job. Its owner keeps it, and the memory it was given,
+// in place until it is done. Destroying a pending operation cancels it where the kernel can and waits until
+// nobody touches the memory any more; a job started with Abandon::kDetach is left to end by itself.
+class Operation {
+ public:
+  Operation() = default;
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+  ~Operation();
+
+  [[nodiscard]] bool idle() const noexcept { return state_ == State::kIdle; }
+  [[nodiscard]] bool pending() const noexcept { return state_ == State::kPending; }
+  [[nodiscard]] bool done() const noexcept { return state_ == State::kDone; }
+  // The result of a done operation: a count, or -errno; rethrows what a job threw. The operation is idle
+  // afterwards.
+  std::int64_t take();
+
+ private:
+  friend class Loop;
+  friend struct LoopCompletion;  // how the back ends deliver a result
+  enum class State : std::uint8_t { kIdle, kPending, kDone };
+
+  Loop* loop_ = nullptr;
+  State state_ = State::kIdle;
+  std::int64_t result_ = 0;
+  std::exception_ptr thrown_;
+  std::shared_ptr<void> job_;  // of run(): shared with the worker
+};
+
+// Interest in a descriptor becoming readable or writable. The descriptor must stay open while the watch
+// lives.
+class Watch {
+ public:
+  Watch(Loop& loop, int fd);
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  ~Watch();
+
+  // From now until it happens once, wait() also ends when the descriptor is ready for `events` (POLLIN,
+  // POLLOUT; POLLERR and POLLHUP always count). Armed anew with other events, the union counts. Cheap when
+  // already armed.
+  void arm(short events);
+  // True from arm() until readiness was seen by a wait(): while it is, trying the descriptor is pointless.
+  [[nodiscard]] bool armed() const noexcept;
+  [[nodiscard]] int fd() const noexcept;
+  // What poll reported when it last ended (POLLIN | POLLHUP ...), 0 before.
+  [[nodiscard]] short seen() const noexcept;
+
+  struct State;  // of the loop's own
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+enum class Abandon : std::uint8_t { kWait, kDetach };
+
+struct LoopOptions {
+  bool use_uring = true;      // false: never try io_uring
+  unsigned workers = 2;       // threads for run(), started on first use; 1 to 64
+  unsigned queue_depth = 64;  // io_uring entries; more requests than that simply wait their turn
+};
+
+class Loop {
+ public:
+  explicit Loop(LoopOptions options = {});
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+  ~Loop();  // no operation and no watch of it may be left
+
+  // Sleeps until an operation became done, an armed watch became ready, notify() was called, or the earlier
+  // of `deadline` and all wake_at() since the last wait has passed. May also return for no reason. Throws
+  // what the interrupt action throws.
+  void wait(Deadline deadline = Deadline::never());
+  // The same without sleeping: collects what has happened. Cheap when nothing has.
+  void poll();
+  // The next wait() returns at `deadline` at the latest. To be said anew for every wait.
+  void wake_at(Deadline deadline) noexcept;
+  // The next wait() returns at once: somebody has work left that no descriptor will announce.
+  void wake_now() noexcept { wake_at(Deadline::now()); }
+  // Makes the wait() that sleeps, or the next, return. The only call allowed from other threads.
+  void notify() noexcept;
+
+  // While `fd` (a signalfd, say) is readable, wait() calls `action`, which takes what is there and usually
+  // throws.
+  void interrupt_on(int fd, std::function<void()> action);
+
+  // Offsets in bytes; kCurrentPosition reads and writes at the file's own position. Results as read(2) and
+  // write(2): short counts are possible. On io_uring these go through registered buffers where the span lies
+  // in one.
+  static constexpr std::uint64_t kCurrentPosition = ~std::uint64_t{0};
+  void read(Operation& operation, int fd, std::span<std::byte> into, std::uint64_t offset);
+  void write(Operation& operation, int fd, std::span<const std::byte> from, std::uint64_t offset);
+  void sync(Operation& operation, int fd);  // fdatasync
+
+  // Runs `job` on a worker; what it returns is the result. It must not touch the loop. It may touch what its
+  // owner keeps in place until the operation is done; with kDetach only what it owns or shares.
+  void run(Operation& operation, std::function<std::int64_t()> job, Abandon abandon = Abandon::kWait);
+
+  // Registers one range for reads and writes (replacing the one before; empty: none). False where that is not
+  // possible: I/O then works all the same. The range must stay mapped until it is replaced or the loop ends.
+  bool register_memory(std::span<std::byte> memory);
+
+  [[nodiscard]] bool uses_uring() const noexcept;
+
+  struct Backend;
+
+ private:
+  friend class Operation;
+  friend class Watch;
+  void abandon(Operation& operation) noexcept;
+
+  std::unique_ptr<Backend> backend_;
+};
+
+}  // namespace rdpipe

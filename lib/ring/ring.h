@@ -1,0 +1,102 @@
+// Memory and who holds it; knows no device. A Ring is one anonymous mapping: an area of 64-byte frame headers
+// and an area of payloads, each payload at a 4 KiB boundary. A Slot is one header and one payload. Whoever
+// holds a Slot owns that memory: posting a slot moves it away, a completion moves it back, destroying it
+// sends it home to the ring. A Ring and its slots belong to one thread; a worker may touch a slot's bytes
+// while the owner holds the slot still.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "ground/units.h"
+#include "wire/frame.h"
+
+namespace rdpipe {
+
+// What a ring is made of. slot_size: a multiple of 4 KiB, 4 KiB to 4 MiB. slots: 2 to 65536.
+struct RingShape {
+  std::size_t slot_size = 256_KiB;
+  std::size_t slots = 16;
+
+  [[nodiscard]] std::size_t payload_bytes() const { return slot_size * slots; }
+  // The next smaller shape to try when memory cannot be pinned; nothing when there is none. It keeps the
+  // slots until 8 are left, then makes them smaller, down to two of 4 KiB.
+  [[nodiscard]] std::optional<RingShape> smaller() const;
+  bool operator==(const RingShape&) const = default;
+};
+
+class Ring;
+class SharedSlot;
+
+class Slot {
+ public:
+  Slot() = default;  // holds nothing
+  Slot(Slot&& other) noexcept;
+  Slot& operator=(Slot&& other) noexcept;
+  ~Slot();
+
+  [[nodiscard]] explicit operator bool() const noexcept { return ring_ != nullptr; }
+  [[nodiscard]] std::span<std::byte, kFrameHeaderSize> header() const;
+  [[nodiscard]] std::span<std::byte> payload() const;  // all of it: slot_size bytes, 4 KiB-aligned
+  [[nodiscard]] std::span<std::byte> filled() const { return payload().first(size_); }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }  // payload bytes in use
+  void resize(std::size_t size);
+  [[nodiscard]] std::uint32_t index() const noexcept { return index_; }  // 0 to slots - 1
+  [[nodiscard]] SharedSlot share() &&;
+
+ private:
+  friend class Ring;
+  Slot(Ring& ring, std::uint32_t index) noexcept : ring_(&ring), index_(index) {}
+
+  Ring* ring_ = nullptr;
+  std::uint32_t index_ = 0;
+  std::size_t size_ = 0;
+};
+
+// A filled slot that several owners read and none writes; home when the last one lets go. Same thread as the
+// ring.
+class SharedSlot {
+ public:
+  [[nodiscard]] std::span<const std::byte, kFrameHeaderSize> header() const { return slot_->header(); }
+  [[nodiscard]] std::span<const std::byte> filled() const { return slot_->filled(); }
+  [[nodiscard]] std::uint32_t index() const noexcept { return slot_->index(); }
+
+ private:
+  friend class Slot;
+  explicit SharedSlot(Slot slot) : slot_(std::make_shared<const Slot>(std::move(slot))) {}
+  std::shared_ptr<const Slot> slot_;
+};
+
+inline SharedSlot Slot::share() && { return SharedSlot(std::move(*this)); }
+
+class Ring {
+ public:
+  explicit Ring(RingShape shape);  // throws Error{kMemory}
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+  ~Ring();  // every slot must be home
+
+  [[nodiscard]] RingShape shape() const noexcept { return shape_; }
+  // A free slot with size() 0, or nothing while all are held.
+  [[nodiscard]] std::optional<Slot> acquire();
+  [[nodiscard]] std::size_t free_slots() const noexcept { return free_.size(); }
+  // Everything a device must be able to reach: headers and payloads, one contiguous range.
+  [[nodiscard]] std::span<std::byte> memory() const noexcept { return memory_; }
+  [[nodiscard]] std::span<std::byte> payloads() const noexcept {
+    return memory_.last(shape_.payload_bytes());
+  }
+
+ private:
+  friend class Slot;
+  void give_back(std::uint32_t index) noexcept { free_.push_back(index); }
+
+  RingShape shape_;
+  std::span<std::byte> memory_;      // headers first, rounded up to a page, then payloads
+  std::vector<std::uint32_t> free_;  // a stack, so that warm memory is used again first; capacity reserved
+};
+
+}  // namespace rdpipe

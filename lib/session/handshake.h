@@ -1,0 +1,67 @@
+// HELLO and TLS 1.3 with an external pre-shared key and (EC)DHE: bytes in, bytes out, a verdict. No I/O, no
+// device: a conversation is a table in a test. Afterwards it is the secure channel of the session.
+//
+// HELLO:  magic u32, major u16, minor u16.                                   Connector to listener.
+// Answer: magic u32, major u16, minor u16, verdict u8 (0 go on, 1 other version), salt 16 bytes.   Back.
+// Then TLS records, the connector being TLS's client; ALPN "rdpipe/1"; PSK identity "rdpipe". Tickets and
+// early data are off.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ground/secret.h"
+#include "session/key.h"
+#include "wire/message.h"
+
+namespace rdpipe {
+
+enum class Verdict : std::uint8_t {
+  kInProgress,
+  kNeedsPsk,      // connector only: salt() is known, call set_psk()
+  kDone,          // authenticated
+  kWrongKey,      // the keys differ
+  kOtherVersion,  // the peer speaks rdpipe of another major version: peer_version()
+  kNotRdpipe,     // what came is no rdpipe
+};
+
+class Handshake {
+ public:
+  enum class Side : std::uint8_t { kConnector, kListener };
+  // A listener's handshake uses `psk` made from `salt`; it allocates nothing beyond itself (under 1 KiB)
+  // until a good HELLO and the first bytes of TLS have come.
+  static Handshake connector();
+  static Handshake listener(std::span<const std::byte, kSaltSize> salt, std::shared_ptr<const Secret> psk);
+  Handshake(Handshake&&) noexcept;
+  Handshake& operator=(Handshake&&) noexcept;
+  ~Handshake();
+
+  void receive(std::span<const std::byte> bytes);      // what came from the peer
+  [[nodiscard]] std::vector<std::byte> take_output();  // what must go to the peer; empty: nothing
+  [[nodiscard]] Verdict verdict() const;
+  [[nodiscard]] std::span<const std::byte, kSaltSize> salt() const;
+  void set_psk(Secret psk);
+  [[nodiscard]] std::uint16_t peer_version() const;
+  // SHA-256 of HELLO and answer, as this side saw them.
+  [[nodiscard]] std::array<std::byte, 32> transcript() const;
+
+  // After kDone. Plain bytes in both directions; the records are what receive() takes and take_output()
+  // gives.
+  void write(std::span<const std::byte> plain);
+  [[nodiscard]] std::vector<std::byte> read();  // what has arrived, perhaps nothing
+  // True when the channel was altered or closed by the peer: nothing more will come of it.
+  [[nodiscard]] bool broken() const;
+  [[nodiscard]] Secret export_key(const std::string& label, std::size_t size) const;
+
+ private:
+  struct State;
+  explicit Handshake(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace rdpipe

@@ -1,0 +1,105 @@
+// An authenticated connection: the link, and the messages that decide outcomes, inside TLS. One thread, its
+// loop's.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "ground/deadline.h"
+#include "ground/error.h"
+#include "io/loop.h"
+#include "session/handshake.h"
+#include "transport/fabric.h"
+#include "transport/link.h"
+#include "wire/message.h"
+
+namespace rdpipe {
+
+// What both ends have agreed on.
+struct Terms {
+  std::size_t slot_size = 0;  // payload of a data frame, at most; bytes
+  bool digest = true;
+  bool sealed = false;
+  std::optional<std::uint64_t> size;  // the sender's hint
+  std::string peer_host;              // the other end's name, fit for a terminal
+};
+
+// Pure: the terms of two offers. Throws Error{kProtocol} where they cannot agree (two senders, another
+// transcript or fabric), Error{kUsage} for --encrypt against --no-encrypt, each with a line a user
+// understands.
+[[nodiscard]] Terms agree(const Offer& mine, const Offer& theirs);
+
+class Session {
+ public:
+  Session(std::unique_ptr<Link> link, Handshake handshake, Handshake::Side side);
+
+  [[nodiscard]] Link& link() { return *link_; }
+
+  // Sends `mine` (transcript, fabric, same_host, host and software are filled in here) and waits for the
+  // other's.
+  [[nodiscard]] const Terms& exchange(Loop& loop, Offer mine, Deadline deadline);
+  [[nodiscard]] const Terms& terms() const { return terms_; }
+
+  void send(const Message& message);
+  // Takes a control frame's bytes. Throws Error{kDamaged} for anything TLS refuses.
+  void receive(const Control& control);
+  // The next message. Failed is thrown as the Error it stands for (from_peer()).
+  [[nodiscard]] std::optional<Message> next();
+
+  // Key material for sealing: of what this end sends, and of what it receives.
+  [[nodiscard]] Secret sending_key() const;
+  [[nodiscard]] Secret receiving_key() const;
+
+  // Tells the peer why this end gives up, unless the peer said so itself, and closes; waits at most `limit`
+  // for it to leave. Never throws.
+  void fail(Loop& loop, const Error& error, Nanoseconds limit) noexcept;
+  // Closes in good order: waits until all is sent and the peer has closed too, at most `limit`. False if it
+  // did not.
+  bool finish(Loop& loop, Nanoseconds limit);
+
+ private:
+  void flush_output();
+
+  std::unique_ptr<Link> link_;
+  Handshake handshake_;
+  Handshake::Side side_;
+  MessageReader reader_;
+  Terms terms_;
+};
+
+// Runs the connector's handshake (scrypt on a worker). Throws Error{kAuthentication} for a wrong key,
+// Error{kProtocol} for another version or something that is no rdpipe, Error{kConnectTimeout}.
+[[nodiscard]] std::unique_ptr<Session> authenticate(Loop& loop, std::unique_ptr<Link> link, const Key& key,
+                                                    Deadline deadline);
+
+struct LobbyLimits {
+  std::size_t strangers = 64;  // at once; beyond it the one that has said least, longest ago, goes
+  Nanoseconds patience = std::chrono::seconds(10);  // for one handshake
+};
+
+// The listener's side: many strangers at once shake hands; those who know the key come out as sessions.
+class Lobby {
+ public:
+  // `report` hears one line for each stranger that failed, at most a few a second.
+  Lobby(Loop& loop, Acceptor& acceptor, const Key& key, std::function<void(const std::string&)> report,
+        LobbyLimits limits = {});
+  ~Lobby();
+  // The next authenticated session; nothing when the caller may sleep (wake-ups are arranged).
+  [[nodiscard]] std::unique_ptr<Session> poll();
+
+ private:
+  struct Stranger;
+  Loop& loop_;
+  Acceptor& acceptor_;
+  std::function<void(const std::string&)> report_;
+  LobbyLimits limits_;
+  std::shared_ptr<const Secret> psk_;
+  std::array<std::byte, kSaltSize> salt_{};
+  std::list<Stranger> strangers_;
+};
+
+}  // namespace rdpipe

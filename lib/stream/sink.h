@@ -1,0 +1,39 @@
+// Where a stream goes. Started and polled, never called to block. Finishing is explicit and can fail; a
+// destructor only discards, and a target is then as it was before.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "ring/ring.h"
+
+namespace rdpipe {
+
+class Loop;
+
+class Sink {
+ public:
+  Sink() = default;
+  Sink(const Sink&) = delete;
+  Sink& operator=(const Sink&) = delete;
+  virtual ~Sink() = default;
+
+  // Only after authentication: here a target may be created. `size` is the sender's hint. Loop and ring
+  // outlive the sink.
+  virtual void start(Loop& loop, Ring& ring, std::optional<std::uint64_t> size) = 0;
+  // Takes the next bytes of the stream; the slot goes home when they are written. Never refused: the ring
+  // bounds it.
+  virtual void write(Slot slot) = 0;
+  // The next `length` bytes of the stream are zero.
+  virtual void write_hole(std::uint64_t length) = 0;
+  // Does all the work that needs no waiting and arms what wakes the caller. Throws Error{kFileIo}.
+  virtual void poll() = 0;
+  // The stream is complete and was checked: begin to put it in place. Nothing is written after it.
+  virtual void finish() = 0;
+  // True once it is in place (file: renamed; pipe: the reader has taken every byte). Progress is poll()'s.
+  [[nodiscard]] virtual bool committed() const = 0;
+  [[nodiscard]] virtual const std::string& name() const = 0;  // for messages: "'out'", "standard output"
+};
+
+}  // namespace rdpipe

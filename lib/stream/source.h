@@ -1,0 +1,45 @@
+// Where a stream comes from. Started and polled, never called to block: that is what lets a file read ahead
+// and a buffer be elastic.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "ring/ring.h"
+
+namespace rdpipe {
+
+class Loop;
+
+struct Filled {
+  Slot slot;  // size() bytes, at least 1, of the stream
+};
+struct Hole {
+  std::uint64_t length = 0;  // zero bytes that need not travel, at least 1
+};
+struct SourceEnd {};  // a real end: everything before it was read without error
+
+using SourceEvent = std::variant<Filled, Hole, SourceEnd>;
+
+class Source {
+ public:
+  Source() = default;
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+  virtual ~Source() = default;  // discards; slots it holds go home
+
+  // From here on it reads ahead, into slots it acquires from `ring`, at most `max_payload` bytes (a multiple
+  // of 4 KiB) in each. Loop and ring outlive the source.
+  virtual void start(Loop& loop, Ring& ring, std::size_t max_payload) = 0;
+  // The next piece, in stream order, after doing all the work that needs no waiting; nothing when the caller
+  // may sleep (what wakes it is armed). `urgent`: the line is idle, give what there is; otherwise a partial
+  // slot may be held back to fill up. Throws Error{kFileIo}. After SourceEnd it is not called again.
+  [[nodiscard]] virtual std::optional<SourceEvent> poll(bool urgent) = 0;
+  // Bytes that are expected, where that is known: a hint.
+  [[nodiscard]] virtual std::optional<std::uint64_t> size_hint() const = 0;
+  [[nodiscard]] virtual const std::string& name() const = 0;  // for messages: "'a/b'", "standard input"
+};
+
+}  // namespace rdpipe

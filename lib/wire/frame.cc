@@ -1,0 +1,78 @@
+#include "wire/frame.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "wire/integers.h"
+
+namespace rdpipe {
+namespace {
+
+struct Layout {
+  be8 kind;
+  be8 flags;
+  be16 stream;
+  be16 data_credits;
+  be16 control_credits;
+  be64 sequence;
+  be64 offset;
+  be64 length;
+  be32 raw_length;
+  be32 reserved;
+  std::array<std::byte, kFrameTagSize> tag;
+  be64 reserved2;
+};
+static_assert(sizeof(Layout) == kFrameHeaderSize);
+
+constexpr std::uint8_t kKnownFlags = kFlagIgnorable | kFlagSealed;
+
+bool is_known(std::uint8_t kind) {
+  return kind >= static_cast<std::uint8_t>(FrameKind::kControl) &&
+         kind <= static_cast<std::uint8_t>(FrameKind::kHole);
+}
+
+}  // namespace
+
+void encode(const FrameHeader& header, std::span<std::byte, kFrameHeaderSize> out) {
+  Layout layout{};
+  layout.kind = static_cast<std::uint8_t>(header.kind);
+  layout.flags = header.flags;
+  layout.stream = header.stream;
+  layout.data_credits = header.data_credits;
+  layout.control_credits = header.control_credits;
+  layout.sequence = header.sequence;
+  layout.offset = header.offset;
+  layout.length = header.length;
+  layout.raw_length = header.raw_length;
+  layout.tag = header.tag;
+  std::memcpy(out.data(), &layout, sizeof layout);
+}
+
+void encode_credits(std::uint16_t data, std::uint16_t control, std::span<std::byte, kFrameHeaderSize> out) {
+  const be16 fields[2] = {data, control};
+  std::memcpy(out.data() + offsetof(Layout, data_credits), fields, sizeof fields);
+}
+
+void encode_tag(std::span<const std::byte, kFrameTagSize> tag, std::span<std::byte, kFrameHeaderSize> out) {
+  std::copy(tag.begin(), tag.end(), out.begin() + offsetof(Layout, tag));
+}
+
+std::optional<FrameHeader> decode_frame(std::span<const std::byte, kFrameHeaderSize> in) {
+  Layout layout;
+  std::memcpy(&layout, in.data(), sizeof layout);
+  const bool ignorable = (layout.flags & kFlagIgnorable) != 0;
+  if (!ignorable && (!is_known(layout.kind) || (layout.flags & ~kKnownFlags) != 0)) return {};
+  if (layout.reserved != 0 || layout.reserved2 != 0) return {};
+  return FrameHeader{.kind = static_cast<FrameKind>(static_cast<std::uint8_t>(layout.kind)),
+                     .flags = layout.flags,
+                     .stream = layout.stream,
+                     .data_credits = layout.data_credits,
+                     .control_credits = layout.control_credits,
+                     .sequence = layout.sequence,
+                     .offset = layout.offset,
+                     .length = layout.length,
+                     .raw_length = layout.raw_length,
+                     .tag = layout.tag};
+}
+
+}  // namespace rdpipe
