@@ -1,0 +1,289 @@
+#include "rdpipe/connection.h"
+
+#include <new>
+#include <optional>
+#include <utility>
+
+#include "files/files.h"
+#include "ground/error.h"
+#include "io/loop.h"
+#include "ring/ring.h"
+#include "session/session.h"
+#include "stream/bytes.h"
+#include "stream/receive.h"
+#include "stream/send.h"
+#include "transport/fabric.h"
+
+namespace rdpipe {
+namespace {
+
+// How long the last words may take: FAILED after an error, and the closing of a connection that did its work.
+constexpr Nanoseconds kLastWords = std::chrono::seconds(2);
+
+FabricOptions fabric_options(const Options& options) {
+  FabricOptions out;
+  out.choice = options.fabric == FabricUse::kRdma  ? FabricChoice::kRdma
+               : options.fabric == FabricUse::kTcp ? FabricChoice::kTcp
+                                                   : FabricChoice::kAuto;
+  out.family = options.ip == IpVersion::k4   ? AddressFamily::kIpv4
+               : options.ip == IpVersion::k6 ? AddressFamily::kIpv6
+                                             : AddressFamily::kAny;
+  out.device = options.device;
+  out.gid_index = options.gid_index;
+  out.address = options.address;
+  out.keep_alive = options.keep_alive;
+  return out;
+}
+
+RingShape ring_shape(const Options& options) {
+  const std::size_t slot = options.slot_size;
+  if (slot < kPageSize || slot > kMaxDataPayload || slot % kPageSize != 0) {
+    throw Error(Status::kUsage, "slot size " + std::to_string(slot),
+                "not a multiple of 4 KiB from 4 KiB to 4 MiB");
+  }
+  if (options.ring_size < 2 * slot || options.ring_size > 1_GiB) {
+    throw Error(Status::kUsage, "ring of " + format_size(options.ring_size),
+                "not between two slots of " + format_size(slot) + " and 1 GiB");
+  }
+  return {slot, options.ring_size / slot};
+}
+
+std::unique_ptr<Loop> make_loop(const Options& options) {
+  auto loop = std::make_unique<Loop>(LoopOptions{.use_uring = options.use_uring});
+  if (options.interrupt_fd >= 0) loop->interrupt_on(options.interrupt_fd, options.on_interrupt);
+  return loop;
+}
+
+std::function<void(const std::string&)> notice_of(const Options& options) {
+  if (options.notice) return options.notice;
+  return [](const std::string&) {};
+}
+
+StreamOptions stream_options(const Options& options) { return {options.timeout, options.hash}; }
+
+// A ring that `link` can reach: as asked for, or as large as the limits allow.
+std::unique_ptr<Ring> attach_ring(Link& link, RingShape shape) {
+  for (;;) {
+    auto ring = std::make_unique<Ring>(shape);
+    try {
+      link.attach(*ring);
+      return ring;
+    } catch (const Error& error) {
+      const auto smaller = shape.smaller();
+      if (error.status() != Status::kMemory || !smaller) throw;
+      shape = *smaller;
+    }
+  }
+}
+
+}  // namespace
+
+std::string generate_key() { return Key::generate(); }
+bool is_short_key(std::string_view key) { return Key(Secret(key)).is_short(); }
+
+// A ring that the link and io_uring can reach, for as long as either may.
+class AttachedRing {
+ public:
+  AttachedRing(Loop& loop, Link& link, RingShape shape) : loop_(loop), ring_(attach_ring(link, shape)) {
+    static_cast<void>(loop.register_memory(ring_->memory()));  // where it may not, plain I/O does
+  }
+  AttachedRing(const AttachedRing&) = delete;
+  AttachedRing& operator=(const AttachedRing&) = delete;
+  ~AttachedRing() { static_cast<void>(loop_.register_memory({})); }
+  Ring& operator*() const { return *ring_; }
+
+ private:
+  Loop& loop_;
+  std::unique_ptr<Ring> ring_;
+};
+
+// Members in the order of their lives: the ring outlives whatever holds slots of it, the link too.
+struct Connection::State {
+  State(std::shared_ptr<Loop> its_loop, std::unique_ptr<Session> its_session, Options its_options)
+      : options(std::move(its_options)), loop(std::move(its_loop)), session(std::move(its_session)) {}
+
+  void agree_on(Role role, std::optional<std::uint64_t> size);
+  Result close(const StreamResult& stream);
+  // Runs `work`; when it fails, the other end is told.
+  template <typename Work>
+  auto guarded(Work work);
+
+  Options options;
+  std::shared_ptr<Loop> loop;
+  std::optional<AttachedRing> ring;
+  std::unique_ptr<Session> session;
+  std::shared_ptr<Source> source;
+  std::shared_ptr<Sink> sink;
+  BytesSource bytes_in;
+  BytesSink bytes_out;
+  std::optional<Sending> sending;      // of write()
+  std::optional<Receiving> receiving;  // of read()
+};
+
+void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size) {
+  const RingShape shape = ring_shape(options);
+  ring.emplace(*loop, session->link(), shape);
+  Offer offer;
+  offer.role = role;
+  offer.slot_size = static_cast<std::uint32_t>((**ring).shape().slot_size);
+  offer.digest = options.checksum ? Choice::kAuto : Choice::kNo;
+  offer.seal = options.encrypt == Switch::kOn    ? Choice::kYes
+               : options.encrypt == Switch::kOff ? Choice::kNo
+                                                 : Choice::kAuto;
+  offer.size = size;
+  static_cast<void>(session->exchange(*loop, offer, Deadline::in(options.connect_timeout)));
+}
+
+template <typename Work>
+auto Connection::State::guarded(Work work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    session->fail(*loop, error, kLastWords);
+    throw;
+  } catch (const std::bad_alloc&) {
+    const Error error(Status::kMemory, "transfer", "out of memory");
+    session->fail(*loop, error, kLastWords);
+    throw error;
+  }
+}
+
+Result Connection::State::close(const StreamResult& stream) {
+  const LinkInfo& info = session->link().info();
+  Result result;
+  result.bytes = stream.bytes;
+  result.elapsed = stream.elapsed;
+  if (stream.root) result.digest = hex(*stream.root);
+  result.hash = stream.hash;
+  result.fabric = info.fabric == Fabric::kRdma ? "RDMA" : "TCP";
+  result.device = info.device;
+  result.peer = session->terms().peer_host;
+  result.sealed = session->terms().sealed;
+  result.warning = stream.warning;
+  try {
+    static_cast<void>(session->finish(*loop, kLastWords));
+  } catch (const Error&) {
+    // The stream is in place and both ends know it: nothing that happens now can change that.
+  }
+  return result;
+}
+
+Connection::Connection(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Connection::Connection(Connection&&) noexcept = default;
+Connection& Connection::operator=(Connection&&) noexcept = default;
+Connection::~Connection() = default;
+
+Connection Connection::connect(const std::string& host, const std::string& port, std::string_view key,
+                               const Options& options) {
+  static_cast<void>(ring_shape(options));  // a wrong size is told before anything is tried
+  const Key shared_key{Secret(key)};
+  const Deadline deadline = Deadline::in(options.connect_timeout);
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  const PeerAddress peer{bracketed ? host.substr(1, host.size() - 2) : host, port};
+  std::shared_ptr<Loop> loop = make_loop(options);
+  auto link = rdpipe::connect(*loop, peer, fabric_options(options), deadline, notice_of(options));
+  auto session = authenticate(*loop, std::move(link), shared_key, deadline);
+  return Connection(std::make_unique<State>(std::move(loop), std::move(session), options));
+}
+
+Result Connection::send(Input input) {
+  State& state = *state_;
+  return state.guarded([&] {
+    state.source = std::move(input.source_);
+    state.agree_on(Role::kSends, state.source->size_hint());
+    return state.close(
+        send_stream(*state.loop, *state.session, **state.ring, *state.source, stream_options(state.options)));
+  });
+}
+
+Result Connection::receive(Output output) {
+  State& state = *state_;
+  return state.guarded([&] {
+    state.sink = std::move(output.sink_);
+    state.agree_on(Role::kReceives, {});
+    return state.close(receive_stream(*state.loop, *state.session, **state.ring, *state.sink,
+                                      stream_options(state.options)));
+  });
+}
+
+void Connection::write(std::span<const std::byte> bytes) {
+  State& state = *state_;
+  state.guarded([&] {
+    if (!state.sending) {
+      state.agree_on(Role::kSends, {});
+      state.sending.emplace(*state.loop, *state.session, **state.ring, state.bytes_in,
+                            stream_options(state.options));
+    }
+    state.bytes_in.give(bytes);
+    while (!state.bytes_in.empty()) state.sending->turn();
+    state.sending->take_events();  // what was posted last goes out
+  });
+}
+
+Result Connection::finish() {
+  State& state = *state_;
+  if (!state.sending) write({});
+  return state.guarded([&] {
+    state.bytes_in.end();
+    while (!state.sending->committed()) state.sending->turn();
+    return state.close(state.sending->finish());
+  });
+}
+
+std::size_t Connection::read(std::span<std::byte> into) {
+  State& state = *state_;
+  return state.guarded([&]() -> std::size_t {
+    if (!state.receiving) {
+      state.agree_on(Role::kReceives, {});
+      state.receiving.emplace(*state.loop, *state.session, **state.ring, state.bytes_out,
+                              stream_options(state.options));
+    }
+    for (;;) {
+      if (const std::size_t count = state.bytes_out.take(into); count > 0) return count;
+      if (state.receiving->finished()) {
+        static_cast<void>(state.close(state.receiving->finish()));
+        return 0;
+      }
+      state.receiving->turn();
+    }
+  });
+}
+
+struct Listener::State {
+  State(const std::string& port, std::string_view key, const Options& its_options)
+      : options(its_options),
+        loop(make_loop(options)),
+        acceptor(listen(*loop, port, fabric_options(options), notice_of(options))),
+        shared_key(Secret(key)),
+        lobby(*loop, *acceptor, shared_key, notice_of(options)) {}
+
+  Options options;
+  std::shared_ptr<Loop> loop;
+  std::unique_ptr<Acceptor> acceptor;
+  Key shared_key;
+  Lobby lobby;
+};
+
+Listener::Listener(const std::string& port, std::string_view key, const Options& options) {
+  static_cast<void>(ring_shape(options));
+  state_ = std::make_unique<State>(port, key, options);
+}
+
+Listener::Listener(Listener&&) noexcept = default;
+Listener& Listener::operator=(Listener&&) noexcept = default;
+Listener::~Listener() = default;
+
+std::uint16_t Listener::port() const { return state_->acceptor->port(); }
+std::string Listener::describe() const { return state_->acceptor->describe(); }
+
+Connection Listener::accept() {
+  for (;;) {
+    if (auto session = state_->lobby.poll()) {
+      return Connection(
+          std::make_unique<Connection::State>(state_->loop, std::move(session), state_->options));
+    }
+    state_->loop->wait();
+  }
+}
+
+}  // namespace rdpipe

@@ -1,0 +1,88 @@
+// An authenticated connection that carries one stream in one direction: either a whole one from an Input to
+// an Output, or bytes by write() at one end and read() at the other. A stream that is not known to be
+// complete is an Error, never an end. A Connection and the Listener it came from belong to one thread; none
+// is started beyond a few workers. Errors are thrown as rdpipe::Error; the connection is then of no more use.
+// SIGPIPE must be ignored where an Output is a pipe.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <rdpipe/endpoint.h>
+#include <rdpipe/error.h>
+#include <rdpipe/options.h>
+
+namespace rdpipe {
+
+// A fresh random key: 64 hexadecimal digits.
+[[nodiscard]] __attribute__((visibility("default"))) std::string generate_key();
+// True for a passphrase so short (below 12 characters) that whoever records a handshake can guess it.
+[[nodiscard]] __attribute__((visibility("default"))) bool is_short_key(std::string_view key);
+
+struct Result {
+  std::uint64_t bytes = 0;
+  std::chrono::nanoseconds elapsed{0};  // from the first byte until it was in place at the far end
+  std::string digest{};                 // the stream digest, 32 hexadecimal digits; empty where it was off
+  std::string hash{};                   // of Options::hash
+  std::string fabric{};                 // "RDMA" or "TCP"
+  std::string device{};                 // "mlx5_0"; may be empty
+  std::string peer{};                   // the other end's host name
+  bool sealed = false;
+  std::string warning{};  // done, but something is worth a line; usually empty
+};
+
+class Listener;
+
+class __attribute__((visibility("default"))) Connection {
+ public:
+  // Tries until Options::connect_timeout has passed. `host` may be a bracketed literal. Throws Error.
+  [[nodiscard]] static Connection connect(const std::string& host, const std::string& port,
+                                          std::string_view key, const Options& options = {});
+  Connection(Connection&&) noexcept;
+  Connection& operator=(Connection&&) noexcept;
+  ~Connection();  // the other end sees a lost connection unless the stream was finished
+
+  // Return when the far end has every byte, has checked it and has put it where it was told to. Once.
+  Result send(Input input);
+  Result receive(Output output);
+
+  // The sender's half by bytes: write() returns when `bytes` were taken, not when they arrived; finish() when
+  // the far end has taken and checked them all.
+  void write(std::span<const std::byte> bytes);
+  Result finish();
+  // The receiver's half by bytes: how many were put into `into`, at least 1; 0 only at the real end, checked.
+  // Bytes come before the final check.
+  [[nodiscard]] std::size_t read(std::span<std::byte> into);
+
+ private:
+  friend class Listener;
+  struct State;
+  explicit Connection(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+class __attribute__((visibility("default"))) Listener {
+ public:
+  // `port` "0": a free one. Throws Error.
+  Listener(const std::string& port, std::string_view key, const Options& options = {});
+  Listener(Listener&&) noexcept;
+  Listener& operator=(Listener&&) noexcept;
+  ~Listener();
+
+  [[nodiscard]] std::uint16_t port() const;
+  [[nodiscard]] std::string describe() const;  // what it listens on: "RDMA (mlx5_0) and TCP"
+  // Waits, without limit, for somebody who knows the key. Strangers are turned away and reported to
+  // Options::notice.
+  [[nodiscard]] Connection accept();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace rdpipe

@@ -1,0 +1,58 @@
+// What a stream is read from and written to: files, descriptors. Each is used up by one transfer.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace rdpipe {
+
+class Source;
+class Sink;
+
+enum class Direct : unsigned char { kAuto, kOn, kOff };  // O_DIRECT; auto: where it pays
+
+struct FileUse {
+  Direct direct = Direct::kAuto;
+  bool fsync = false;    // outputs: on the medium before the transfer counts as done
+  bool inplace = false;  // outputs: write into the target itself, not into a temporary that replaces it
+};
+
+class __attribute__((visibility("default"))) Input {
+ public:
+  Input(Input&&) noexcept = default;
+  Input& operator=(Input&&) noexcept = default;
+
+  // Throws Error{kEndpoint} for what cannot be opened.
+  [[nodiscard]] static Input file(const std::string& path, const FileUse& use = {});
+  // `fd` (a pipe, socket, terminal, file or device) stays the caller's and must stay open; `name` is for
+  // messages.
+  [[nodiscard]] static Input descriptor(int fd, const std::string& name, const FileUse& use = {});
+
+ private:
+  friend class Connection;
+  explicit Input(std::shared_ptr<Source> source)
+      : source_(std::move(source)) {}  // shared: its deleter knows the type
+  std::shared_ptr<Source> source_;
+};
+
+class __attribute__((visibility("default"))) Output {
+ public:
+  Output(Output&&) noexcept = default;
+  Output& operator=(Output&&) noexcept = default;
+
+  // Throws Error{kEndpoint} for what cannot be written; creates nothing before the other end has shown that
+  // it knows the key. A regular or new file appears, whole, when the transfer is done; until then the old one
+  // stays.
+  [[nodiscard]] static Output file(const std::string& path, const FileUse& use = {});
+  // As for Input. A pipe counts as done when its reader has taken every byte.
+  [[nodiscard]] static Output descriptor(int fd, const std::string& name, const FileUse& use = {});
+
+ private:
+  friend class Connection;
+  explicit Output(std::shared_ptr<Sink> sink)
+      : sink_(std::move(sink)) {}  // shared: its deleter knows the type
+  std::shared_ptr<Sink> sink_;
+};
+
+}  // namespace rdpipe

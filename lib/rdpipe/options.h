@@ -1,0 +1,50 @@
+// How a connection is made and a stream is moved. Plain values; every default is the one of the tools.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <string>
+
+namespace rdpipe {
+
+enum class FabricUse : unsigned char {
+  kAuto,
+  kRdma,
+  kTcp
+};  // auto: RDMA where there is a route, otherwise TCP
+enum class IpVersion : unsigned char { kAny, k4, k6 };
+enum class Switch : unsigned char { kAuto, kOn, kOff };
+
+struct Options {
+  FabricUse fabric = FabricUse::kAuto;
+  IpVersion ip = IpVersion::kAny;
+  std::string device;   // RDMA device; empty: by route
+  int gid_index = -1;   // of the device's GID table, 0 to 255; -1: by route
+  std::string address;  // local address; empty: any
+
+  std::chrono::nanoseconds connect_timeout = std::chrono::seconds(10);  // for connecting and authenticating
+  std::chrono::nanoseconds timeout{0};                                  // without data progress; 0: no limit
+  std::chrono::nanoseconds keep_alive =
+      std::chrono::seconds(10);  // a dead host is noticed within; 1 s to 1 h
+
+  std::size_t ring_size = std::size_t{4} << 20;  // pinned payload memory, bytes; 8 KiB to 1 GiB
+  std::size_t slot_size =
+      std::size_t{256} << 10;  // payload of a frame, bytes; a multiple of 4 KiB up to 4 MiB and half the ring
+
+  Switch encrypt = Switch::kAuto;  // AES-256-GCM on the data; auto: over TCP to another host
+  bool checksum = true;            // the stream digest, at both ends
+  std::string hash;                // a conventional digest to compute as well ("sha256"); empty: none
+
+  bool use_uring = true;  // io_uring, where the kernel allows it
+
+  // Hears, once each, what a user may want to know: "using TCP: no RDMA device". Called on the connection's
+  // thread.
+  std::function<void(const std::string&)> notice;
+  // While interrupt_fd (a signalfd, say; -1: none) is readable, whatever waits calls on_interrupt, which
+  // takes what is there and usually throws: the other end is then told.
+  int interrupt_fd = -1;
+  std::function<void()> on_interrupt;
+};
+
+}  // namespace rdpipe

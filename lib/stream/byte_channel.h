@@ -1,0 +1,41 @@
+// Bytes in and out of a descriptor that somebody else opened and may share, without blocking and without
+// setting O_NONBLOCK on it: a pipe is opened again through /proc, a socket is asked with MSG_DONTWAIT, a
+// device is polled first, and what allows none of that is left to a worker.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace rdpipe {
+
+class Loop;
+
+class ReadChannel {
+ public:
+  virtual ~ReadChannel() = default;
+  // Bytes read; 0 at the end; nothing when it would block: what wakes the loop is then armed. Throws
+  // Error{kFileIo}.
+  [[nodiscard]] virtual std::optional<std::size_t> read(std::span<std::byte> into) = 0;
+};
+
+class WriteChannel {
+ public:
+  virtual ~WriteChannel() = default;
+  // Bytes taken, at least 1; nothing when it would block: what wakes the loop is then armed. Throws
+  // Error{kFileIo}.
+  [[nodiscard]] virtual std::optional<std::size_t> write(std::span<const std::byte> from) = 0;
+  // Whether the other side has read every byte (pipes) or the kernel has them (anything else). Throws
+  // Error{kFileIo} when the reader is gone and has left some.
+  [[nodiscard]] virtual bool taken_by_reader() = 0;
+};
+
+// `fd` stays the caller's and open; `chunk` is the size of a usual transfer, bytes. `name` is for messages.
+[[nodiscard]] std::unique_ptr<ReadChannel> open_for_reading(Loop& loop, int fd, const std::string& name,
+                                                            std::size_t chunk);
+[[nodiscard]] std::unique_ptr<WriteChannel> open_for_writing(Loop& loop, int fd, const std::string& name,
+                                                             std::size_t chunk);
+
+}  // namespace rdpipe

@@ -1,0 +1,51 @@
+#include "stream/bytes.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace rdpipe {
+
+void BytesSource::start(Loop&, Ring& ring, std::size_t max_payload) {
+  ring_ = &ring;
+  max_payload_ = max_payload;
+}
+
+std::optional<SourceEvent> BytesSource::poll(bool urgent) {
+  if (!rest_.empty() && !slot_) slot_ = ring_->acquire();
+  if (slot_) {
+    const auto room = slot_->payload().first(max_payload_).subspan(slot_->size());
+    const std::size_t count = std::min(room.size(), rest_.size());
+    std::copy_n(rest_.begin(), count, room.begin());
+    rest_ = rest_.subspan(count);
+    slot_->resize(slot_->size() + count);
+    if (urgent || ended_ || count == room.size())
+      return Filled{std::move(*std::exchange(slot_, std::nullopt))};
+  }
+  if (ended_ && rest_.empty() && !slot_) return SourceEnd{};
+  return {};
+}
+
+std::size_t BytesSink::take(std::span<std::byte> into) {
+  std::size_t taken = 0;
+  while (taken < into.size() && !pieces_.empty()) {
+    Piece& piece = pieces_.front();
+    const auto room = into.subspan(taken);
+    std::size_t count = 0;
+    if (piece.slot) {
+      const auto rest = piece.slot.filled().subspan(piece.done);
+      count = std::min(room.size(), rest.size());
+      std::copy_n(rest.begin(), count, room.begin());
+      piece.done += count;
+      if (count == rest.size()) pieces_.pop_front();
+    } else {
+      count = static_cast<std::size_t>(std::min<std::uint64_t>(room.size(), piece.zeros));
+      std::fill_n(room.begin(), count, std::byte{0});
+      piece.zeros -= count;
+      if (piece.zeros == 0) pieces_.pop_front();
+    }
+    taken += count;
+  }
+  return taken;
+}
+
+}  // namespace rdpipe

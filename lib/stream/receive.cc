@@ -1,0 +1,184 @@
+#include "stream/receive.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <utility>
+
+namespace rdpipe {
+namespace {
+
+// How long a receiver that has committed waits for the sender's BYE.
+constexpr Nanoseconds kByePatience = std::chrono::seconds(5);
+
+}  // namespace
+
+StreamResult receive_stream(Loop& loop, Session& session, Ring& ring, Sink& sink,
+                            const StreamOptions& options) {
+  Receiving receiving(loop, session, ring, sink, options);
+  while (!receiving.finished()) receiving.turn();
+  return receiving.finish();
+}
+
+Receiving::Receiving(Loop& loop, Session& session, Ring& ring, Sink& sink, const StreamOptions& options)
+    : loop_(loop),
+      session_(session),
+      ring_(ring),
+      sink_(sink),
+      digests_(session.terms().digest, options.hash),
+      clock_(options.stall_limit) {
+  if (session.terms().sealed) {
+    sealer_.emplace(session.receiving_key());
+    lane_.emplace(loop, *sealer_, SealLane::Direction::kOpen);
+  }
+  sink.start(loop, ring, session.terms().size);
+}
+
+void Receiving::turn() {
+  take_events();
+  if (finished()) return;
+  if (advance()) {
+    loop_.poll();  // the link has work; a signal must be seen all the same
+  } else {
+    if (!committed_) clock_.throw_if_stalled(session_.terms().peer_host);
+    loop_.wait(committed_ ? bye_deadline_ : clock_.stall_deadline());
+  }
+}
+
+bool Receiving::finished() const {
+  return committed_ && (said_bye_ || !warning_.empty() || bye_deadline_.passed());
+}
+
+void Receiving::take_events() {
+  while (!finished()) {
+    auto event = next_event();
+    if (!event) return;
+    if (auto* received = std::get_if<Received>(&*event)) {
+      clock_.moved();
+      if (end_) throw_damaged("data after the end");
+      if (lane_) {
+        lane_->push(std::move(received->slot));
+      } else {
+        deliver(std::move(received->slot));
+      }
+    } else if (const auto* control = std::get_if<Control>(&*event)) {
+      session_.receive(*control);
+      while (const auto message = session_.next()) take(*message);
+    } else if (std::holds_alternative<PeerClosed>(*event)) {
+      if (!committed_) throw_damaged("the sender went away: the stream is incomplete");
+      warning_ = "the sender went away after everything was in place";
+    }
+  }
+}
+
+std::optional<LinkEvent> Receiving::next_event() {
+  try {
+    return session_.link().poll();
+  } catch (const Error& error) {
+    if (error.status() != Status::kNetwork) throw;
+    if (!committed_) {
+      throw Error(Status::kDamaged, error.attempt(), error.cause() + ": the stream is incomplete",
+                  error.hint());
+    }
+    warning_ = "the connection was lost after everything was in place";
+    return {};
+  }
+}
+
+void Receiving::take(const Message& message) {
+  if (const auto* end = std::get_if<End>(&message); end != nullptr && !end_) {
+    end_ = *end;
+  } else if (std::holds_alternative<Bye>(message) && committed_) {
+    said_bye_ = true;
+  } else {
+    throw_damaged("a message out of turn");
+  }
+}
+
+bool Receiving::advance() {
+  while (lane_) {
+    auto opened = lane_->pop();
+    if (!opened) break;
+    deliver(std::move(*opened));
+  }
+  sink_.poll();
+  const bool granted = grant();
+  if (end_ && !finishing_ && (!lane_ || lane_->empty())) {
+    check_end();
+    finishing_ = true;
+    sink_.finish();
+    sink_.poll();
+  }
+  return commit() || granted;
+}
+
+bool Receiving::grant() {
+  if (end_) return false;
+  bool granted = false;
+  while (auto slot = ring_.acquire()) {
+    session_.link().post_receive(std::move(*slot));
+    granted = true;
+  }
+  return granted;
+}
+
+void Receiving::deliver(Slot slot) {
+  const auto header = decode_frame(slot.header());
+  const bool hole = header && header->kind == FrameKind::kHole;
+  if (!header || header->stream != 0 || ((header->flags & kFlagSealed) != 0) != lane_.has_value() ||
+      header->raw_length != slot.size() || header->length == 0 || hole != (slot.size() == 0) ||
+      (!hole && header->length != slot.size())) {
+    throw_damaged("a malformed frame");
+  }
+  constexpr auto kMaxLength = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  if (header->sequence != sequence_ || header->offset != offset_ || header->length > kMaxLength - offset_) {
+    throw_damaged(fmt::format("frame {} at offset {} where frame {} at offset {} was due", header->sequence,
+                              header->offset, sequence_, offset_));
+  }
+  ++sequence_;
+  offset_ += header->length;
+  if (hole) {
+    digests_.add_zeros(header->length);
+    sink_.write_hole(header->length);
+  } else {
+    digests_.add(slot.filled());
+    sink_.write(std::move(slot));
+  }
+}
+
+void Receiving::check_end() {
+  if (end_->length != offset_ || end_->frames != sequence_) {
+    throw_damaged(fmt::format("{} bytes in {} frames arrived, {} in {} were sent", offset_, sequence_,
+                              end_->length, end_->frames));
+  }
+  const auto root = digests_.root();
+  if (root.has_value() != end_->root.has_value()) throw_damaged("a message out of turn");
+  if (root && *root != *end_->root) {
+    throw_damaged(fmt::format("digest mismatch: {} arrived, {} was sent", hex(*root), hex(*end_->root)));
+  }
+}
+
+bool Receiving::commit() {
+  if (!finishing_ || committed_ || !sink_.committed()) return false;
+  elapsed_ = clock_.elapsed();
+  committed_ = true;
+  bye_deadline_ = Deadline::in(kByePatience);
+  session_.send(Committed{.length = offset_});
+  return true;
+}
+
+StreamResult Receiving::finish() {
+  StreamResult result;
+  result.bytes = offset_;
+  result.frames = sequence_;
+  result.elapsed = elapsed_;
+  result.warning = said_bye_ ? "" : warning_.empty() ? "the sender did not say goodbye" : warning_;
+  digests_.finish(result);
+  return result;
+}
+
+void Receiving::throw_damaged(const std::string& cause) const {
+  throw Error(Status::kDamaged, "receive from " + session_.terms().peer_host, cause);
+}
+
+}  // namespace rdpipe

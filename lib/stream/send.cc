@@ -1,0 +1,171 @@
+#include "stream/send.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace rdpipe {
+
+StreamResult send_stream(Loop& loop, Session& session, Ring& ring, Source& source,
+                         const StreamOptions& options) {
+  Sending sending(loop, session, ring, source, options);
+  while (!sending.committed()) sending.turn();
+  return sending.finish();
+}
+
+Sending::Sending(Loop& loop, Session& session, Ring& ring, Source& source, const StreamOptions& options)
+    : loop_(loop),
+      session_(session),
+      source_(source),
+      digests_(session.terms().digest, options.hash),
+      spare_(ring.acquire()),
+      clock_(options.stall_limit) {
+  if (session.terms().sealed) {
+    sealer_.emplace(session.sending_key());
+    lane_.emplace(loop, *sealer_, SealLane::Direction::kSeal);
+  }
+  source.start(loop, ring, session.terms().slot_size);
+}
+
+void Sending::turn() {
+  take_events();
+  if (committed_) return;
+  if (advance()) {
+    loop_.poll();  // the link has work; a signal must be seen all the same
+  } else {
+    clock_.throw_if_stalled(session_.terms().peer_host);
+    loop_.wait(clock_.stall_deadline());
+  }
+}
+
+void Sending::take_events() {
+  while (!committed_) {
+    auto event = next_event();
+    if (!event) return;
+    if (auto* sent = std::get_if<Sent>(&*event)) {
+      --in_flight_;
+      if (!spare_) spare_ = std::move(sent->slot);
+      clock_.moved();
+    } else if (const auto* control = std::get_if<Control>(&*event)) {
+      session_.receive(*control);
+      while (const auto message = session_.next()) take(*message);
+    } else if (std::holds_alternative<PeerClosed>(*event)) {
+      throw Error(Status::kNetwork, "send to " + session_.terms().peer_host,
+                  end_posted_
+                      ? "the other end went away before it confirmed: whether it has the data is unknown"
+                      : "the other end went away");
+    } else {
+      throw Error(Status::kDamaged, "send to " + session_.terms().peer_host, "data from a receiver");
+    }
+  }
+}
+
+std::optional<LinkEvent> Sending::next_event() {
+  try {
+    return session_.link().poll();
+  } catch (const Error& error) {
+    if (error.status() != Status::kNetwork || !end_posted_) throw;
+    throw Error(error.status(), error.attempt(),
+                error.cause() + " before the other end confirmed: whether it has the data is unknown",
+                error.hint());
+  }
+}
+
+void Sending::take(const Message& message) {
+  const auto* verdict = std::get_if<Committed>(&message);
+  if (verdict == nullptr || !end_posted_ || verdict->length != offset_) {
+    throw Error(Status::kDamaged, "send to " + session_.terms().peer_host, "a message out of turn");
+  }
+  elapsed_ = clock_.elapsed();
+  committed_ = true;
+}
+
+bool Sending::advance() {
+  read_source();
+  const bool posted = post_ready();
+  return post_end() || posted;
+}
+
+void Sending::read_source() {
+  while (!source_ended_ && queued_ < session_.link().send_credits()) {
+    if (hole_) {
+      if (!frame_hole()) return;
+      continue;
+    }
+    auto event = source_.poll(line_is_idle());
+    if (!event) return;
+    clock_.moved();
+    if (auto* filled = std::get_if<Filled>(&*event)) {
+      digests_.add(filled->slot.filled());
+      const std::size_t length = filled->slot.size();
+      frame(std::move(filled->slot), FrameKind::kData, length);
+    } else if (const auto* hole = std::get_if<Hole>(&*event)) {
+      hole_ = *hole;
+    } else {
+      source_ended_ = true;
+    }
+  }
+}
+
+bool Sending::frame_hole() {
+  if (!spare_) return false;  // it is on its way, and comes back with Sent
+  digests_.add_zeros(hole_->length);
+  Slot carrier = std::move(*spare_);
+  spare_.reset();
+  carrier.resize(0);
+  frame(std::move(carrier), FrameKind::kHole, hole_->length);
+  hole_.reset();
+  return true;
+}
+
+void Sending::frame(Slot slot, FrameKind kind, std::uint64_t length) {
+  encode(FrameHeader{.kind = kind,
+                     .sequence = sequence_++,
+                     .offset = offset_,
+                     .length = length,
+                     .raw_length = static_cast<std::uint32_t>(slot.size())},
+         slot.header());
+  offset_ += length;
+  ++queued_;
+  if (lane_) {
+    lane_->push(std::move(slot));
+  } else {
+    ready_.push_back(std::move(slot));
+  }
+}
+
+bool Sending::post_ready() {
+  while (lane_) {
+    auto sealed = lane_->pop();
+    if (!sealed) break;
+    ready_.push_back(std::move(*sealed));
+  }
+  bool posted = false;
+  while (!ready_.empty() && session_.link().send_credits() > 0) {
+    session_.link().post_send(std::move(ready_.front()));
+    ready_.pop_front();
+    --queued_;
+    ++in_flight_;
+    posted = true;
+  }
+  return posted;
+}
+
+bool Sending::post_end() {
+  if (!source_ended_ || end_posted_ || queued_ > 0 || hole_) return false;
+  session_.send(End{.length = offset_, .frames = sequence_, .root = digests_.root()});
+  end_posted_ = true;
+  return true;
+}
+
+StreamResult Sending::finish() {
+  session_.send(Bye{});
+  StreamResult result;
+  result.bytes = offset_;
+  result.frames = sequence_;
+  result.elapsed = elapsed_;
+  digests_.finish(result);
+  return result;
+}
+
+}  // namespace rdpipe

@@ -1,0 +1,70 @@
+// Sending a stream: slots that the source has filled are digested, sealed and posted while the peer grants
+// credits; when the source has ended, END; then wait for COMMITTED, or for why not.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "io/loop.h"
+#include "ring/ring.h"
+#include "seal/sealer.h"
+#include "session/session.h"
+#include "stream/source.h"
+#include "stream/stream.h"
+
+namespace rdpipe {
+
+// Sends everything `source` gives and returns when the peer has committed it. The session's terms are agreed
+// and `ring` is attached. Throws Error; the caller tells the peer (Session::fail).
+[[nodiscard]] StreamResult send_stream(Loop& loop, Session& session, Ring& ring, Source& source,
+                                       const StreamOptions& options);
+
+// The sending half of a connection, in steps, for whoever drives the loop. One thread.
+class Sending {
+ public:
+  Sending(Loop& loop, Session& session, Ring& ring, Source& source, const StreamOptions& options);
+
+  // One step: take what has happened, advance, and sleep when nothing is left to do.
+  void turn();
+  // Takes what the link and the peer have brought since the last step; what was posted goes out.
+  void take_events();
+  // Reads, seals and posts all that can go without waiting, and END behind it. True when something was
+  // posted: the link then has work to do before anybody sleeps.
+  [[nodiscard]] bool advance();
+  [[nodiscard]] bool committed() const noexcept { return committed_; }
+  // The last word: BYE, and the result.
+  [[nodiscard]] StreamResult finish();
+
+ private:
+  [[nodiscard]] std::optional<LinkEvent> next_event();
+  void take(const Message& message);
+  void read_source();
+  void frame(Slot slot, FrameKind kind, std::uint64_t length);
+  [[nodiscard]] bool frame_hole();
+  [[nodiscard]] bool post_ready();
+  [[nodiscard]] bool post_end();
+  // Nagle's rule, without a timer: a partial slot goes when fewer than two frames are on their way.
+  [[nodiscard]] bool line_is_idle() const noexcept { return queued_ + in_flight_ < 2; }
+
+  Loop& loop_;
+  Session& session_;
+  Source& source_;
+  StreamDigests digests_;
+  std::optional<Sealer> sealer_;
+  std::optional<SealLane> lane_;  // after sealer_: it ends first
+  std::deque<Slot> ready_;        // framed (and sealed), waiting for a credit
+  std::optional<Slot> spare_;     // carries the header of a hole, however far ahead the source has read
+  std::optional<Hole> hole_;      // waits for the spare slot
+  ProgressClock clock_;
+  std::uint64_t sequence_ = 0;  // of the next frame
+  std::uint64_t offset_ = 0;    // of the next byte
+  std::size_t queued_ = 0;      // frames in the lane and in ready_
+  std::size_t in_flight_ = 0;   // frames posted and not yet Sent
+  bool source_ended_ = false;
+  bool end_posted_ = false;
+  bool committed_ = false;
+  Nanoseconds elapsed_{0};
+};
+
+}  // namespace rdpipe

@@ -1,0 +1,50 @@
+#include "stream/stream.h"
+
+#include <fmt/format.h>
+
+namespace rdpipe {
+
+void ProgressClock::moved() {
+  last_ = Clock::now();
+  if (!first_) first_ = last_;
+}
+
+Nanoseconds ProgressClock::elapsed() const { return first_ ? Clock::now() - *first_ : Nanoseconds(0); }
+
+Deadline ProgressClock::stall_deadline() const {
+  return stall_limit_.count() == 0 ? Deadline::never() : Deadline::at(last_ + stall_limit_);
+}
+
+void ProgressClock::throw_if_stalled(const std::string& peer) const {
+  if (!stall_deadline().passed()) return;
+  const double seconds = std::chrono::duration<double>(stall_limit_).count();
+  throw Error(Status::kTimeout, fmt::format("transfer with {}", peer),
+              fmt::format("no data moved for {:g} s", seconds));
+}
+
+StreamDigests::StreamDigests(bool root, const std::string& hash) {
+  if (root) root_.emplace();
+  if (!hash.empty()) hash_.emplace(hash);
+}
+
+void StreamDigests::add(std::span<const std::byte> bytes) {
+  if (root_) root_->add(bytes);
+  if (hash_) hash_->add(bytes);
+}
+
+void StreamDigests::add_zeros(std::uint64_t count) {
+  if (root_) root_->add_zeros(count);
+  if (hash_) hash_->add_zeros(count);
+}
+
+std::optional<Digest128> StreamDigests::root() const {
+  if (!root_) return {};
+  return root_->root();
+}
+
+void StreamDigests::finish(StreamResult& result) {
+  result.root = root();
+  if (hash_) result.hash = hash_->finish();
+}
+
+}  // namespace rdpipe

@@ -1,0 +1,61 @@
+// What sending and receiving share: how a stream is asked for, what is known of it when it is over, and the
+// loop that feeds either with what its link brings.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "ground/deadline.h"
+#include "ground/error.h"
+#include "io/loop.h"
+#include "seal/digest.h"
+#include "session/session.h"
+
+namespace rdpipe {
+
+struct StreamOptions {
+  Nanoseconds stall_limit{0};  // longest time without data progress; 0: no limit
+  std::string hash;            // a conventional digest to compute; empty: none
+};
+
+struct StreamResult {
+  std::uint64_t bytes = 0;
+  std::uint64_t frames = 0;
+  Nanoseconds elapsed{0};           // from the first byte to COMMITTED
+  std::optional<Digest128> root{};  // none where the digest is off
+  std::string hash;                 // lower-case hex; empty where none was asked for
+  std::string warning{};            // committed, but something is worth a line
+};
+
+// The clock of a transfer: starts at the first byte, and knows how long nothing has moved.
+class ProgressClock {
+ public:
+  explicit ProgressClock(Nanoseconds stall_limit) : stall_limit_(stall_limit), last_(Clock::now()) {}
+  void moved();  // data moved just now
+  [[nodiscard]] Nanoseconds elapsed() const;
+  [[nodiscard]] Deadline stall_deadline() const;
+  void throw_if_stalled(const std::string& peer) const;  // Error{kTimeout}
+
+ private:
+  Nanoseconds stall_limit_;
+  Clock::time_point last_;
+  std::optional<Clock::time_point> first_;
+};
+
+// Both digests of a stream, each where it is wanted.
+class StreamDigests {
+ public:
+  StreamDigests(bool root, const std::string& hash);
+  void add(std::span<const std::byte> bytes);
+  void add_zeros(std::uint64_t count);
+  [[nodiscard]] std::optional<Digest128> root() const;
+  void finish(StreamResult& result);
+
+ private:
+  std::optional<StreamDigest> root_;
+  std::optional<NamedDigest> hash_;
+};
+
+}  // namespace rdpipe
