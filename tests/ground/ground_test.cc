@@ -1,0 +1,72 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "catch.h"
+#include "ground/deadline.h"
+#include "ground/descriptor.h"
+#include "ground/error.h"
+#include "ground/secret.h"
+#include "ground/units.h"
+
+using namespace rdpipe;
+
+TEST_CASE("an error says attempt and cause in one line") {
+  const Error error(Status::kFileIo, "store 'out'", "No space left on device", "make room");
+  CHECK(std::string(error.what()) == "store 'out': No space left on device");
+  CHECK(error.status() == Status::kFileIo);
+  CHECK(error.hint() == "make room");
+  CHECK(std::string(Error(Status::kUsage, "", "KEY is missing").what()) == "KEY is missing");
+}
+
+TEST_CASE("each checker understands its convention") {
+  errno = ENOENT;
+  CHECK_THROWS_WITH(check(-1, Status::kEndpoint, "open"), "open: No such file or directory");
+  CHECK_THROWS_WITH(check_value(EIO, Status::kFileIo, "read"), "read: Input/output error");
+  CHECK_THROWS_WITH(check_negative(-EPERM, Status::kMemory, "pin"), "pin: Operation not permitted");
+  CHECK(check(3, Status::kEndpoint, "open") == 3);
+  CHECK(check_negative(7, Status::kEndpoint, "open") == 7);
+}
+
+TEST_CASE("text from outside cannot steer a terminal") {
+  CHECK(printable("a\x1b[31mb\n\x7f") == "a?[31mb??");
+  CHECK(printable("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
+  CHECK(printable("\xc3(\xff\xc2\x9b") == "?(???");
+  CHECK(printable(std::string(1000, 'x'), 10).size() == 10);
+}
+
+TEST_CASE("a descriptor is closed once, by its last owner") {
+  int fds[2];
+  REQUIRE(::pipe(fds) == 0);
+  const Descriptor reader(fds[0]);
+  Descriptor writer(fds[1]);
+  Descriptor other = std::move(writer);
+  CHECK(!writer);
+  CHECK(::fcntl(fds[1], F_GETFD) != -1);
+  other = Descriptor();
+  CHECK(::fcntl(fds[1], F_GETFD) == -1);
+}
+
+TEST_CASE("deadlines compare and pass") {
+  CHECK(Deadline::now().passed());
+  CHECK(!Deadline::never().passed());
+  CHECK(Deadline::never().earlier(Deadline::now()) == Deadline::now());
+  CHECK(Deadline::in(std::chrono::hours(1)).remaining() > std::chrono::minutes(59));
+  CHECK(Deadline::now().remaining().count() == 0);
+}
+
+TEST_CASE("sizes read as people write them") {
+  CHECK(format_size(17) == "17 B");
+  CHECK(format_size(4_MiB) == "4 MiB");
+  CHECK(format_size(1536) == "1.5 KiB");
+  CHECK(round_up(1, 4096) == 4096);
+  CHECK(round_up(8192, 4096) == 8192);
+}
+
+TEST_CASE("a secret moves, and its bytes with it") {
+  Secret secret(std::string_view("hunter2"));
+  Secret taken = std::move(secret);
+  CHECK(taken.text() == "hunter2");
+  CHECK(secret.empty());  // NOLINT(bugprone-use-after-move): that is the fact
+}

@@ -1,0 +1,24 @@
+// SIGINT, SIGTERM and SIGHUP as something to wait for: blocked in this process while this lives.
+#pragma once
+
+#include <csignal>
+
+namespace rdpipe::tools {
+
+class Interrupts {
+ public:
+  Interrupts();
+  Interrupts(const Interrupts&) = delete;
+  Interrupts& operator=(const Interrupts&) = delete;
+  ~Interrupts();
+
+  [[nodiscard]] int fd() const noexcept { return fd_; }  // readable while a signal waits
+  // Takes a waiting signal and throws Error{kSignal}.
+  void throw_if_any();
+
+ private:
+  sigset_t before_{};
+  int fd_ = -1;
+};
+
+}  // namespace rdpipe::tools

@@ -1,0 +1,104 @@
+#include "keys.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <string.h>  // NOLINT: explicit_bzero is not in <cstring>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <string_view>
+
+namespace rdpipe::tools {
+namespace {
+
+constexpr std::size_t kLongestKey = 1024;  // bytes
+
+[[noreturn]] void reject_key(const std::string& attempt, int error) {
+  throw Error(Status::kAuthentication, attempt, ::strerror(error));
+}
+
+// The first line that `fd` gives.
+std::string read_line(int fd, const std::string& attempt) {
+  std::string line;
+  for (char next = 0; line.size() <= kLongestKey;) {
+    const auto count = ::read(fd, &next, 1);
+    if (count == -1 && errno == EINTR) continue;
+    if (count == -1) reject_key(attempt, errno);
+    if (count == 0 || next == '\n') break;
+    line += next;
+  }
+  if (line.empty()) throw Error(Status::kAuthentication, attempt, "no key there");
+  return line;
+}
+
+// A terminal that does not show what is typed, for as long as this lives.
+class SilentTerminal {
+ public:
+  SilentTerminal() : fd_(::open("/dev/tty", O_RDWR | O_CLOEXEC)) {
+    if (fd_ == -1 || ::tcgetattr(fd_, &before_) == -1) return;
+    termios silent = before_;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    usable_ = ::tcsetattr(fd_, TCSAFLUSH, &silent) == 0;
+  }
+  SilentTerminal(const SilentTerminal&) = delete;
+  SilentTerminal& operator=(const SilentTerminal&) = delete;
+  ~SilentTerminal() {
+    if (usable_) ::tcsetattr(fd_, TCSAFLUSH, &before_);
+    if (fd_ != -1) ::close(fd_);
+  }
+  [[nodiscard]] bool usable() const { return usable_; }
+  std::string ask(std::string_view prompt) {
+    write_out(prompt);
+    std::string line = read_line(fd_, "read the key from the terminal");
+    write_out("\n");
+    return line;
+  }
+
+ private:
+  void write_out(std::string_view text) const {
+    if (::write(fd_, text.data(), text.size()) == -1) reject_key("ask for the key", errno);
+  }
+
+  int fd_;
+  termios before_{};
+  bool usable_ = false;
+};
+
+std::string read_key_file(const std::string& path) {
+  const std::string attempt = fmt::format("read the key file '{}'", path);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd == -1) reject_key(attempt, errno);
+  std::string line = read_line(fd, attempt);
+  ::close(fd);
+  return line;
+}
+
+std::string from_environment_or_terminal() {
+  if (const char* key = std::getenv("RDPIPE_KEY"); key != nullptr && *key != '\0') {
+    std::string text = key;
+    ::unsetenv("RDPIPE_KEY");
+    return text;
+  }
+  SilentTerminal terminal;
+  if (terminal.usable()) return terminal.ask("Key: ");
+  throw Error(Status::kAuthentication, "find the key",
+              "RDPIPE_KEY is not set and there is no terminal to ask on",
+              "set RDPIPE_KEY, or use --key-file or --key-fd");
+}
+
+}  // namespace
+
+std::string read_key(const KeyChoice& choice) {
+  if (!choice.file.empty()) return read_key_file(choice.file);
+  if (choice.fd >= 0) return read_line(choice.fd, fmt::format("read the key from descriptor {}", choice.fd));
+  if (choice.argument == "-") return from_environment_or_terminal();
+  if (choice.argument->empty()) throw Error(Status::kAuthentication, "read the key", "KEY is empty");
+  return *choice.argument;
+}
+
+void wipe(std::string& text) noexcept { ::explicit_bzero(text.data(), text.size()); }
+
+}  // namespace rdpipe::tools

@@ -1,0 +1,35 @@
+// rdrecv PORT KEY [FILE]: receives one stream; exit 0 means that it is complete, checked, and in its place.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "report.h"
+#include "tool.h"
+
+namespace {
+
+using namespace rdpipe;  // NOLINT(google-build-using-namespace): a program's one file
+
+Output open_output(const tools::Settings& settings) {
+  if (settings.path) return Output::file(*settings.path, settings.file_use);
+  return Output::descriptor(STDOUT_FILENO, "standard output", settings.file_use);
+}
+
+// The first sender that knows the key; nobody else is listened to after that.
+Connection accept_one(const tools::Settings& settings, const std::string& key) {
+  Listener listener(settings.port, key, settings.connection);
+  if (settings.port == "0" || settings.verbose) {
+    tools::print_notice(tools::Tool::kReceive,
+                        fmt::format("listening on port {} ({})", listener.port(), listener.describe()));
+  }
+  return listener.accept();
+}
+
+Result receive(const tools::Settings& settings, const std::string& key) {
+  Output output = open_output(settings);
+  Connection connection = accept_one(settings, key);
+  return connection.receive(std::move(output));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return tools::run_tool(tools::Tool::kReceive, argc, argv, receive); }

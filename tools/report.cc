@@ -1,0 +1,53 @@
+#include "report.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace rdpipe::tools {
+namespace {
+
+void print_line(std::string line) {
+  line += '\n';
+  for (std::size_t done = 0; done < line.size();) {
+    const auto count = ::write(STDERR_FILENO, line.data() + done, line.size() - done);
+    if (count <= 0) return;  // nobody to tell
+    done += static_cast<std::size_t>(count);
+  }
+}
+
+std::string rate_text(double bytes_per_second) {
+  if (bytes_per_second >= 1e9) return fmt::format("{:.3f} GB/s", bytes_per_second / 1e9);
+  if (bytes_per_second >= 1e6) return fmt::format("{:.3f} MB/s", bytes_per_second / 1e6);
+  return fmt::format("{:.3f} kB/s", bytes_per_second / 1e3);
+}
+
+}  // namespace
+
+void print_error(Tool tool, const Error& error) {
+  print_line(fmt::format("{}: error: {}", tool_name(tool), error.what()));
+  if (!error.hint().empty()) print_line(fmt::format("{}: hint: {}", tool_name(tool), error.hint()));
+}
+
+void print_notice(Tool tool, const std::string& text) {
+  print_line(fmt::format("{}: {}", tool_name(tool), text));
+}
+
+void print_warning(Tool tool, const std::string& text) {
+  print_line(fmt::format("{}: warning: {}", tool_name(tool), text));
+}
+
+void print_result(Tool tool, const Result& result) {
+  const double seconds = std::chrono::duration<double>(result.elapsed).count();
+  const double rate = seconds > 0 ? static_cast<double>(result.bytes) / seconds : 0;
+  const std::string device = result.device.empty() ? "" : fmt::format(" ({})", result.device);
+  print_line(fmt::format("{}: Bandwidth {}, {} bytes in {:.3f} s, {}{}, {}, {}", tool_name(tool),
+                         rate_text(rate), result.bytes, seconds, result.fabric, device,
+                         result.sealed ? "sealed" : "not sealed",
+                         result.digest.empty() ? "no digest" : "digest " + result.digest));
+}
+
+void print_hash(const std::string& algorithm, const Result& result) {
+  print_line(fmt::format("{} {}", algorithm, result.hash));
+}
+
+}  // namespace rdpipe::tools

@@ -1,0 +1,21 @@
+// All that the tools print: one line for one thing, on standard error, in one write.
+#pragma once
+
+#include <string>
+
+#include <rdpipe/connection.h>
+
+#include "settings.h"
+
+namespace rdpipe::tools {
+
+void print_error(Tool tool, const Error& error);  // and its hint
+void print_notice(Tool tool, const std::string& text);
+void print_warning(Tool tool, const std::string& text);
+
+// "Bandwidth 5.103 GB/s, 1073741824 bytes in 0.210 s, RDMA (mlx5_0), not sealed, digest 0123..."
+void print_result(Tool tool, const Result& result);
+// "sha256 0123...": what --hash asked for.
+void print_hash(const std::string& algorithm, const Result& result);
+
+}  // namespace rdpipe::tools

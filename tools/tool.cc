@@ -1,0 +1,79 @@
+#include "tool.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <new>
+#include <string>
+
+#include "interrupts.h"
+#include "keys.h"
+#include "report.h"
+
+namespace rdpipe::tools {
+namespace {
+
+constexpr int kOk = static_cast<int>(Status::kOk);
+
+// --help and the like go to standard output, and fail when that does.
+int answer(const std::string& text) {
+  const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+  return written ? kOk : static_cast<int>(Status::kFileIo);
+}
+
+int make_transfer(Tool tool, Settings& settings,
+                  Result (*transfer)(const Settings& settings, const std::string& key)) {
+  std::signal(SIGPIPE, SIG_IGN);
+  Interrupts interrupts;
+  settings.connection.interrupt_fd = interrupts.fd();
+  settings.connection.on_interrupt = [&interrupts] { interrupts.throw_if_any(); };
+  if (!settings.quiet) {
+    settings.connection.notice = [tool](const std::string& text) { print_notice(tool, text); };
+  }
+  std::string key = read_key(settings.key);
+  if (settings.key.argument) wipe(*settings.key.argument);
+  if (is_short_key(key) && !settings.quiet) {
+    print_warning(
+        tool, "a key below 12 characters can be guessed by who records the handshake; see --generate-key");
+  }
+  const Result result = transfer(settings, key);
+  wipe(key);
+  if (!settings.connection.hash.empty()) print_hash(settings.connection.hash, result);
+  if (settings.verbose) print_result(tool, result);
+  if (!result.warning.empty() && !settings.quiet) print_warning(tool, result.warning);
+  return kOk;
+}
+
+int run(Tool tool, int argc, char** argv,
+        Result (*transfer)(const Settings& settings, const std::string& key)) {
+  CommandLine line = parse_command_line(tool, argc, argv);
+  switch (line.request) {
+    case Request::kHelp:
+      return answer(help_text(tool));
+    case Request::kVersion:
+      return answer(fmt::format("{} (rdpipe) {}\n", tool_name(tool), RDPIPE_VERSION));
+    case Request::kGenerateKey:
+      return answer(generate_key() + "\n");
+    case Request::kTransfer:
+      break;
+  }
+  return make_transfer(tool, line.settings, transfer);
+}
+
+}  // namespace
+
+int run_tool(Tool tool, int argc, char** argv,
+             Result (*transfer)(const Settings& settings, const std::string& key)) {
+  try {
+    return run(tool, argc, argv, transfer);
+  } catch (const Error& error) {
+    print_error(tool, error);
+    return static_cast<int>(error.status());
+  } catch (const std::bad_alloc&) {
+    print_error(tool, Error(Status::kMemory, "", "out of memory"));
+    return static_cast<int>(Status::kMemory);
+  }
+}
+
+}  // namespace rdpipe::tools
