@@ -1,4 +1,5 @@
-// The one place a thread sleeps. A Loop belongs to one thread; so do the Operations and Watches made on it.
+// The one place a thread sleeps. A Loop belongs to one thread, which makes, uses and destroys it; so do the
+// Operations and Watches made on it.
 // It is never called back into: callers start operations, sleep in wait(), and then look at what has become
 // done. On io_uring where that is allowed, otherwise on poll(2) and the workers: same meaning, same tests.
 #pragma once
@@ -11,14 +12,17 @@
 #include <span>
 
 #include "ground/deadline.h"
+#include "io/request.h"
 
 namespace rdpipe {
 
 class Loop;
+struct Job;
 
 // One request in flight: a read, a write, a sync or a job. Its owner keeps it, and the memory it was given,
 // in place until it is done. Destroying a pending operation cancels it where the kernel can and waits until
-// nobody touches the memory any more; a job started with Abandon::kDetach is left to end by itself.
+// nobody touches the memory any more; a job started with Abandon::kDetach is left to end by itself. A job
+// that has not begun by then never runs.
 class Operation {
  public:
   Operation() = default;
@@ -42,7 +46,8 @@ class Operation {
   State state_ = State::kIdle;
   std::int64_t result_ = 0;
   std::exception_ptr thrown_;
-  std::shared_ptr<void> job_;  // of run(): shared with the worker
+  Request request_;           // of read, write and sync
+  std::shared_ptr<Job> job_;  // what runs on a worker, shared with it
 };
 
 // Interest in a descriptor becoming readable or writable. The descriptor must stay open while the watch
@@ -67,7 +72,7 @@ class Watch {
   struct State;  // of the loop's own
 
  private:
-  std::shared_ptr<State> state_;
+  std::unique_ptr<State> state_;
 };
 
 enum class Abandon : std::uint8_t { kWait, kDetach };
@@ -98,20 +103,24 @@ class Loop {
   // Makes the wait() that sleeps, or the next, return. The only call allowed from other threads.
   void notify() noexcept;
 
-  // While `fd` (a signalfd, say) is readable, wait() calls `action`, which takes what is there and usually
-  // throws.
+  // While `fd` (a signalfd, say) is readable, wait() and poll() call `action`, which takes what is there and
+  // usually throws; the loop remains usable. Replaces the one before; an empty action: none. The descriptor
+  // stays open until then or until the loop ends.
   void interrupt_on(int fd, std::function<void()> action);
 
-  // Offsets in bytes; kCurrentPosition reads and writes at the file's own position. Results as read(2) and
-  // write(2): short counts are possible. On io_uring these go through registered buffers where the span lies
-  // in one.
+  // Offsets in bytes; kCurrentPosition reads and writes at the file's own position, no two of one file at a
+  // time. Results as read(2) and write(2): short counts are possible, -EINTR is not. A pipe that is not ready
+  // is waited for; if it has O_NONBLOCK, older kernels answer -EAGAIN. On io_uring these go through
+  // registered buffers where the span lies in one. What is started here reaches the kernel with the next
+  // wait() or poll().
   static constexpr std::uint64_t kCurrentPosition = ~std::uint64_t{0};
   void read(Operation& operation, int fd, std::span<std::byte> into, std::uint64_t offset);
   void write(Operation& operation, int fd, std::span<const std::byte> from, std::uint64_t offset);
   void sync(Operation& operation, int fd);  // fdatasync
 
   // Runs `job` on a worker; what it returns is the result. It must not touch the loop. It may touch what its
-  // owner keeps in place until the operation is done; with kDetach only what it owns or shares.
+  // owner keeps in place until the operation is done; with kDetach only what it owns or shares. A job that
+  // blocks keeps its worker, and with all of them blocked the next job waits.
   void run(Operation& operation, std::function<std::int64_t()> job, Abandon abandon = Abandon::kWait);
 
   // Registers one range for reads and writes (replacing the one before; empty: none). False where that is not
@@ -125,6 +134,7 @@ class Loop {
  private:
   friend class Operation;
   friend class Watch;
+  void start(Operation& operation, const Request& request);
   void abandon(Operation& operation) noexcept;
 
   std::unique_ptr<Backend> backend_;

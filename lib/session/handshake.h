@@ -1,16 +1,18 @@
 // HELLO and TLS 1.3 with an external pre-shared key and (EC)DHE: bytes in, bytes out, a verdict. No I/O, no
-// device: a conversation is a table in a test. Afterwards it is the secure channel of the session.
+// device: a conversation is a table in a test. Afterwards it is the secure channel of the session. A
+// Handshake belongs to one thread; a ListenerKey may be shared by several.
 //
 // HELLO:  magic u32, major u16, minor u16.                                   Connector to listener.
 // Answer: magic u32, major u16, minor u16, verdict u8 (0 go on, 1 other version), salt 16 bytes.   Back.
-// Then TLS records, the connector being TLS's client; ALPN "rdpipe/1"; PSK identity "rdpipe". Tickets and
-// early data are off.
+// Every major version keeps these two, up to the verdict. Then TLS records, the connector being TLS's client;
+// ALPN "rdpipe/1"; PSK identity "rdpipe". Tickets and early data are off. A ClientHello is one record of at
+// most 4 KiB.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +23,10 @@
 
 namespace rdpipe {
 
+class TlsContext;
+
+constexpr std::size_t kMaxHandshakeInput = 16384;  // bytes one stranger may say before it is authenticated
+
 enum class Verdict : std::uint8_t {
   kInProgress,
   kNeedsPsk,      // connector only: salt() is known, call set_psk()
@@ -30,13 +36,24 @@ enum class Verdict : std::uint8_t {
   kNotRdpipe,     // what came is no rdpipe
 };
 
+// What all handshakes of one listener share: the salt and the secret made from it.
+class ListenerKey {
+ public:
+  ListenerKey(std::span<const std::byte, kSaltSize> salt, Secret psk);
+  [[nodiscard]] std::span<const std::byte, kSaltSize> salt() const { return salt_; }
+  [[nodiscard]] const std::shared_ptr<const TlsContext>& tls() const { return tls_; }
+
+ private:
+  std::array<std::byte, kSaltSize> salt_{};
+  std::shared_ptr<const TlsContext> tls_;
+};
+
 class Handshake {
  public:
   enum class Side : std::uint8_t { kConnector, kListener };
-  // A listener's handshake uses `psk` made from `salt`; it allocates nothing beyond itself (under 1 KiB)
-  // until a good HELLO and the first bytes of TLS have come.
-  static Handshake connector();
-  static Handshake listener(std::span<const std::byte, kSaltSize> salt, std::shared_ptr<const Secret> psk);
+  [[nodiscard]] static Handshake connector();
+  // It allocates nothing beyond itself (under 1 KiB) until a good HELLO and a whole ClientHello have come.
+  [[nodiscard]] static Handshake listener(std::shared_ptr<const ListenerKey> key);
   Handshake(Handshake&&) noexcept;
   Handshake& operator=(Handshake&&) noexcept;
   ~Handshake();
@@ -44,6 +61,8 @@ class Handshake {
   void receive(std::span<const std::byte> bytes);      // what came from the peer
   [[nodiscard]] std::vector<std::byte> take_output();  // what must go to the peer; empty: nothing
   [[nodiscard]] Verdict verdict() const;
+  // Listener only: the peer has said a good HELLO and is in the middle of TLS.
+  [[nodiscard]] bool greeted() const;
   [[nodiscard]] std::span<const std::byte, kSaltSize> salt() const;
   void set_psk(Secret psk);
   [[nodiscard]] std::uint16_t peer_version() const;

@@ -2,7 +2,8 @@
 // loop's.
 #pragma once
 
-#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
@@ -63,6 +64,7 @@ class Session {
 
  private:
   void flush_output();
+  [[nodiscard]] Offer wait_for_offer(Loop& loop, Deadline deadline);
 
   std::unique_ptr<Link> link_;
   Handshake handshake_;
@@ -81,10 +83,12 @@ struct LobbyLimits {
   Nanoseconds patience = std::chrono::seconds(10);  // for one handshake
 };
 
-// The listener's side: many strangers at once shake hands; those who know the key come out as sessions.
+// The listener's side: many strangers at once shake hands; those who know the key come out as sessions. What
+// happens to a stranger's link ends that stranger and nobody else.
 class Lobby {
  public:
-  // `report` hears one line for each stranger that failed, at most a few a second.
+  // Runs scrypt. `report` hears one line for each stranger that failed, at most a few a second; then how many
+  // more there were.
   Lobby(Loop& loop, Acceptor& acceptor, const Key& key, std::function<void(const std::string&)> report,
         LobbyLimits limits = {});
   ~Lobby();
@@ -93,13 +97,21 @@ class Lobby {
 
  private:
   struct Stranger;
+  class Reports;
+  enum class Progress : std::uint8_t { kWaiting, kAuthenticated, kGone };
+  void accept_all();
+  void make_room();
+  Progress advance(Stranger& stranger);
+  Progress take_events(Stranger& stranger);
+  Progress shake_hands(Stranger& stranger, const Control& control);
+  void turn_away(Stranger& stranger, const std::string& reason);
+
   Loop& loop_;
   Acceptor& acceptor_;
-  std::function<void(const std::string&)> report_;
   LobbyLimits limits_;
-  std::shared_ptr<const Secret> psk_;
-  std::array<std::byte, kSaltSize> salt_{};
-  std::list<Stranger> strangers_;
+  std::unique_ptr<Reports> reports_;
+  std::shared_ptr<const ListenerKey> key_;
+  std::list<Stranger> strangers_;  // in order of arrival
 };
 
 }  // namespace rdpipe

@@ -19,9 +19,9 @@ enum class AddressFamily : std::uint8_t { kAny, kIpv4, kIpv6 };
 struct FabricOptions {
   FabricChoice choice = FabricChoice::kAuto;
   AddressFamily family = AddressFamily::kAny;
-  std::string device;   // RDMA device to use; empty: by route
-  int gid_index = -1;   // -1: the device's or rdma_cm's choice
-  std::string address;  // local address to bind; empty: any
+  std::string device{};   // RDMA device to use; empty: by route
+  int gid_index = -1;     // -1: the device's or rdma_cm's choice
+  std::string address{};  // local address to bind; empty: any
   Nanoseconds keep_alive = std::chrono::seconds(10);
 };
 

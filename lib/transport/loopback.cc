@@ -15,7 +15,7 @@ enum class Sort : std::uint8_t { kData, kControl, kClosed, kLost };
 
 struct InFlight {
   Sort sort{};
-  std::vector<std::byte> bytes;  // data: header and payload; control: payload
+  std::vector<std::byte> bytes{};  // data: header and payload; control: payload
   Deadline due = Deadline::now();
   bool held = false;
 };
@@ -65,8 +65,8 @@ struct LoopbackLink::Cable {
     wake(1);
   }
   void lose(std::size_t sender, LossSeen seen) {
-    if (seen != LossSeen::kBySender) append(sender, {.sort = Sort::kLost, .bytes = {}});
-    if (seen != LossSeen::kByReceiver) append(1 - sender, {.sort = Sort::kLost, .bytes = {}});
+    if (seen != LossSeen::kBySender) append(sender, {.sort = Sort::kLost});
+    if (seen != LossSeen::kByReceiver) append(1 - sender, {.sort = Sort::kLost});
     from[0].ended = from[1].ended = true;
   }
   void post(std::size_t side, FramePoint point, InFlight frame);
@@ -87,7 +87,7 @@ bool LoopbackLink::Cable::apply(const Fault& fault, std::size_t side, InFlight& 
       begin_cut();
       return false;
     case FaultAction::kClose:
-      append(side, {.sort = Sort::kClosed, .bytes = {}});
+      append(side, {.sort = Sort::kClosed});
       return false;
     case FaultAction::kHold:
       from[side].holding = true;
@@ -134,14 +134,14 @@ LoopbackLink::~LoopbackLink() {
   const std::lock_guard lock(cable_->mutex);
   cable_->loops[side_] = nullptr;
   // After both have closed this is the good end; before, what was posted is lost with this end.
-  if (!cable_->closed[side_]) cable_->append(side_, {.sort = Sort::kLost, .bytes = {}});
+  if (!cable_->closed[side_]) cable_->append(side_, {.sort = Sort::kLost});
 }
 
 void LoopbackLink::attach(Ring&) {}
 
 void LoopbackLink::post_send(Slot slot) {
   assert(send_credits() > 0 && slot);
-  InFlight frame{.sort = Sort::kData, .bytes = {}};
+  InFlight frame{.sort = Sort::kData};
   frame.bytes.reserve(kFrameHeaderSize + slot.size());
   frame.bytes.insert(frame.bytes.end(), slot.header().begin(), slot.header().end());
   frame.bytes.insert(frame.bytes.end(), slot.filled().begin(), slot.filled().end());
@@ -240,7 +240,7 @@ void LoopbackLink::check_keep_alive() {
 void LoopbackLink::close() {
   const std::lock_guard lock(cable_->mutex);
   if (std::exchange(cable_->closed[side_], true)) return;
-  cable_->append(side_, {.sort = Sort::kClosed, .bytes = {}});
+  cable_->append(side_, {.sort = Sort::kClosed});
 }
 
 void LoopbackLink::move_to(Loop& loop) {

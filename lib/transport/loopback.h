@@ -45,9 +45,9 @@ struct Fault {
 
 // FaultScript{.from_first = {{FaultAction::kDrop, data_frame(3)}}}
 struct FaultScript {
-  std::vector<Fault> from_first;   // faults of what the first end sends
-  std::vector<Fault> from_second;  // and of what the second end sends
-  Nanoseconds delay{0};            // that every frame takes
+  std::vector<Fault> from_first{};   // faults of what the first end sends
+  std::vector<Fault> from_second{};  // and of what the second end sends
+  Nanoseconds delay{0};              // that every frame takes
 };
 
 class LoopbackLink final : public Link {

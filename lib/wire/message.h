@@ -1,6 +1,9 @@
-// The messages of a session, as they travel inside TLS: type u8, length u32, then fields of tag u16, length
-// u16, value. Bytes in, values out, no I/O. A receiver skips fields it does not know unless the tag's top bit
-// is set.
+// The messages of a session, as they travel inside TLS. Bytes in, values out, no I/O.
+//
+// A message is type u8, length u32 (bytes that follow), then fields in strictly ascending order of tag; a
+// field is tag u16, length u16, value. Integers are big-endian, texts UTF-8 without a terminator. A receiver
+// skips fields it does not know unless the tag's top bit is set; an unknown type, an unknown field with that
+// bit, a missing or misshapen field make the stream malformed.
 #pragma once
 
 #include <array>
@@ -23,6 +26,8 @@ enum class Role : std::uint8_t { kSends = 1, kReceives = 2, kBoth = 3 };
 enum class Choice : std::uint8_t { kAuto = 0, kYes = 1, kNo = 2 };
 
 // What one end is and wants; each end sends one when it has its ring. agree() makes the terms of both.
+// Type 1. Fields: 1 transcript, 2 fabric u8, 3 minor u16, 4 role u8, 5 slot_size u32, 6 digest u8, 7 seal u8,
+// 8 same_host u8 (0 or 1), 9 size u64 (optional), 10 host, 11 software (texts of at most 255 bytes).
 struct Offer {
   std::array<std::byte, 32>
       transcript{};         // SHA-256 of HELLO and its answer as this end saw them: no downgrade
@@ -36,29 +41,44 @@ struct Offer {
   std::optional<std::uint64_t> size;  // of a sender's source, where it is known: a hint, bytes
   std::string host;                   // this end's name, for messages
   std::string software;               // "rdpipe 0.1.0", for messages
+
+  bool operator==(const Offer&) const = default;
 };
 // The sender's: the stream ends here, and this is what it was.
+// Type 2. Fields: 1 length u64, 2 frames u64, 3 root 16 bytes (optional).
 struct End {
   std::uint64_t length = 0;                       // bytes
   std::uint64_t frames = 0;                       // data and hole frames
   std::optional<std::array<std::byte, 16>> root;  // none where the digest is off
+
+  bool operator==(const End&) const = default;
 };
 // The receiver's: every byte is here, was checked, and is where it was told to go.
+// Type 3. Field: 1 length u64.
 struct Committed {
   std::uint64_t length = 0;
+
+  bool operator==(const Committed&) const = default;
 };
 // Either's: the transfer has failed here, and why.
+// Type 4. Fields: 1 status u8, 2 attempt, 3 cause (texts of at most 2048 bytes), 4 host (at most 255).
 struct Failed {
   int status = 0;  // exit status
   std::string attempt, cause, host;
+
+  bool operator==(const Failed&) const = default;
 };
-struct Bye {};  // the answer to Committed
+// The answer to Committed. Type 5, no fields.
+struct Bye {
+  bool operator==(const Bye&) const = default;
+};
 
 using Message = std::variant<Offer, End, Committed, Failed, Bye>;
 
-void encode(const Message& message, std::vector<std::byte>& out);  // appended
+void encode(const Message& message, std::vector<std::byte>& out);  // appended; longer texts are cut
 
-// Takes messages off a byte stream that arrives in pieces.
+// Takes messages off a byte stream that arrives in pieces. Between calls of next() that give nothing it holds
+// less than one message.
 class MessageReader {
  public:
   void add(std::span<const std::byte> bytes);

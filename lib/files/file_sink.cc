@@ -1,0 +1,257 @@
+#include "files/file_sink.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <limits>
+#include <utility>
+
+#include "files/direct_io.h"
+#include "ground/error.h"
+
+namespace rdpipe {
+namespace {
+
+constexpr std::size_t kZeroBlock = 256_KiB;
+// Direct writes that extend a file take turns; below its size they run side by side (measured: 1.9 against
+// 2.6 GB/s). So a temporary is made as long as the sender says, or this much longer than it is.
+constexpr std::uint64_t kReserveStep = 256_MiB;
+
+bool means_unsupported(std::int64_t result) {
+  return result == -EOPNOTSUPP || result == -EINVAL || result == -ENOSYS || result == -ENODEV;
+}
+
+}  // namespace
+
+FileSink::FileSink(Target target, const FileOptions& options)
+    : options_(options), name_(target.name), target_(std::move(target)) {}
+
+FileSink::FileSink(int fd, std::string name, const FileOptions& options)
+    : options_(options), name_(std::move(name)), fd_(fd) {
+  const int flags = check(::fcntl(fd, F_GETFL), Status::kEndpoint, attempt());
+  if ((flags & O_ACCMODE) == O_RDONLY) throw_errno(EBADF, Status::kEndpoint, attempt());
+  append_ = (flags & O_APPEND) != 0;
+  begin_ = static_cast<std::uint64_t>(check_long(::lseek(fd, 0, SEEK_CUR), Status::kEndpoint, attempt()));
+  position_ = begin_;
+}
+
+void FileSink::start(Loop& loop, Ring& /*ring*/, std::optional<std::uint64_t> size) {
+  loop_ = &loop;
+  hint_ = size;
+  if (target_) open_target();
+  examine_file();
+  choose_direct_io();
+}
+
+void FileSink::open_target() {
+  const int directory = target_->directory.get();
+  if (target_->kind == TargetKind::kReplaced) {
+    temporary_.emplace(*target_);
+    fd_ = temporary_->fd();
+    const int own = ::fcntl(directory, F_DUPFD_CLOEXEC, 0);
+    const auto shared = std::make_shared<Descriptor>(check(own, Status::kFileIo, attempt()));
+    const auto job = [shared, leaf = target_->leaf]() -> std::int64_t {
+      sweep_left_overs(shared->get(), leaf);
+      return 0;
+    };
+    loop_->run(sweeping_, job, Abandon::kDetach);
+    return;
+  }
+  const int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY | (target_->old ? 0 : O_CREAT);
+  owned_ = Descriptor(::openat(directory, target_->leaf.c_str(), flags, 0666));
+  fd_ = check(owned_.get(), Status::kFileIo, attempt());
+}
+
+void FileSink::examine_file() {
+  struct stat status {};
+  check(::fstat(fd_, &status), Status::kFileIo, attempt());
+  is_regular_ = S_ISREG(status.st_mode);
+  constexpr auto kWhole = std::numeric_limits<std::uint64_t>::max();
+  old_size_ = is_regular_ ? static_cast<std::uint64_t>(status.st_size) : kWhole;
+}
+
+void FileSink::choose_direct_io() {
+  if (options_.direct == DirectIo::kOff) return;
+  // Without a hint the first bytes decide: see wants_direct().
+  const bool is_small = hint_ && *hint_ < kDirectThreshold;
+  const bool pays = !append_ && begin_ % kPageSize == 0 && !is_small && is_on_local_disk(fd_);
+  if (options_.direct == DirectIo::kAuto && !pays) return;
+  if (!append_) direct_fd_ = reopen(fd_, O_WRONLY | O_DIRECT);
+  const int error = append_ ? EINVAL : errno;
+  direct_ = static_cast<bool>(direct_fd_);
+  if (direct_ || options_.direct == DirectIo::kAuto) return;
+  throw Error(Status::kEndpoint, attempt() + " with direct I/O", errno_text(error),
+              "--direct=auto falls back to buffered writes");
+}
+
+// Makes a temporary longer than what is about to be written directly. Only a temporary: anything else would
+// look complete when it is not. No failure: the write itself will say what is wrong.
+void FileSink::reserve(std::uint64_t end) {
+  if (!temporary_ || end <= reserved_) return;
+  const std::uint64_t size = std::max(hint_.value_or(0), end + (hint_ && end <= *hint_ ? 0 : kReserveStep));
+  reserved_ = end;
+  if (::ftruncate(fd_, static_cast<off_t>(size)) == 0) reserved_ = size;
+}
+
+bool FileSink::wants_direct(const Piece& piece) const {
+  if (!direct_ || !piece.slot || piece.written != 0 || !is_direct_aligned(piece.offset, piece.length))
+    return false;
+  const bool large = hint_ || piece.offset - begin_ >= kDirectThreshold;
+  return large || options_.direct == DirectIo::kOn;
+}
+
+void FileSink::write(Slot slot) {
+  assert(phase_ == Phase::kWriting && slot.size() > 0);
+  Piece& piece = pieces_.emplace_back();
+  piece.length = slot.size();
+  piece.slot = std::move(slot);
+  add(piece);
+}
+
+void FileSink::write_hole(std::uint64_t length) {
+  assert(phase_ == Phase::kWriting);
+  if (!append_ && position_ >= old_size_) {  // nothing is there: it stays a hole
+    position_ += length;
+    return;
+  }
+  const std::uint64_t to_clear = append_ ? length : std::min(length, old_size_ - position_);
+  Piece& piece = pieces_.emplace_back();
+  piece.length = to_clear;
+  piece.how = append_ ? How::kBuffered : How::kClear;
+  add(piece);
+  position_ += length - to_clear;
+}
+
+// Gives the last piece its place in the file and begins to write it.
+void FileSink::add(Piece& piece) {
+  piece.offset = position_;
+  position_ += piece.length;
+  if (wants_direct(piece)) piece.how = How::kDirect;
+  if (!append_ || pieces_.size() == 1) issue(piece);
+}
+
+void FileSink::issue(Piece& piece) {
+  const std::uint64_t at = piece.offset + piece.written;
+  const std::uint64_t rest = piece.length - piece.written;
+  if (piece.how == How::kClear) {
+    const int mode = FALLOC_FL_KEEP_SIZE | (is_regular_ ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE);
+    const auto clear = [fd = fd_, mode, at, rest]() -> std::int64_t {
+      return ::fallocate(fd, mode, static_cast<off_t>(at), static_cast<off_t>(rest)) == -1 ? -errno : 0;
+    };
+    return loop_->run(piece.operation, clear);
+  }
+  const auto bytes =
+      piece.slot ? std::span<const std::byte>(piece.slot.filled()).subspan(piece.written) : zeros(rest);
+  if (piece.how == How::kDirect) reserve(at + rest);
+  const int fd = piece.how == How::kDirect ? direct_fd_.get() : fd_;
+  loop_->write(piece.operation, fd, bytes, append_ ? Loop::kCurrentPosition : at);
+}
+
+std::span<const std::byte> FileSink::zeros(std::uint64_t length) {
+  if (zeros_.empty()) zeros_.resize(kZeroBlock);
+  return std::span<const std::byte>(zeros_).first(std::min<std::uint64_t>(length, kZeroBlock));
+}
+
+void FileSink::collect(Piece& piece) {
+  while (!piece.complete && piece.operation.done()) {
+    piece.complete = settle(piece, piece.operation.take());
+    if (piece.complete) {
+      piece.slot = Slot();  // home at once, whatever is still being written before it
+    } else {
+      issue(piece);
+    }
+  }
+}
+
+// Books the result of a write or of clearing; false when more must be done for this piece.
+bool FileSink::settle(Piece& piece, std::int64_t result) {
+  if (piece.how == How::kClear) {
+    if (result == 0) return true;
+    if (!means_unsupported(result) && result != -EINTR)
+      throw_errno(static_cast<int>(-result), Status::kFileIo, attempt());
+    if (result != -EINTR) piece.how = How::kBuffered;  // written zeros do as well
+    return false;
+  }
+  if (result == -EINTR || result == -EAGAIN) return false;
+  if (result == -EINVAL && piece.how == How::kDirect && options_.direct == DirectIo::kAuto) {
+    direct_ = false;  // the file system takes the flag and not the writes
+    piece.how = How::kBuffered;
+    return false;
+  }
+  if (result < 0) throw_errno(static_cast<int>(-result), Status::kFileIo, attempt());
+  if (result == 0) throw_errno(EIO, Status::kFileIo, attempt());
+  piece.written += static_cast<std::uint64_t>(result);
+  piece.how = How::kBuffered;  // what is left of a short write need not be aligned
+  return piece.written == piece.length;
+}
+
+void FileSink::drop_complete_pieces() {
+  while (!pieces_.empty() && pieces_.front().complete) {
+    pieces_.pop_front();
+    if (append_ && !pieces_.empty()) issue(pieces_.front());
+  }
+}
+
+void FileSink::poll() {
+  for (Piece& piece : pieces_) collect(piece);
+  drop_complete_pieces();
+  if (sweeping_.done()) sweeping_.take();
+  if (finishing_.done()) {
+    const std::int64_t result = finishing_.take();
+    if (result < 0) throw_errno(static_cast<int>(-result), Status::kFileIo, attempt());
+    advance();
+  } else if (phase_ == Phase::kDraining && pieces_.empty() && sweeping_.idle()) {
+    advance();
+  }
+}
+
+void FileSink::finish() {
+  assert(phase_ == Phase::kWriting);
+  phase_ = Phase::kDraining;
+  poll();
+}
+
+// The next step of putting the target in place: the one before it has succeeded.
+void FileSink::advance() {
+  if (phase_ == Phase::kDraining) {
+    set_size();
+    phase_ = Phase::kSyncing;
+    if (options_.fsync) return loop_->sync(finishing_, fd_);
+  }
+  if (phase_ == Phase::kSyncing) {
+    phase_ = Phase::kPlacing;
+    if (temporary_) return place();
+  }
+  if (!target_ && !append_) set_callers_position();
+  phase_ = Phase::kCommitted;
+}
+
+// A named target ends where the stream does. A descriptor's file only grows: what lies behind is the user's.
+void FileSink::set_size() {
+  if (!is_regular_ || append_) return;
+  struct stat status {};
+  check(::fstat(fd_, &status), Status::kFileIo, attempt());
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  if (size == position_ || (!target_ && size > position_)) return;
+  check(::ftruncate(fd_, static_cast<off_t>(position_)), Status::kFileIo, attempt());
+}
+
+// On a worker: renaming over a large file frees its blocks, which takes long.
+void FileSink::place() {
+  const auto job = [this]() -> std::int64_t {
+    temporary_->place(options_.fsync);
+    return 0;
+  };
+  loop_->run(finishing_, job);
+}
+
+void FileSink::set_callers_position() {
+  check_long(::lseek(fd_, static_cast<off_t>(position_), SEEK_SET), Status::kFileIo, attempt());
+}
+
+}  // namespace rdpipe

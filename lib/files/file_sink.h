@@ -1,0 +1,91 @@
+// A regular file or block device as a Sink. Many writes in flight at explicit offsets; a named target is the
+// old one until it is the whole new one. One thread: that of the loop it was started on; punching, sweeping
+// and renaming run on the loop's workers.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "files/files.h"
+#include "files/target.h"
+#include "files/temporary.h"
+#include "ground/descriptor.h"
+#include "io/loop.h"
+#include "stream/sink.h"
+
+namespace rdpipe {
+
+class FileSink final : public Sink {
+ public:
+  // A named target that is no stream. Nothing is created before start().
+  FileSink(Target target, const FileOptions& options);
+  // An open regular file or block device: at its position, or where O_APPEND says.
+  FileSink(int fd, std::string name, const FileOptions& options);
+
+  void start(Loop& loop, Ring& ring, std::optional<std::uint64_t> size) override;
+  void write(Slot slot) override;
+  void write_hole(std::uint64_t length) override;
+  void poll() override;
+  void finish() override;
+  [[nodiscard]] bool committed() const override { return phase_ == Phase::kCommitted; }
+  [[nodiscard]] const std::string& name() const override { return name_; }
+
+ private:
+  enum class Phase : std::uint8_t { kWriting, kDraining, kSyncing, kPlacing, kCommitted };
+  enum class How : std::uint8_t { kBuffered, kDirect, kClear };
+
+  // A part of the target on its way: a slot's bytes, or zeros where `slot` holds nothing. `slot` stands
+  // before `operation`: memory goes home after nobody reads it.
+  struct Piece {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+    std::uint64_t written = 0;
+    How how = How::kBuffered;
+    bool complete = false;
+    Slot slot;
+    Operation operation;
+  };
+
+  void open_target();
+  void examine_file();
+  void choose_direct_io();
+  void reserve(std::uint64_t end);
+  [[nodiscard]] bool wants_direct(const Piece& piece) const;
+  void add(Piece& piece);
+  void issue(Piece& piece);
+  void collect(Piece& piece);
+  [[nodiscard]] bool settle(Piece& piece, std::int64_t result);
+  void drop_complete_pieces();
+  void advance();
+  void set_size();
+  void place();
+  void set_callers_position();
+  [[nodiscard]] std::span<const std::byte> zeros(std::uint64_t length);
+  [[nodiscard]] std::string attempt() const { return "store " + name_; }
+
+  FileOptions options_;
+  std::string name_;
+  std::optional<Target> target_;        // empty: a descriptor of the caller's
+  std::optional<Temporary> temporary_;  // of a target that is replaced
+  Descriptor owned_;                    // a target written in place
+  Descriptor direct_fd_;                // the same file with O_DIRECT, or empty
+  int fd_ = -1;                         // what is written buffered
+  bool direct_ = false;                 // new writes go to direct_fd_ where they are aligned
+  bool is_regular_ = true;
+  bool append_ = false;         // one write at a time, at the file's end
+  std::uint64_t begin_ = 0;     // where the stream starts in the file
+  std::uint64_t position_ = 0;  // where the next bytes go
+  std::uint64_t old_size_ = 0;  // below it a hole must be cleared
+  std::uint64_t reserved_ = 0;  // the size given to a temporary ahead of its data
+  std::optional<std::uint64_t> hint_;
+  Phase phase_ = Phase::kWriting;
+  Loop* loop_ = nullptr;
+  std::vector<std::byte> zeros_;
+  std::deque<Piece> pieces_;  // in stream order
+  Operation sweeping_;
+  Operation finishing_;
+};
+
+}  // namespace rdpipe

@@ -1,0 +1,143 @@
+#include "files/temporary.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <string_view>
+
+#include "ground/error.h"
+#include "ground/secret.h"
+
+namespace rdpipe {
+namespace {
+
+constexpr std::string_view kMark = ".rdpipe-";
+constexpr std::string_view kAlphabet = "abcdefghijklmnopqrstuvwxyz234567";
+constexpr std::size_t kRandomLetters = 8;
+constexpr int kAttempts = 100;
+
+// ".NAME.rdpipe-", with NAME cut at a character so that the whole fits what the file system allows.
+std::string prefix_for(int directory, const std::string& leaf) {
+  const long reported = ::fpathconf(directory, _PC_NAME_MAX);
+  const std::size_t limit = reported > 0 ? static_cast<std::size_t>(reported) : 255;
+  const std::size_t room = limit - std::min(limit, 1 + kMark.size() + kRandomLetters);
+  std::size_t length = std::min(leaf.size(), room);
+  const auto is_continuation = [&](std::size_t at) {
+    return (static_cast<unsigned char>(leaf[at]) & 0xC0) == 0x80;
+  };
+  while (length > 0 && length < leaf.size() && is_continuation(length)) --length;
+  return "." + leaf.substr(0, length) + std::string(kMark);
+}
+
+std::string random_letters() {
+  std::array<std::byte, kRandomLetters> bytes{};
+  fill_random(bytes);
+  std::string letters;
+  for (const std::byte byte : bytes)
+    letters += kAlphabet[std::to_integer<std::size_t>(byte) % kAlphabet.size()];
+  return letters;
+}
+
+bool is_temporary_name(std::string_view name, std::string_view prefix) {
+  return name.size() == prefix.size() + kRandomLetters && name.starts_with(prefix) &&
+         name.substr(prefix.size()).find_first_not_of(kAlphabet) == std::string_view::npos;
+}
+
+bool is_same_file(int fd, int directory, const char* name) {
+  struct stat open_file {
+  }, named{};
+  return ::fstat(fd, &open_file) == 0 && ::fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+         open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
+}
+
+// A temporary whose lock can be had has lost its owner.
+void remove_if_left_over(int directory, const char* name) {
+  const Descriptor file(::openat(directory, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) == -1) return;
+  if (is_same_file(file.get(), directory, name)) ::unlinkat(directory, name, 0);
+}
+
+}  // namespace
+
+Temporary::Temporary(const Target& target) : target_(target) {
+  // A new file gets the mode that open() gives it, by the umask and the directory's default ACL; one that
+  // replaces another is nobody else's business until it has that one's mode.
+  const mode_t mode = target.old ? 0600 : 0666;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (create(mode)) return;
+  }
+  throw Error(Status::kFileIo, "store " + target.name, "no free temporary name in its directory");
+}
+
+// One attempt; false when the name is taken or a sweep came between its creation and its lock.
+bool Temporary::create(mode_t mode) {
+  const int directory = target_.directory.get();
+  leaf_ = prefix_for(directory, target_.leaf) + random_letters();
+  file_ = Descriptor(::openat(directory, leaf_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (!file_ && errno == EEXIST) return false;
+  check(file_.get(), Status::kFileIo, "store " + target_.name);
+  // Where locks are not supported there is none, and a sweep cannot have taken one either.
+  if (::flock(file_.get(), LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK) return false;
+  return is_same_file(file_.get(), directory, leaf_.c_str());
+}
+
+Temporary::~Temporary() {
+  if (!placed_) ::unlinkat(target_.directory.get(), leaf_.c_str(), 0);
+}
+
+void Temporary::place(bool durable) {
+  const std::string attempt = "store " + target_.name;
+  const int directory = target_.directory.get();
+  struct stat now {};
+  const bool exists = ::fstatat(directory, target_.leaf.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
+  if (exists && S_ISREG(now.st_mode)) {
+    keep_owner_and_mode(now);
+  } else if (target_.old) {
+    keep_owner_and_mode(*target_.old);
+  }
+  check(::renameat(directory, leaf_.c_str(), directory, target_.leaf.c_str()), Status::kFileIo, attempt);
+  placed_ = true;
+  if (!durable) return;
+  const Descriptor readable(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  check(readable.get(), Status::kFileIo, attempt);
+  check(::fsync(readable.get()), Status::kFileIo, attempt);
+}
+
+void Temporary::keep_owner_and_mode(const struct stat& old) const {
+  struct stat mine {};
+  check(::fstat(file_.get(), &mine), Status::kFileIo, "store " + target_.name);
+  mode_t mode = old.st_mode & 07777;
+  const bool owner_differs = mine.st_uid != old.st_uid || mine.st_gid != old.st_gid;
+  // Only root may give a file away; others may still keep the group. A set-id bit must not pass to an owner
+  // it was not meant for.
+  if (owner_differs && ::fchown(file_.get(), old.st_uid, old.st_gid) == -1) {
+    if (mine.st_uid != old.st_uid || ::fchown(file_.get(), mine.st_uid, old.st_gid) == -1) mode &= 01777;
+  }
+  check(::fchmod(file_.get(), mode), Status::kFileIo, "store " + target_.name);
+}
+
+void sweep_left_overs(int directory, const std::string& leaf) noexcept try {
+  const std::string prefix = prefix_for(directory, leaf);
+  Descriptor readable(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!readable) return;
+  struct CloseDirectory {
+    void operator()(DIR* stream) const { ::closedir(stream); }
+  };
+  const std::unique_ptr<DIR, CloseDirectory> stream(::fdopendir(readable.get()));
+  if (!stream) return;
+  static_cast<void>(readable.release());  // closed by the stream
+  while (const dirent* entry = ::readdir(stream.get())) {
+    if (is_temporary_name(entry->d_name, prefix)) remove_if_left_over(::dirfd(stream.get()), entry->d_name);
+  }
+} catch (...) {
+  // A left-over that stays costs room, not correctness.
+}
+
+}  // namespace rdpipe

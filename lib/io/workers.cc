@@ -1,0 +1,153 @@
+#include "io/workers.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <cassert>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "ground/error.h"
+
+namespace rdpipe {
+
+struct Workers::Pool {
+  Pool(unsigned thread_limit, std::shared_ptr<Wakeup> raised_when_finished)
+      : limit(thread_limit), wakeup(std::move(raised_when_finished)) {}
+
+  const unsigned limit;
+  const std::shared_ptr<Wakeup> wakeup;
+  std::mutex mutex;  // guards all below, and Stage and abandoned of each job
+  std::condition_variable queued_or_stopping;
+  std::condition_variable finished_or_stopped;
+  std::deque<std::shared_ptr<Job>> queue;
+  std::vector<std::shared_ptr<Job>> finished;
+  unsigned threads = 0;  // all but those in an abandoned job
+  unsigned idle = 0;     // of these, how many wait for a job
+  bool stopping = false;
+};
+
+namespace {
+
+using Lock = std::unique_lock<std::mutex>;
+
+// A thread inherits the mask of its maker: so signals find the threads that want them.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
+void run(Job& job) {
+  try {
+    job.result = job.work();
+  } catch (...) {
+    job.thrown = std::current_exception();
+  }
+  job.work = nullptr;
+}
+
+std::shared_ptr<Job> next_job(Workers::Pool& pool, Lock& lock) {
+  ++pool.idle;
+  pool.queued_or_stopping.wait(lock, [&] { return pool.stopping || !pool.queue.empty(); });
+  --pool.idle;
+  if (pool.stopping) return nullptr;
+  auto job = std::move(pool.queue.front());
+  pool.queue.pop_front();
+  job->stage = Job::Stage::kRunning;
+  return job;
+}
+
+void run_jobs(const std::shared_ptr<Workers::Pool>& pool) {
+  Lock lock(pool->mutex);
+  while (auto job = next_job(*pool, lock)) {
+    lock.unlock();
+    run(*job);
+    lock.lock();
+    job->stage = Job::Stage::kFinished;
+    if (job->abandoned) return;  // counted no more since then
+    pool->finished.push_back(std::move(job));
+    pool->wakeup->raise();
+    pool->finished_or_stopped.notify_all();
+  }
+  --pool->threads;
+  pool->finished_or_stopped.notify_all();
+}
+
+// Starts a thread when there are more jobs than threads to take them.
+void grow(const std::shared_ptr<Workers::Pool>& pool) {
+  if (pool->queue.size() <= pool->idle || pool->threads == pool->limit) return;
+  const SignalsBlocked blocked;
+  try {
+    std::thread(run_jobs, pool).detach();
+    ++pool->threads;
+  } catch (const std::system_error& error) {
+    if (pool->threads == 0) throw_errno(error.code().value(), Status::kMemory, "start a worker thread");
+  }
+}
+
+}  // namespace
+
+Workers::Workers(unsigned limit, std::shared_ptr<Wakeup> wakeup)
+    : pool_(std::make_shared<Pool>(limit, std::move(wakeup))) {
+  assert(limit >= 1 && limit <= 64);
+}
+
+Workers::~Workers() {
+  Lock lock(pool_->mutex);
+  assert(pool_->queue.empty() && "a job outlived its loop");
+  pool_->stopping = true;
+  pool_->queued_or_stopping.notify_all();
+  pool_->finished_or_stopped.wait(lock, [&] { return pool_->threads == 0; });
+}
+
+void Workers::start(std::shared_ptr<Job> job) {
+  const Lock lock(pool_->mutex);
+  pool_->queue.push_back(std::move(job));
+  try {
+    grow(pool_);
+  } catch (...) {
+    pool_->queue.pop_back();
+    throw;
+  }
+  pool_->queued_or_stopping.notify_one();
+}
+
+bool Workers::withdraw(const Job& job) {
+  const Lock lock(pool_->mutex);
+  return std::erase_if(pool_->queue, [&](const auto& queued) { return queued.get() == &job; }) > 0;
+}
+
+void Workers::await(const Job& job) {
+  Lock lock(pool_->mutex);
+  pool_->finished_or_stopped.wait(lock, [&] { return job.stage == Job::Stage::kFinished; });
+}
+
+void Workers::abandon(Job& job) {
+  const Lock lock(pool_->mutex);
+  if (job.stage != Job::Stage::kRunning) return;
+  job.abandoned = true;
+  --pool_->threads;
+  grow(pool_);
+}
+
+std::vector<std::shared_ptr<Job>> Workers::take_finished() {
+  const Lock lock(pool_->mutex);
+  return std::exchange(pool_->finished, {});
+}
+
+}  // namespace rdpipe

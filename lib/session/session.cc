@@ -1,0 +1,211 @@
+#include "session/session.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "seal/sealer.h"
+#include "session/control_stream.h"
+
+namespace rdpipe {
+namespace {
+
+constexpr auto kConnectorLabel = "EXPORTER-rdpipe data connector";  // of what the connector sends
+constexpr auto kListenerLabel = "EXPORTER-rdpipe data listener";
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
+// A status from outside: one of those the manual names.
+Status documented(int status) {
+  constexpr std::array known = {
+      Status::kUsage,   Status::kProtocol, Status::kEndpoint, Status::kNetwork,       Status::kAuthentication,
+      Status::kFileIo,  Status::kDamaged,  Status::kCommand,  Status::kSignal,        Status::kMemory,
+      Status::kPartial, Status::kVanished, Status::kTimeout,  Status::kConnectTimeout};
+  const auto same = std::ranges::find(known, static_cast<Status>(status));
+  return same != known.end() ? *same : Status::kNetwork;
+}
+
+// The next event of the link, sleeping for it; nothing when `deadline` has passed.
+std::optional<LinkEvent> wait_for_event(Loop& loop, Link& link, Deadline deadline) {
+  for (;;) {
+    if (auto event = link.poll()) return event;
+    if (deadline.passed()) return {};
+    loop.wait(deadline);
+  }
+}
+
+// Why a connector's handshake came to nothing.
+Error refusal(const Handshake& handshake, const std::string& peer) {
+  switch (handshake.verdict()) {
+    case Verdict::kWrongKey:
+      return {Status::kAuthentication, "connect to " + peer, "wrong key", "both ends need the same key"};
+    case Verdict::kOtherVersion:
+      return {
+          Status::kProtocol, "connect to " + peer,
+          fmt::format("it speaks rdpipe protocol {}, this is {}", handshake.peer_version(), kProtocolMajor),
+          "install the same version at both ends"};
+    default:
+      return {Status::kProtocol, "connect to " + peer, "what answers there is not rdpipe",
+              "check host and port"};
+  }
+}
+
+Error too_late(const std::string& peer) {
+  return {Status::kConnectTimeout, "connect to " + peer, "it did not finish the handshake in time"};
+}
+
+// Runs scrypt on a worker, so that signals are still seen meanwhile.
+Secret derive_psk(Loop& loop, const Key& key, std::span<const std::byte, kSaltSize> salt) {
+  if (key.is_random()) return key.psk(salt);
+  Secret psk;
+  Operation scrypt;
+  loop.run(scrypt, [&]() -> std::int64_t {
+    psk = key.psk(salt);
+    return 0;
+  });
+  while (!scrypt.done()) loop.wait();  // bounded: about 50 ms
+  scrypt.take();
+  return psk;
+}
+
+void hear(Handshake& handshake, const LinkEvent& event, const std::string& peer) {
+  if (const auto* control = std::get_if<Control>(&event)) {
+    handshake.receive(control->bytes);
+  } else if (std::holds_alternative<PeerClosed>(event)) {
+    throw Error(Status::kNetwork, "connect to " + peer, "it closed the connection during the handshake");
+  }
+}
+
+}  // namespace
+
+Session::Session(std::unique_ptr<Link> link, Handshake handshake, Handshake::Side side)
+    : link_(std::move(link)), handshake_(std::move(handshake)), side_(side) {
+  reader_.add(handshake_.read());  // what came together with the handshake's last bytes
+  terms_.peer_host = link_->info().peer;
+}
+
+const Terms& Session::exchange(Loop& loop, Offer mine, Deadline deadline) {
+  mine.transcript = handshake_.transcript();
+  mine.fabric = static_cast<std::uint8_t>(link_->info().fabric);
+  mine.same_host = link_->info().same_host;
+  mine.host = host_name();
+  mine.software = "rdpipe " RDPIPE_VERSION;
+  send(mine);
+  terms_ = agree(mine, wait_for_offer(loop, deadline));
+  return terms_;
+}
+
+Offer Session::wait_for_offer(Loop& loop, Deadline deadline) {
+  const std::string attempt = "agree with " + link_->info().peer;
+  for (;;) {
+    if (auto message = next()) {
+      if (auto* offer = std::get_if<Offer>(&*message)) return std::move(*offer);
+      throw Error(Status::kProtocol, attempt, "it sent something else before its offer");
+    }
+    const auto event = wait_for_event(loop, *link_, deadline);
+    if (!event) throw Error(Status::kConnectTimeout, attempt, "it did not answer in time");
+    if (const auto* control = std::get_if<Control>(&*event)) {
+      receive(*control);
+    } else if (std::holds_alternative<PeerClosed>(*event)) {
+      throw Error(Status::kNetwork, attempt, "it closed the connection");
+    }
+  }
+}
+
+void Session::send(const Message& message) {
+  std::vector<std::byte> plain;
+  encode(message, plain);
+  handshake_.write(plain);
+  flush_output();
+}
+
+void Session::flush_output() { post_stream(*link_, handshake_.take_output()); }
+
+void Session::receive(const Control& control) {
+  handshake_.receive(control.bytes);
+  reader_.add(handshake_.read());
+  flush_output();  // TLS answers a key update
+  if (handshake_.broken()) {
+    throw Error(Status::kDamaged, "hear from " + terms_.peer_host, "a message was altered on the way");
+  }
+}
+
+std::optional<Message> Session::next() {
+  auto message = reader_.next();
+  if (reader_.malformed()) {
+    throw Error(Status::kProtocol, "hear from " + terms_.peer_host, "a message makes no sense");
+  }
+  if (!message) return {};
+  const auto* failed = std::get_if<Failed>(&*message);
+  if (failed == nullptr) return message;
+  const std::string host = failed->host.empty() ? terms_.peer_host : printable(failed->host, 64);
+  const std::string attempt = printable(failed->attempt);
+  Error error(documented(failed->status), attempt.empty() ? host : attempt + " on " + host,
+              printable(failed->cause));
+  error.set_from_peer();
+  throw error;
+}
+
+Secret Session::sending_key() const {
+  const bool connects = side_ == Handshake::Side::kConnector;
+  return handshake_.export_key(connects ? kConnectorLabel : kListenerLabel, kSealKeySize);
+}
+
+Secret Session::receiving_key() const {
+  const bool connects = side_ == Handshake::Side::kConnector;
+  return handshake_.export_key(connects ? kListenerLabel : kConnectorLabel, kSealKeySize);
+}
+
+void Session::fail(Loop& loop, const Error& error, Nanoseconds limit) noexcept {
+  try {
+    if (!error.from_peer()) {
+      send(Failed{static_cast<int>(error.status()), error.attempt(), error.cause(), host_name()});
+    }
+    (void)finish(loop, limit);
+  } catch (...) {  // NOLINT(bugprone-empty-catch): the first failure is the one to report
+  }
+}
+
+bool Session::finish(Loop& loop, Nanoseconds limit) {
+  const Deadline deadline = Deadline::in(limit);
+  bool peer_closed = false;
+  try {
+    link_->close();
+    while (!peer_closed) {
+      const auto event = wait_for_event(loop, *link_, deadline);
+      if (!event) return false;
+      peer_closed = std::holds_alternative<PeerClosed>(*event);
+    }
+  } catch (const Error& lost) {
+    if (lost.status() != Status::kNetwork && lost.status() != Status::kDamaged) throw;
+    return false;
+  }
+  return link_->drained();
+}
+
+std::unique_ptr<Session> authenticate(Loop& loop, std::unique_ptr<Link> link, const Key& key,
+                                      Deadline deadline) {
+  const std::string peer = link->info().peer;
+  Handshake handshake = Handshake::connector();
+  for (;;) {
+    if (handshake.verdict() == Verdict::kNeedsPsk) handshake.set_psk(derive_psk(loop, key, handshake.salt()));
+    post_stream(*link, handshake.take_output());
+    if (handshake.verdict() == Verdict::kDone) break;
+    if (handshake.verdict() != Verdict::kInProgress) {
+      link->close();  // what TLS had to say may still leave
+      throw refusal(handshake, peer);
+    }
+    const auto event = wait_for_event(loop, *link, deadline);
+    if (!event) throw too_late(peer);
+    hear(handshake, *event, peer);
+  }
+  return std::make_unique<Session>(std::move(link), std::move(handshake), Handshake::Side::kConnector);
+}
+
+}  // namespace rdpipe

@@ -1,0 +1,69 @@
+// TLS 1.3 over memory: an external pre-shared key with (EC)DHE, AES-256-GCM and SHA-384, and nothing else: no
+// certificates, tickets, early data, older versions. TlsContext is OpenSSL's settings with the key, shared by
+// the handshakes of one listener (thread-safe); TlsChannel is one conversation and belongs to one thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ground/secret.h"
+
+struct ssl_st;
+struct ssl_ctx_st;
+
+namespace rdpipe {
+
+enum class TlsSide : std::uint8_t { kClient, kServer };
+
+class TlsContext {
+ public:
+  TlsContext(TlsSide side, Secret psk);
+  TlsContext(const TlsContext&) = delete;
+  TlsContext& operator=(const TlsContext&) = delete;
+  ~TlsContext();
+
+  [[nodiscard]] TlsSide side() const noexcept { return side_; }
+  [[nodiscard]] const Secret& psk() const noexcept { return psk_; }
+  [[nodiscard]] ssl_ctx_st* get() const noexcept { return context_; }
+
+ private:
+  TlsSide side_;
+  Secret psk_;
+  ssl_ctx_st* context_;
+};
+
+enum class TlsProgress : std::uint8_t {
+  kInProgress,
+  kDone,
+  kWrongKey,  // the peer's proof does not fit the key, or ours did not fit the peer's
+  kFailed,    // anything else: no TLS, another kind of TLS
+};
+
+class TlsChannel {
+ public:
+  explicit TlsChannel(std::shared_ptr<const TlsContext> context);
+  TlsChannel(TlsChannel&&) = delete;
+  ~TlsChannel();
+
+  void feed(std::span<const std::byte> records);       // from the peer
+  [[nodiscard]] std::vector<std::byte> take_output();  // records for the peer
+  // Carries the handshake on as far as what was fed allows.
+  [[nodiscard]] TlsProgress advance();
+
+  // After kDone.
+  void write(std::span<const std::byte> plain);
+  [[nodiscard]] std::vector<std::byte> read();
+  [[nodiscard]] bool broken() const noexcept { return broken_; }
+  [[nodiscard]] Secret export_key(const std::string& label, std::size_t size) const;
+
+ private:
+  std::shared_ptr<const TlsContext> context_;  // in front of ssl_, which uses it
+  ssl_st* ssl_;
+  bool broken_ = false;
+};
+
+}  // namespace rdpipe

@@ -1,0 +1,162 @@
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <poll.h>
+
+#include <cerrno>
+#include <list>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "ground/error.h"
+#include "transport/dial.h"
+#include "transport/rdma_endpoint.h"
+#include "transport/rdma_link.h"
+#include "transport/rdma_route.h"
+
+namespace rdpipe {
+namespace {
+
+constexpr int kBacklog = 256;
+constexpr std::size_t kMostHalfOpen = 64;  // with 40 KiB pinned each
+constexpr auto kPatience = std::chrono::seconds(10);
+
+bool is_any(const SocketAddress& address) {
+  if (address.family() == AF_INET6) {
+    return IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6*>(address.get())->sin6_addr);
+  }
+  return reinterpret_cast<const sockaddr_in*>(address.get())->sin_addr.s_addr == INADDR_ANY;
+}
+
+class RdmaAcceptor final : public Acceptor {
+ public:
+  RdmaAcceptor(Loop& loop, const std::string& port, const FabricOptions& options);
+
+  [[nodiscard]] std::unique_ptr<Link> poll() override;
+  [[nodiscard]] std::uint16_t port() const override { return id_.local_port(); }
+  [[nodiscard]] std::string describe() const override {
+    return fmt::format("RDMA ({})", fmt::join(rdma_allowed_devices(options_), ", "));
+  }
+
+ private:
+  // Accepted, but the connector has not confirmed yet.
+  struct HalfOpen {
+    HalfOpen(Loop& loop, std::unique_ptr<RdmaEndpoint> from)
+        : endpoint(std::move(from)), watch(loop, endpoint->channel().fd()), until(Deadline::in(kPatience)) {
+      watch.arm(POLLIN);
+    }
+    std::unique_ptr<RdmaEndpoint> endpoint;
+    Watch watch;
+    Deadline until;
+  };
+  enum class Progress : std::uint8_t { kWaiting, kEstablished, kGone };
+
+  [[nodiscard]] int try_listen(const SocketAddress& address);
+  void take_requests();
+  void admit(ConnectionEvent request);
+  [[nodiscard]] static Progress advance(HalfOpen& half);
+  void drop_the_late();
+
+  Loop& loop_;
+  FabricOptions options_;
+  EventChannel channel_;
+  ConnectionId id_;
+  std::list<HalfOpen> half_open_;  // the oldest first
+  std::optional<Watch> requests_;
+};
+
+RdmaAcceptor::RdmaAcceptor(Loop& loop, const std::string& port, const FabricOptions& options)
+    : loop_(loop), options_(options) {
+  int error = EADDRNOTAVAIL;
+  for (const SocketAddress& address : rdma_listen_addresses(port, options)) {
+    error = try_listen(address);
+    if (error == 0 || error == EADDRINUSE) break;
+  }
+  if (error != 0) {
+    const bool taken = error == EADDRINUSE || error == EACCES;
+    throw Error(
+        taken ? Status::kNetwork : Status::kEndpoint,
+        fmt::format("listen on port {} over RDMA", printable(port)), errno_text(error),
+        error == EADDRINUSE ? "another program listens there: choose another port, or 0 for a free one" : "");
+  }
+  requests_.emplace(loop_, channel_.fd());
+  requests_->arm(POLLIN);
+}
+
+int RdmaAcceptor::try_listen(const SocketAddress& address) {
+  id_ = ConnectionId(channel_);
+  if (address.family() == AF_INET6) id_.set_v6_only(options_.family == AddressFamily::kIpv6);
+  const int error = id_.bind(address.get());
+  // So says the kernel when one of the two listeners on a port is for any address.
+  if (error == EADDRNOTAVAIL && (is_any(address) || !interface_of(address).empty())) return EADDRINUSE;
+  return error != 0 ? error : id_.listen(kBacklog);
+}
+
+std::unique_ptr<Link> RdmaAcceptor::poll() {
+  if (!requests_->armed()) take_requests();
+  drop_the_late();
+  for (auto half = half_open_.begin(); half != half_open_.end();) {
+    const Progress progress = advance(*half);
+    if (progress == Progress::kWaiting) {
+      ++half;
+      continue;
+    }
+    std::unique_ptr<RdmaEndpoint> endpoint;
+    if (progress == Progress::kEstablished) endpoint = std::move(half->endpoint);
+    half = half_open_.erase(half);
+    if (endpoint) return std::make_unique<RdmaLink>(loop_, std::move(endpoint), options_.keep_alive);
+  }
+  if (!half_open_.empty()) loop_.wake_at(half_open_.front().until);
+  return {};
+}
+
+void RdmaAcceptor::take_requests() {
+  while (auto event = channel_.take()) {
+    if (event->kind == ConnectionEventKind::kRequest) admit(std::move(*event));
+  }
+  requests_->arm(POLLIN);
+}
+
+// Whatever is wrong with one request is no matter of the listener's, unless it has no memory to accept any.
+void RdmaAcceptor::admit(ConnectionEvent event) {
+  ConnectionId id = std::move(event.request);
+  const auto scratch = decode_greeting(event.private_data);
+  const bool allowed = options_.device.empty() || id.device_name() == options_.device;
+  if (!scratch || !allowed) return id.reject();
+  try {
+    auto channel = std::make_unique<EventChannel>();
+    if (id.migrate(*channel) != 0) return;
+    auto endpoint = std::make_unique<RdmaEndpoint>(std::move(channel), std::move(id), options_.keep_alive);
+    endpoint->set_peer_scratch(*scratch);
+    if (endpoint->accept() != 0) return;
+    if (half_open_.size() == kMostHalfOpen) half_open_.pop_front();
+    half_open_.emplace_back(loop_, std::move(endpoint));
+  } catch (const Error& error) {
+    if (error.status() == Status::kMemory && half_open_.empty()) throw;
+  }
+}
+
+RdmaAcceptor::Progress RdmaAcceptor::advance(HalfOpen& half) {
+  while (!half.watch.armed()) {
+    const auto event = half.endpoint->channel().take();
+    if (!event) {
+      half.watch.arm(POLLIN);
+      return Progress::kWaiting;
+    }
+    if (event->kind == ConnectionEventKind::kEstablished) return Progress::kEstablished;
+    if (event->kind != ConnectionEventKind::kOther) return Progress::kGone;
+  }
+  return Progress::kWaiting;
+}
+
+void RdmaAcceptor::drop_the_late() {
+  while (!half_open_.empty() && half_open_.front().until.passed()) half_open_.pop_front();
+}
+
+}  // namespace
+
+std::unique_ptr<Acceptor> listen_rdma(Loop& loop, const std::string& port, const FabricOptions& options) {
+  return std::make_unique<RdmaAcceptor>(loop, port, options);
+}
+
+}  // namespace rdpipe

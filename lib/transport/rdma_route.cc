@@ -1,0 +1,109 @@
+#include "transport/rdma_route.h"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+
+#include "ground/error.h"
+#include "transport/dial.h"
+#include "transport/rdma_endpoint.h"
+#include "verbs/device.h"
+
+namespace rdpipe {
+namespace {
+
+bool is_link_local(const SocketAddress& address) {
+  if (address.family() != AF_INET6) return false;
+  return IN6_IS_ADDR_LINKLOCAL(&reinterpret_cast<const sockaddr_in6*>(address.get())->sin6_addr);
+}
+
+std::string device_of(const FabricOptions& options) {
+  if (!options.device.empty()) return options.device;
+  const auto names = rdma_device_names();
+  if (names.size() == 1) return names.front();
+  throw Error(Status::kUsage, fmt::format("use GID index {}", options.gid_index), "of which device?",
+              "name one: -d DEVICE");
+}
+
+// rdma_cm chooses the GID by the source address, so a GID index is honoured by coming from its address.
+SocketAddress address_of_gid(const FabricOptions& options) {
+  const std::string device = device_of(options);
+  for (const GidAddress& gid : gid_addresses(device)) {
+    if (gid.index == options.gid_index)
+      return socket_address(reinterpret_cast<const sockaddr*>(&gid.address));
+  }
+  throw Error(Status::kEndpoint, fmt::format("use GID index {} of {}", options.gid_index, device),
+              "no IP address stands there, and rdma_cm cannot use any other");
+}
+
+// Where to come from; empty: the routes decide.
+std::vector<SocketAddress> source_addresses(const FabricOptions& options) {
+  if (!options.address.empty()) return resolve({options.address, "0"}, options.family, Purpose::kBind);
+  if (options.gid_index >= 0) return {address_of_gid(options)};
+  std::vector<SocketAddress> sources;
+  if (options.device.empty()) return sources;
+  for (const GidAddress& gid : gid_addresses(options.device)) {
+    sources.push_back(socket_address(reinterpret_cast<const sockaddr*>(&gid.address)));
+  }
+  return sources;
+}
+
+}  // namespace
+
+std::vector<RdmaRoute> rdma_routes(const PeerAddress& peer, const FabricOptions& options) {
+  std::vector<RdmaRoute> routes;
+  const auto sources = source_addresses(options);
+  for (const SocketAddress& remote : resolve(peer, options.family, Purpose::kConnect)) {
+    if (sources.empty()) routes.push_back({remote, {}});
+    for (const SocketAddress& local : sources) {
+      const bool fits = local.family() == remote.family() && is_link_local(local) == is_link_local(remote);
+      if (fits) routes.push_back({remote, local});
+    }
+  }
+  if (routes.empty()) {
+    throw Error(Status::kEndpoint, "connect to " + endpoint_text(peer) + " over RDMA",
+                "the local address or device has no address of the peer's kind");
+  }
+  return routes;
+}
+
+std::vector<SocketAddress> rdma_listen_addresses(const std::string& port, const FabricOptions& options) {
+  if (!options.address.empty()) return resolve({options.address, port}, options.family, Purpose::kBind);
+  std::vector<SocketAddress> addresses;
+  for (const auto family : {AddressFamily::kIpv6, AddressFamily::kIpv4}) {
+    if (options.family != AddressFamily::kAny && options.family != family) continue;
+    sockaddr_storage any{};
+    any.ss_family = family == AddressFamily::kIpv6 ? AF_INET6 : AF_INET;
+    addresses.push_back(socket_address(reinterpret_cast<const sockaddr*>(&any)));
+  }
+  if (options.gid_index >= 0) addresses = {address_of_gid(options)};
+  const SocketAddress numbered = resolve({"", port}, options.family, Purpose::kBind).front();
+  for (SocketAddress& address : addresses) address.set_port(numbered.port());
+  return addresses;
+}
+
+std::vector<std::string> rdma_allowed_devices(const FabricOptions& options) {
+  auto names = rdma_device_names();
+  if (options.device.empty()) return names;
+  std::erase_if(names, [&](const std::string& name) { return name != options.device; });
+  return names;
+}
+
+bool rdma_available(const FabricOptions& options, std::string& why_not) {
+  const auto names = rdma_device_names();
+  if (names.empty()) {
+    why_not = "this host has no RDMA device";
+  } else if (rdma_allowed_devices(options).empty()) {
+    why_not = fmt::format("this host has no RDMA device '{}' (it has {})", printable(options.device),
+                          fmt::join(names, ", "));
+  } else if (const int error = rdma_cm_unavailable(); error != 0) {
+    why_not = fmt::format("the kernel's RDMA connection manager (module rdma_ucm) cannot be used: {}",
+                          errno_text(error));
+  } else {
+    return true;
+  }
+  return false;
+}
+
+}  // namespace rdpipe

@@ -1,0 +1,30 @@
+// Which device and which of its addresses the options mean. No state, any thread; asks the name service and
+// the devices, so it may take long.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "transport/address.h"
+#include "transport/fabric.h"
+
+namespace rdpipe {
+
+// A peer's address and, where the options say so, the address to come from.
+struct RdmaRoute {
+  SocketAddress remote;
+  std::optional<SocketAddress> local;
+};
+
+// In the order to try. Throws what resolve() throws, and Error{kEndpoint} where the options leave none.
+[[nodiscard]] std::vector<RdmaRoute> rdma_routes(const PeerAddress& peer, const FabricOptions& options);
+
+// The addresses to listen on, the first that works being enough; port 0 where that is asked for.
+[[nodiscard]] std::vector<SocketAddress> rdma_listen_addresses(const std::string& port,
+                                                               const FabricOptions& options);
+
+// The devices that the options allow.
+[[nodiscard]] std::vector<std::string> rdma_allowed_devices(const FabricOptions& options);
+
+}  // namespace rdpipe

@@ -1,0 +1,342 @@
+#include "session/session.h"
+
+#include <deque>
+#include <future>
+
+#include "catch.h"
+#include "session/conversation.h"
+#include "transport/loopback.h"
+
+using namespace rdpipe;
+
+namespace {
+
+constexpr Nanoseconds kPatience = std::chrono::seconds(20);
+
+Deadline soon() { return Deadline::in(kPatience); }
+
+class QueueAcceptor final : public Acceptor {
+ public:
+  explicit QueueAcceptor(Loop& loop) : loop_(loop) {}
+  // The stranger's end of a new connection.
+  std::unique_ptr<LoopbackLink> connect(Loop& loop) {
+    auto [near, far] = make_loopback(loop_, loop);
+    links_.push_back(std::move(near));
+    return std::move(far);
+  }
+  std::unique_ptr<Link> poll() override {
+    if (links_.empty()) return nullptr;
+    auto link = std::move(links_.front());
+    links_.pop_front();
+    return link;
+  }
+  [[nodiscard]] std::uint16_t port() const override { return 1; }
+  [[nodiscard]] std::string describe() const override { return "loopback"; }
+
+ private:
+  Loop& loop_;
+  std::deque<std::unique_ptr<Link>> links_;
+};
+
+// Runs `action` in a thread of its own, with a loop of its own to which the session's link belongs meanwhile.
+template <typename Action>
+auto elsewhere(Loop& home, Session& session, Action action) {
+  return std::async(std::launch::async, [&home, &session, action = std::move(action)] {
+    Loop loop;
+    session.link().move_to(loop);
+    const std::shared_ptr<void> back(nullptr, [&](void*) { session.link().move_to(home); });
+    return action(loop);
+  });
+}
+
+struct Entrance {
+  Loop loop;
+  QueueAcceptor acceptor{loop};
+  std::vector<std::string> reports;
+  Lobby lobby;
+
+  explicit Entrance(LobbyLimits limits = {}, const std::string& key = kOneKey)
+      : lobby(
+            loop, acceptor, Key(Secret(key)), [this](const std::string& line) { reports.push_back(line); },
+            limits) {}
+
+  // Polls the lobby until `enough` says so or a session comes out.
+  std::unique_ptr<Session> run(const std::function<bool()>& enough) {
+    const Deadline deadline = soon();
+    while (!deadline.passed()) {
+      if (auto session = lobby.poll()) return session;
+      if (enough()) return nullptr;
+      loop.wait(deadline.earlier(Deadline::in(std::chrono::milliseconds(20))));
+    }
+    FAIL("nothing happened");
+    return nullptr;
+  }
+  // Runs authenticate() in a thread of its own.
+  std::future<std::unique_ptr<Session>> authenticate_there(const std::string& key) {
+    return std::async(std::launch::async, [this, key, link = acceptor.connect(loop)]() mutable {
+      Loop there;
+      link->move_to(there);
+      auto session = authenticate(there, std::move(link), Key(Secret(key)), soon());
+      session->link().move_to(loop);
+      return session;
+    });
+  }
+};
+
+bool ready(const std::future<std::unique_ptr<Session>>& future) {
+  return future.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+}
+
+Error error_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error;
+  }
+  FAIL("no error");
+  return {Status::kOk, "", ""};
+}
+
+// Two sessions that have authenticated, each for a thread of its own.
+struct Sessions {
+  Loop loop;
+  Conversation talk;
+  std::unique_ptr<Session> connector, listener;
+
+  explicit Sessions(bool alter_hello = false, FaultScript script = {}) {
+    talk.run([&](bool from_connector, Bytes& bytes) {
+      // A minor version that somebody in the middle has changed.
+      if (alter_hello && from_connector && bytes.size() == 8) bytes[7] = std::byte{5};
+    });
+    auto [first, second] = make_loopback(loop, std::move(script));
+    connector =
+        std::make_unique<Session>(std::move(first), std::move(talk.connector), Handshake::Side::kConnector);
+    listener =
+        std::make_unique<Session>(std::move(second), std::move(talk.listener), Handshake::Side::kListener);
+  }
+};
+
+Offer offer(Role role) {
+  Offer offer;
+  offer.role = role;
+  offer.slot_size = 1 << 18;
+  return offer;
+}
+
+Bytes copy(const Secret& secret) { return {secret.bytes().begin(), secret.bytes().end()}; }
+
+// Receives until a message comes; throws what Session throws.
+Message next_message(Session& session, Loop& loop) {
+  for (const Deadline deadline = soon(); !deadline.passed();) {
+    if (auto message = session.next()) return *message;
+    auto event = session.link().poll();
+    if (!event) {
+      loop.wait(deadline);
+    } else if (const auto* control = std::get_if<Control>(&*event)) {
+      session.receive(*control);
+    } else {
+      throw std::runtime_error("the link closed");
+    }
+  }
+  throw std::runtime_error("no message");
+}
+
+}  // namespace
+
+TEST_CASE("an offer and its counterpart make the same terms at both ends") {
+  Offer sender = offer(Role::kSends);
+  sender.size = 77;
+  sender.host = "db1\n";
+  Offer receiver = offer(Role::kReceives);
+  receiver.slot_size = 100'000;
+  const Terms here = agree(sender, receiver), there = agree(receiver, sender);
+  CHECK(here.slot_size == 98'304);  // whole pages
+  CHECK(there.slot_size == here.slot_size);
+  CHECK(here.digest);
+  CHECK(there.size == 77U);
+  CHECK(there.peer_host == "db1?");
+  receiver.digest = Choice::kNo;
+  CHECK_FALSE(agree(sender, receiver).digest);
+}
+
+TEST_CASE("sealing is on over TCP to another host, and wherever one end asks for it") {
+  Offer mine = offer(Role::kSends), theirs = offer(Role::kReceives);
+  mine.fabric = theirs.fabric = static_cast<std::uint8_t>(Fabric::kTcp);
+  CHECK(agree(mine, theirs).sealed);
+  mine.same_host = true;
+  CHECK(agree(mine, theirs).sealed);  // only one end thinks so
+  theirs.same_host = true;
+  CHECK_FALSE(agree(mine, theirs).sealed);
+  theirs.seal = Choice::kYes;
+  CHECK(agree(mine, theirs).sealed);
+  mine.seal = Choice::kNo;
+  CHECK(error_of([&] { (void)agree(mine, theirs); }).status() == Status::kUsage);
+  theirs.seal = Choice::kAuto;
+  CHECK_FALSE(agree(mine, theirs).sealed);
+  mine.fabric = theirs.fabric = static_cast<std::uint8_t>(Fabric::kRdma);
+  mine.seal = Choice::kAuto;
+  mine.same_host = theirs.same_host = false;
+  CHECK_FALSE(agree(mine, theirs).sealed);
+}
+
+TEST_CASE("ends that cannot agree say why") {
+  const auto cause = [](const Offer& mine, const Offer& theirs) {
+    const Error error = error_of([&] { (void)agree(mine, theirs); });
+    CHECK(error.status() == Status::kProtocol);
+    return error.cause();
+  };
+  CHECK(cause(offer(Role::kSends), offer(Role::kSends)) == "both ends send");
+  CHECK(cause(offer(Role::kReceives), offer(Role::kReceives)) == "both ends receive");
+  Offer other = offer(Role::kReceives);
+  other.transcript[3] = std::byte{1};
+  CHECK_THAT(cause(offer(Role::kSends), other), Catch::Contains("tampered"));
+  other = offer(Role::kReceives);
+  other.fabric = 1;
+  CHECK_THAT(cause(offer(Role::kSends), other), Catch::Contains("fabrics"));
+  other = offer(Role::kReceives);
+  other.slot_size = 4095;
+  CHECK_THAT(cause(offer(Role::kSends), other), Catch::Contains("4095"));
+}
+
+TEST_CASE("a passphrase lets a connector in, and the sessions agree on terms") {
+  Entrance entrance({}, "correct horse battery staple");
+  auto there = entrance.authenticate_there("correct horse battery staple");
+  auto listener = entrance.run([] { return false; });
+  auto connector = there.get();
+  auto exchanged = elsewhere(entrance.loop, *connector, [&](Loop& loop) {
+    return connector->exchange(loop, offer(Role::kSends), soon()).slot_size;
+  });
+  CHECK(listener->exchange(entrance.loop, offer(Role::kReceives), soon()).slot_size == 1 << 18);
+  CHECK(exchanged.get() == 1 << 18);
+  CHECK(copy(connector->sending_key()) == copy(listener->receiving_key()));
+  CHECK(copy(connector->receiving_key()) == copy(listener->sending_key()));
+  CHECK(copy(connector->sending_key()) != copy(connector->receiving_key()));
+  CHECK(entrance.reports.empty());
+}
+
+TEST_CASE("a wrong key is told at both ends, and the lobby goes on") {
+  Entrance entrance;
+  auto wrong = entrance.authenticate_there(kOtherKey);
+  CHECK(entrance.run([&] { return ready(wrong); }) == nullptr);
+  const Error error = error_of([&] { (void)wrong.get(); });
+  CHECK(error.status() == Status::kAuthentication);
+  CHECK(error.cause() == "wrong key");
+  REQUIRE(entrance.reports.size() == 1);
+  CHECK_THAT(entrance.reports[0], Catch::EndsWith(": wrong key"));
+  auto right = entrance.authenticate_there(kOneKey);
+  CHECK(entrance.run([] { return false; }) != nullptr);
+  CHECK(right.get() != nullptr);
+}
+
+TEST_CASE("the lobby tells other versions, garbage, silence and lost links apart") {
+  Entrance entrance({.strangers = 8, .patience = std::chrono::milliseconds(30)});
+  const auto silent = entrance.acceptor.connect(entrance.loop);
+  CHECK(entrance.run([&] { return entrance.reports.size() == 1; }) == nullptr);
+  const auto version = entrance.acceptor.connect(entrance.loop);
+  version->post_control(std::as_bytes(std::span("RDP1\0\11\0", 8)));
+  const auto garbage = entrance.acceptor.connect(entrance.loop);
+  garbage->post_control(std::as_bytes(std::span("GET / HTTP/1.1", 14)));
+  entrance.acceptor.connect(entrance.loop).reset();
+  CHECK(entrance.run([&] { return entrance.reports.size() == 4; }) == nullptr);
+  CHECK_THAT(entrance.reports[0], Catch::EndsWith(": said nothing for 0.03 s"));
+  CHECK_THAT(entrance.reports[1], Catch::EndsWith(": rdpipe protocol 9, this is 1"));
+  CHECK_THAT(entrance.reports[2], Catch::EndsWith(": not rdpipe"));
+  CHECK(entrance.reports[3] == "and 1 more");  // three lines a second
+}
+
+TEST_CASE("two hundred silent strangers do not keep a good one out") {
+  std::vector<std::unique_ptr<LoopbackLink>> silent;
+  Entrance entrance({.strangers = 16});
+  for (int i = 0; i < 100; ++i) silent.push_back(entrance.acceptor.connect(entrance.loop));
+  auto good = entrance.authenticate_there(kOneKey);
+  for (int i = 0; i < 10; ++i) silent.push_back(entrance.acceptor.connect(entrance.loop));
+  CHECK(entrance.lobby.poll() == nullptr);
+  bool crowded = false;
+  auto session = entrance.run([&] {
+    if (!crowded) {  // once the good one has greeted, or soon will: it is never the one that goes
+      for (int i = 0; i < 5; ++i) silent.push_back(entrance.acceptor.connect(entrance.loop));
+    }
+    crowded = true;
+    return false;
+  });
+  CHECK(session != nullptr);
+  CHECK(good.get() != nullptr);
+}
+
+TEST_CASE("a connector whose listener hangs up or says nothing gives up") {
+  Loop loop;
+  const Key key{Secret(kOneKey)};
+  auto [near, far] = make_loopback(loop);
+  SECTION("hangs up") {
+    far->close();
+    CHECK(error_of([&] { (void)authenticate(loop, std::move(near), key, soon()); }).status() ==
+          Status::kNetwork);
+  }
+  SECTION("says nothing") {
+    const auto deadline = Deadline::in(std::chrono::milliseconds(20));
+    CHECK(error_of([&] { (void)authenticate(loop, std::move(near), key, deadline); }).status() ==
+          Status::kConnectTimeout);
+  }
+  SECTION("speaks another version") {
+    far->post_control(std::as_bytes(std::span("RDP1\0\11\0\0\1................", 25)));
+    const Error error = error_of([&] { (void)authenticate(loop, std::move(near), key, soon()); });
+    CHECK(error.status() == Status::kProtocol);
+    CHECK(error.cause() == "it speaks rdpipe protocol 9, this is 1");
+  }
+}
+
+TEST_CASE("a greeting that was tampered with is refused by both ends") {
+  Sessions sessions(true);
+  auto there = elsewhere(sessions.loop, *sessions.connector, [&](Loop& loop) {
+    return error_of([&] { (void)sessions.connector->exchange(loop, offer(Role::kSends), soon()); });
+  });
+  const auto here =
+      error_of([&] { (void)sessions.listener->exchange(sessions.loop, offer(Role::kReceives), soon()); });
+  CHECK_THAT(here.cause(), Catch::Contains("tampered"));
+  CHECK_THAT(there.get().cause(), Catch::Contains("tampered"));
+}
+
+TEST_CASE("a failure here is told there, once, with a status that exists") {
+  Sessions sessions;
+  auto there = elsewhere(sessions.loop, *sessions.connector, [&](Loop& loop) {
+    const Error heard = error_of([&] { (void)next_message(*sessions.connector, loop); });
+    sessions.connector->fail(loop, heard, kPatience);
+    return heard;
+  });
+  const auto start = Clock::now();
+  sessions.listener->fail(sessions.loop, Error(static_cast<Status>(99), "store 'out'", "No\x1b space"),
+                          kPatience);
+  CHECK(Clock::now() - start < kPatience);  // both closed: nobody waited for the limit
+  const Error heard = there.get();
+  CHECK(heard.from_peer());
+  CHECK(heard.status() == Status::kNetwork);
+  CHECK_THAT(heard.what(), Catch::StartsWith("store 'out' on "));
+  CHECK(heard.cause() == "No? space");
+}
+
+TEST_CASE("messages longer than a control frame arrive whole, and both ends close in good order") {
+  Sessions sessions;
+  const std::string text(2000, 'x');
+  auto there = elsewhere(sessions.loop, *sessions.connector, [&](Loop& loop) {
+    sessions.connector->send(Failed{11, text, text, "db1"});
+    return sessions.connector->finish(loop, kPatience);
+  });
+  const Error heard = error_of([&] { (void)next_message(*sessions.listener, sessions.loop); });
+  CHECK(heard.status() == Status::kFileIo);
+  CHECK(heard.cause().size() == 400);
+  CHECK(sessions.listener->finish(sessions.loop, kPatience));
+  CHECK(there.get());
+}
+
+TEST_CASE("a control frame altered on the way is refused") {
+  Sessions sessions(
+      false, {.from_first = {{FaultAction::kCorruptPayload, control_frame(0), 20}}, .from_second = {}});
+  sessions.connector->send(Bye{});
+  CHECK(error_of([&] { (void)next_message(*sessions.listener, sessions.loop); }).status() ==
+        Status::kDamaged);
+}
+
+TEST_CASE("a peer that never closes is not waited for beyond the limit") {
+  Sessions sessions;
+  CHECK_FALSE(sessions.listener->finish(sessions.loop, std::chrono::milliseconds(20)));
+}

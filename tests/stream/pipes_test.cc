@@ -1,0 +1,168 @@
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+#include <thread>
+
+#include "catch.h"
+#include "ground/descriptor.h"
+#include "ground/error.h"
+#include "io/loop.h"
+#include "stream/pipes.h"
+
+using namespace rdpipe;
+
+namespace {
+
+struct Pipe {
+  Pipe() {
+    int fds[2];
+    REQUIRE(::pipe2(fds, O_CLOEXEC) == 0);
+    reader = Descriptor(fds[0]);
+    writer = Descriptor(fds[1]);
+  }
+  Descriptor reader, writer;
+};
+
+void write_text(int fd, const std::string& text) {
+  REQUIRE(::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+}
+
+std::optional<SourceEvent> next_event(Loop& loop, Source& source, bool urgent) {
+  const Deadline limit = Deadline::in(std::chrono::seconds(5));
+  for (;;) {
+    if (auto event = source.poll(urgent)) return event;
+    if (limit.passed()) return {};
+    loop.wait(limit);
+  }
+}
+
+std::string text_of(const SourceEvent& event) {
+  const auto bytes = std::get<Filled>(event).slot.filled();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+Slot filled_slot(Ring& ring, const std::string& text) {
+  Slot slot = std::move(*ring.acquire());
+  std::memcpy(slot.payload().data(), text.data(), text.size());
+  slot.resize(text.size());
+  return slot;
+}
+
+}  // namespace
+
+TEST_CASE("an urgent pipe gives what there is, an unhurried one fills its slot") {
+  Loop loop;
+  Ring ring({4_KiB, 4});
+  Pipe pipe;
+  auto source = make_pipe_source(pipe.reader.get(), "in");
+  source->start(loop, ring, 4_KiB);
+  write_text(pipe.writer.get(), "abc");
+  const auto event = next_event(loop, *source, true);
+  REQUIRE(event);
+  CHECK(text_of(*event) == "abc");
+  write_text(pipe.writer.get(), "def");
+  loop.wait(Deadline::in(std::chrono::seconds(5)));
+  CHECK(!source->poll(false));
+  write_text(pipe.writer.get(), std::string(5000, 'x'));
+  const auto full = next_event(loop, *source, false);
+  REQUIRE(full);
+  CHECK(text_of(*full) == "def" + std::string(4093, 'x'));
+  pipe.writer.reset();
+  CHECK(text_of(*next_event(loop, *source, false)) == std::string(907, 'x'));
+  CHECK(std::holds_alternative<SourceEnd>(*next_event(loop, *source, false)));
+}
+
+TEST_CASE("reading a pipe leaves its flags alone") {
+  Loop loop;
+  Ring ring({4_KiB, 2});
+  Pipe pipe;
+  auto source = make_pipe_source(pipe.reader.get(), "in");
+  source->start(loop, ring, 4_KiB);
+  CHECK(!source->poll(true));
+  CHECK((::fcntl(pipe.reader.get(), F_GETFL) & O_NONBLOCK) == 0);
+}
+
+TEST_CASE("a socket is read and written without blocking") {
+  Loop loop;
+  Ring ring({4_KiB, 4});
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  Descriptor near(ends[0]), far(ends[1]);
+  auto source = make_pipe_source(near.get(), "in");
+  auto sink = make_pipe_sink(far.get(), "out");
+  source->start(loop, ring, 4_KiB);
+  sink->start(loop, ring, {});
+  CHECK(!source->poll(true));
+  sink->write(filled_slot(ring, "hello"));
+  sink->poll();
+  CHECK(text_of(*next_event(loop, *source, true)) == "hello");
+  sink->finish();
+  sink->poll();
+  CHECK(sink->committed());
+}
+
+TEST_CASE("a pipe is committed when its reader has taken every byte") {
+  Loop loop;
+  Ring ring({4_KiB, 4});
+  Pipe pipe;
+  auto sink = make_pipe_sink(pipe.writer.get(), "out");
+  sink->start(loop, ring, {});
+  sink->write(filled_slot(ring, "abc"));
+  sink->write_hole(3);
+  sink->finish();
+  sink->poll();
+  CHECK(!sink->committed());
+  char text[16];
+  REQUIRE(::read(pipe.reader.get(), text, 4) == 4);
+  sink->poll();
+  CHECK(!sink->committed());
+  REQUIRE(::read(pipe.reader.get(), text + 4, 10) == 2);
+  CHECK(std::memcmp(text, "abc\0\0\0", 6) == 0);
+  sink->poll();
+  CHECK(sink->committed());
+}
+
+TEST_CASE("a reader that goes and leaves bytes behind is an error, one that has taken all is not") {
+  Loop loop;
+  Ring ring({4_KiB, 4});
+  Pipe pipe;
+  auto sink = make_pipe_sink(pipe.writer.get(), "standard output");
+  sink->start(loop, ring, {});
+  sink->write(filled_slot(ring, "abc"));
+  sink->poll();
+  sink->finish();
+  SECTION("left behind") {
+    pipe.reader.reset();
+    CHECK_THROWS_WITH(sink->poll(), "write standard output: Broken pipe");
+  }
+  SECTION("taken") {
+    char text[16];
+    REQUIRE(::read(pipe.reader.get(), text, sizeof text) == 3);
+    pipe.reader.reset();
+    sink->poll();
+    CHECK(sink->committed());
+  }
+}
+
+TEST_CASE("devices are written and read to the end") {
+  Loop loop;
+  Ring ring({4_KiB, 4});
+  const Descriptor null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  auto source = make_pipe_source(null.get(), "null");
+  source->start(loop, ring, 4_KiB);
+  CHECK(std::holds_alternative<SourceEnd>(*next_event(loop, *source, false)));
+  const Descriptor full(::open("/dev/full", O_RDWR | O_CLOEXEC));
+  auto sink = make_pipe_sink(full.get(), "full");
+  sink->start(loop, ring, {});
+  sink->write(filled_slot(ring, "abc"));
+  const auto push = [&] {
+    for (int i = 0; i < 5; ++i) {
+      sink->poll();
+      loop.wait(Deadline::in(std::chrono::milliseconds(100)));
+    }
+  };
+  CHECK_THROWS_WITH(push(), "write full: No space left on device");
+}

@@ -1,0 +1,310 @@
+// The two main loops, end to end over the loopback link: each fault is a script and repeats exactly.
+#include <functional>
+#include <future>
+#include <numeric>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "catch.h"
+#include "io/loop.h"
+#include "session/session.h"
+#include "stream/receive.h"
+#include "stream/send.h"
+#include "transport/loopback.h"
+
+using namespace rdpipe;
+
+namespace {
+
+std::vector<std::byte> pattern(std::size_t size) {
+  std::vector<std::byte> bytes(size);
+  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>((i * 31) ^ (i >> 11));
+  return bytes;
+}
+
+// Gives `bytes` in full slots, with zeros of `hole` bytes after the first slot; fails at `fail_at`.
+class MemorySource : public Source {
+ public:
+  explicit MemorySource(std::vector<std::byte> bytes, std::uint64_t hole = 0, std::size_t fail_at = SIZE_MAX)
+      : bytes_(std::move(bytes)), hole_(hole), fail_at_(fail_at) {}
+  void start(Loop&, Ring& ring, std::size_t max_payload) override {
+    ring_ = &ring;
+    max_payload_ = max_payload;
+  }
+  std::optional<SourceEvent> poll(bool) override {
+    if (done_ >= fail_at_) throw_errno(EIO, Status::kFileIo, "read 'in'");
+    if (done_ > 0 && hole_ > 0) return Hole{std::exchange(hole_, 0)};
+    if (done_ == bytes_.size()) return SourceEnd{};
+    auto slot = ring_->acquire();
+    if (!slot) return {};
+    const std::size_t count = std::min(max_payload_, bytes_.size() - done_);
+    std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(done_), count, slot->payload().begin());
+    slot->resize(count);
+    done_ += count;
+    return Filled{std::move(*slot)};
+  }
+  std::optional<std::uint64_t> size_hint() const override { return bytes_.size(); }
+  const std::string& name() const override { return name_; }
+
+ private:
+  std::string name_ = "'in'";
+  std::vector<std::byte> bytes_;
+  std::uint64_t hole_;
+  std::size_t fail_at_;
+  std::size_t done_ = 0;
+  Ring* ring_ = nullptr;
+  std::size_t max_payload_ = 0;
+};
+
+class MemorySink : public Sink {
+ public:
+  explicit MemorySink(std::size_t fail_at = SIZE_MAX) : fail_at_(fail_at) {}
+  void start(Loop&, Ring&, std::optional<std::uint64_t>) override {}
+  void write(Slot slot) override {
+    bytes.insert(bytes.end(), slot.filled().begin(), slot.filled().end());
+    if (bytes.size() >= fail_at_) throw_errno(ENOSPC, Status::kFileIo, "store 'out'");
+  }
+  void write_hole(std::uint64_t length) override { bytes.resize(bytes.size() + length); }
+  void poll() override {}
+  void finish() override { finished = true; }
+  bool committed() const override { return finished; }
+  const std::string& name() const override { return name_; }
+
+  std::vector<std::byte> bytes;
+  bool finished = false;
+
+ private:
+  std::string name_ = "'out'";
+  std::size_t fail_at_;
+};
+
+class OneLink : public Acceptor {
+ public:
+  explicit OneLink(std::unique_ptr<Link> link) : link_(std::move(link)) {}
+  std::unique_ptr<Link> poll() override { return std::move(link_); }
+  std::uint16_t port() const override { return 0; }
+  std::string describe() const override { return "loopback"; }
+
+ private:
+  std::unique_ptr<Link> link_;
+};
+
+struct Outcome {
+  std::optional<StreamResult> result;
+  std::optional<Error> error;
+  [[nodiscard]] Status status() const { return error ? error->status() : Status::kOk; }
+  [[nodiscard]] std::string text() const { return error ? error->what() : ""; }
+};
+
+struct Setup {
+  FaultScript faults{};  // the first end is the sender's
+  bool sealed = false;
+  bool digest = true;
+  RingShape sender_ring{16_KiB, 8};
+  RingShape receiver_ring{16_KiB, 8};
+  StreamOptions options{};
+};
+
+Deadline soon() { return Deadline::in(std::chrono::seconds(20)); }
+
+Key test_key() {
+  return Key(Secret(std::string_view("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")));
+}
+
+Outcome run_end(Loop& loop, const Setup& setup, Role role, RingShape shape,
+                const std::function<std::unique_ptr<Session>()>& open,
+                const std::function<StreamResult(Session&, Ring&)>& move) {
+  Outcome outcome;
+  Ring ring(shape);
+  std::unique_ptr<Session> session;
+  try {
+    session = open();
+    session->link().attach(ring);
+    Offer offer;
+    offer.role = role;
+    offer.slot_size = static_cast<std::uint32_t>(shape.slot_size);
+    offer.seal = setup.sealed ? Choice::kYes : Choice::kNo;
+    offer.digest = setup.digest ? Choice::kAuto : Choice::kNo;
+    static_cast<void>(session->exchange(loop, offer, soon()));
+    outcome.result = move(*session, ring);
+    static_cast<void>(session->finish(loop, std::chrono::seconds(2)));
+  } catch (const Error& error) {
+    if (session) session->fail(loop, error, std::chrono::seconds(2));
+    outcome.error = error;
+  }
+  return outcome;
+}
+
+Outcome receive_end(Loop& loop, const Setup& setup, std::unique_ptr<Link> link, Sink& sink) {
+  OneLink acceptor(std::move(link));
+  const auto open = [&] {
+    Lobby lobby(loop, acceptor, test_key(), [](const std::string&) {});
+    for (;;) {
+      if (auto session = lobby.poll()) return session;
+      if (soon().passed()) throw Error(Status::kConnectTimeout, "test", "nobody came");
+      loop.wait(soon());
+    }
+  };
+  return run_end(loop, setup, Role::kReceives, setup.receiver_ring, open, [&](Session& session, Ring& ring) {
+    return receive_stream(loop, session, ring, sink, setup.options);
+  });
+}
+
+Outcome send_end(Loop& loop, const Setup& setup, std::unique_ptr<Link> link, Source& source) {
+  const auto open = [&] { return authenticate(loop, std::move(link), test_key(), soon()); };
+  return run_end(loop, setup, Role::kSends, setup.sender_ring, open, [&](Session& session, Ring& ring) {
+    return send_stream(loop, session, ring, source, setup.options);
+  });
+}
+
+// The sender's outcome and the receiver's, each end on a thread and a loop of its own.
+std::pair<Outcome, Outcome> transfer(Source& source, Sink& sink, const Setup& setup) {
+  Loop loop;
+  Outcome received;
+  std::promise<Loop*> other_loop;
+  std::promise<std::unique_ptr<Link>> other_link;
+  std::thread receiver([&] {
+    Loop own;
+    other_loop.set_value(&own);
+    received = receive_end(own, setup, other_link.get_future().get(), sink);
+  });
+  auto [first, second] = make_loopback(loop, *other_loop.get_future().get(), setup.faults);
+  other_link.set_value(std::move(second));
+  Outcome sent = send_end(loop, setup, std::move(first), source);
+  receiver.join();
+  return {std::move(sent), std::move(received)};
+}
+
+}  // namespace
+
+TEST_CASE("what was sent is what arrived, and both know its digest") {
+  const std::size_t size = GENERATE(as<std::size_t>(), 0, 1, 4095, 4096, 4097, 16384, 1048577, 5000000);
+  const bool sealed = GENERATE(false, true);
+  MemorySource source(pattern(size));
+  MemorySink sink;
+  const auto [sent, received] = transfer(source, sink, {.sealed = sealed});
+  CAPTURE(size, sealed, sent.text(), received.text());
+  REQUIRE(sent.result);
+  REQUIRE(received.result);
+  CHECK(sink.bytes == pattern(size));
+  CHECK(sink.finished);
+  CHECK(sent.result->bytes == size);
+  CHECK(received.result->bytes == size);
+  CHECK(sent.result->root == received.result->root);
+  CHECK(received.result->warning.empty());
+}
+
+TEST_CASE("a hole arrives as zeros, with the digest of zeros") {
+  MemorySource source(pattern(40000), 3000000);
+  MemorySink sink;
+  const auto [sent, received] = transfer(source, sink, {});
+  REQUIRE(received.result);
+  auto expected = pattern(40000);
+  expected.insert(expected.begin() + 16384, 3000000, std::byte{0});
+  CHECK(sink.bytes == expected);
+  StreamDigest digest;
+  digest.add(expected);
+  CHECK(received.result->root == digest.root());
+}
+
+TEST_CASE("rings of different shapes, down to two slots, agree on the smaller slot") {
+  MemorySource source(pattern(300000), 5);
+  MemorySink sink;
+  const auto [sent, received] =
+      transfer(source, sink, {.sender_ring = {64_KiB, 2}, .receiver_ring = {4_KiB, 2}});
+  CAPTURE(sent.text(), received.text());
+  REQUIRE(received.result);
+  CHECK(sink.bytes.size() == 300005);
+}
+
+TEST_CASE("a connection lost in mid stream fails both ends and commits nothing") {
+  const LossSeen seen = LossSeen::kByBoth;
+  MemorySource source(pattern(1000000));
+  MemorySink sink;
+  const auto [sent, received] =
+      transfer(source, sink, {.faults = {.from_first = {{FaultAction::kDrop, data_frame(7), 0, seen}}}});
+  CHECK(sent.status() == Status::kNetwork);
+  CHECK(received.status() == Status::kDamaged);
+  CHECK_THAT(received.text(), Catch::Contains("incomplete"));
+  CHECK(!sink.finished);
+}
+
+TEST_CASE("an end of the connection is no end of the stream") {
+  MemorySource source(pattern(1000000));
+  MemorySink sink;
+  const auto [sent, received] =
+      transfer(source, sink, {.faults = {.from_first = {{FaultAction::kClose, data_frame(7)}}}});
+  CHECK(received.status() == Status::kDamaged);
+  CHECK_THAT(received.text(), Catch::Contains("incomplete"));
+  CHECK(!sink.finished);
+}
+
+TEST_CASE("a flipped bit is found at both ends, sealed or not") {
+  const bool sealed = GENERATE(false, true);
+  const FaultAction action = GENERATE(FaultAction::kCorruptPayload, FaultAction::kCorruptHeader);
+  MemorySource source(pattern(1000000));
+  MemorySink sink;
+  const auto [sent, received] =
+      transfer(source, sink, {.faults = {.from_first = {{action, data_frame(5), 20}}}, .sealed = sealed});
+  CAPTURE(sealed, sent.text(), received.text());
+  CHECK(received.status() == Status::kDamaged);
+  CHECK(sent.status() == Status::kDamaged);
+  CHECK(sent.error->from_peer());
+  CHECK(!sink.finished);
+}
+
+TEST_CASE("without a digest a stream still ends by count") {
+  MemorySource source(pattern(1000000));
+  MemorySink sink;
+  const auto [sent, received] = transfer(source, sink, {.digest = false});
+  REQUIRE(received.result);
+  CHECK(!received.result->root);
+  CHECK(sink.bytes == pattern(1000000));
+}
+
+TEST_CASE("a sink that fails tells the sender why and where") {
+  MemorySource source(pattern(1000000));
+  MemorySink sink(200000);
+  const auto [sent, received] = transfer(source, sink, {});
+  CHECK(received.status() == Status::kFileIo);
+  CHECK(sent.status() == Status::kFileIo);
+  CHECK(sent.error->from_peer());
+  CHECK_THAT(sent.text(), Catch::StartsWith("store 'out' on "));
+  CHECK_THAT(sent.text(), Catch::EndsWith("No space left on device"));
+}
+
+TEST_CASE("a source that fails is no end: the receiver commits nothing") {
+  MemorySource source(pattern(1000000), 0, 300000);
+  MemorySink sink;
+  const auto [sent, received] = transfer(source, sink, {});
+  CHECK(sent.status() == Status::kFileIo);
+  CHECK(received.status() == Status::kFileIo);
+  CHECK_THAT(received.text(), Catch::StartsWith("read 'in' on "));
+  CHECK(!sink.finished);
+}
+
+TEST_CASE("a stream that stalls longer than was allowed ends with a line of its own") {
+  MemorySource source(pattern(1000000));
+  MemorySink sink;
+  Setup setup;
+  setup.faults.from_first = {{FaultAction::kHold, data_frame(4)}};
+  setup.options.stall_limit = std::chrono::milliseconds(300);
+  const auto [sent, received] = transfer(source, sink, setup);
+  CHECK((sent.status() == Status::kTimeout || sent.error->from_peer()));
+  CHECK(received.status() == Status::kTimeout);
+  CHECK(!sink.finished);
+}
+
+TEST_CASE("a conventional digest is the same at both ends") {
+  MemorySource source(pattern(100000), 50000);
+  MemorySink sink;
+  Setup setup;
+  setup.options.hash = "sha256";
+  const auto [sent, received] = transfer(source, sink, setup);
+  REQUIRE(received.result);
+  NamedDigest expected("sha256");
+  expected.add(sink.bytes);
+  CHECK(received.result->hash == expected.finish());
+  CHECK(sent.result->hash == received.result->hash);
+}

@@ -1,0 +1,138 @@
+# shellcheck shell=bash
+# Who starts first, who is not there, and who else knocks.
+
+test_receiver_first() {
+  echo hello >in
+  target=out start_recv
+  source=in start_send
+  both_succeed 6
+  same in out
+}
+
+test_sender_first() {
+  echo hello >in
+  choose_port
+  source=in start_send --connect-timeout 30
+  pause 0.5
+  listen_on=$port target=out start_recv
+  both_succeed 6
+  same in out
+}
+
+test_ipv6() {
+  [[ -n $host6 ]] || skip "no IPv6 address known for the device"
+  [[ -e /proc/net/if_inet6 ]] || skip "no IPv6 on this host"
+  echo hello >in
+  target=out start_recv -6
+  host=[$host6] source=in start_send
+  both_succeed 6
+  same in out
+}
+
+test_no_listener() {
+  choose_port
+  source=/dev/null start_send --connect-timeout 1
+  sender_exits 35
+  one_error send.err "refused|no listener|unreachable"
+}
+
+test_unknown_host() {
+  port=4711 host=no-such-host.invalid source=/dev/null start_send --connect-timeout 10
+  sender_exits 3 25
+  one_error send.err no-such-host.invalid
+}
+
+test_port_in_use() {
+  start_recv >out
+  cp recv.err first.err
+  local first=$receiver
+  "$bin/rdrecv" --fabric="$fabric" "$port" "$key" >out 2>recv.err </dev/null && fail "listens twice on one port"
+  one_error recv.err "in use"
+  kill -0 "$first" || fail "the first has ended"
+}
+
+test_port_in_use_has_status_10() {
+  start_recv >out
+  start "$bin/rdrecv" --fabric="$fabric" "$port" "$key" >out 2>recv.err </dev/null
+  receiver=$!
+  receiver_exits 10
+}
+
+test_no_such_device() {
+  port=4711 fabric=rdma source=/dev/null start_send -d no_such_device0 --connect-timeout 2
+  sender_exits 3
+  one_error send.err "device"
+}
+
+# tcp only: this host has RDMA
+test_rdma_asked_for_where_there_is_none() {
+  [[ -z $(ls /sys/class/infiniband 2>/dev/null) ]] || skip "this host has an RDMA device"
+  port=4711 fabric=rdma source=/dev/null start_send
+  sender_exits 3
+  one_error send.err "rdma"
+}
+
+# tcp only: this host has RDMA
+test_auto_says_once_that_it_uses_tcp() {
+  [[ -z $(ls /sys/class/infiniband 2>/dev/null) ]] || skip "this host has an RDMA device"
+  fabric=auto target=out start_recv
+  fabric=auto source=/dev/null start_send
+  both_succeed 0
+  [[ $(grep -c "using TCP" send.err) == 1 ]] || fail "not said once"
+}
+
+# rdma only: this host has none
+test_auto_takes_rdma() {
+  echo hello >in
+  fabric=auto target=out start_recv
+  fabric=auto source=in start_send -v
+  both_succeed 6
+  says send.err rdma
+}
+
+# tcp only: these strangers speak TCP
+test_garbage_is_turned_away() {
+  echo hello >in
+  target=out start_recv
+  head -c 100000 /dev/urandom 2>/dev/null >"/dev/tcp/$host/$port" || true
+  printf 'GET / HTTP/1.0\r\n\r\n' >"/dev/tcp/$host/$port"
+  await_line recv.err "not rdpipe|no rdpipe|garbage|damaged"
+  source=in start_send
+  both_succeed 6
+  same in out
+}
+
+# tcp only: these strangers speak TCP
+test_silent_stranger_delays_nobody() {
+  echo hello >in
+  target=out start_recv
+  exec {stranger}<>"/dev/tcp/$host/$port"
+  source=in start_send
+  both_succeed 6
+  same in out
+}
+
+# tcp only: these strangers speak TCP
+test_two_hundred_strangers() {
+  local stranger i
+  echo hello >in
+  target=out start_recv
+  for ((i = 0; i < 200; i++)); do exec {stranger}<>"/dev/tcp/$host/$port"; done
+  local kilobytes
+  kilobytes=$(awk '/^RssAnon/ {print $2}' "/proc/$receiver/status")
+  ((kilobytes < 40000)) || fail "rdrecv holds $kilobytes kB for strangers"
+  source=in start_send
+  both_succeed 6
+  same in out
+}
+
+# rdma only: rping speaks RDMA
+test_rdma_stranger_is_turned_away() {
+  type -P rping >/dev/null || skip "rping is not installed"
+  echo hello >in
+  target=out start_recv
+  timeout $((5 * scale)) rping -c -a "$host" -p "$port" -C 1 >rping.log 2>&1 || true
+  source=in start_send
+  both_succeed 6
+  same in out
+}

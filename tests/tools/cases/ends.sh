@@ -1,0 +1,160 @@
+# shellcheck shell=bash
+# Signals and killed processes: both ends end soon, with a status that says so, and nothing half done is left.
+
+# A transfer in mid-stream, stalled: 4000 bytes have arrived, the rest waits at the gate.
+stall_in_mid_stream() {
+  make_gate
+  make_data 9000 in
+  start_writer from produce_with_gap 4000
+  start_reader to tee out >/dev/null
+  start_recv --keep-alive 1 >to
+  start_send --keep-alive 1 <from
+  await_bytes out 4000
+}
+
+signal_ends_both() {  # SIGNAL sender|receiver
+  stall_in_mid_stream
+  kill "-$1" "${!2}"
+  if [[ $2 == sender ]]; then
+    sender_exits 20
+    receiver_fails
+  else
+    receiver_exits 20
+    sender_fails
+  fi
+  one_error send.err "SIG$1|signal|interrupted|terminated|hang"
+  one_error recv.err "SIG$1|signal|interrupted|terminated|hang"
+}
+test_sigint_at_the_sender() { signal_ends_both INT sender; }
+test_sigint_at_the_receiver() { signal_ends_both INT receiver; }
+test_sigterm_at_the_sender() { signal_ends_both TERM sender; }
+test_sigterm_at_the_receiver() { signal_ends_both TERM receiver; }
+test_sighup_at_the_sender() { signal_ends_both HUP sender; }
+test_sighup_at_the_receiver() { signal_ends_both HUP receiver; }
+
+test_signal_leaves_no_partial_file() {
+  make_gate
+  echo hello >in
+  start_writer from produce_with_gap 2
+  target=out start_recv
+  start_send <from
+  until [[ -n $(find . -name '.out.rdpipe-*') ]]; do pause 0.02; both_alive; done
+  kill -INT "$receiver"
+  receiver_exits 20
+  sender_fails
+  absent out
+  no_temporaries
+}
+
+test_signal_while_listening() {
+  target=out start_recv
+  kill -TERM "$receiver"
+  receiver_exits 20
+  one_error recv.err "SIGTERM|signal|terminated"
+  absent out
+}
+
+test_signal_while_connecting() {
+  choose_port
+  source=/dev/null start_send --connect-timeout 30
+  pause 0.5
+  kill -INT "$sender"
+  sender_exits 20
+}
+
+test_killed_sender_in_mid_stream() {
+  stall_in_mid_stream
+  kill -KILL "$sender"
+  receiver_exits 12
+  one_error recv.err "ended early|vanished|lost|closed|gone|reset"
+}
+
+test_killed_receiver_in_mid_stream() {
+  stall_in_mid_stream
+  kill -KILL "$receiver"
+  sender_exits 10
+  one_error send.err "lost|closed|gone|vanished|reset"
+}
+
+test_killed_receiver_leaves_the_target_alone() {
+  make_gate
+  echo old >out
+  echo hello >in
+  start_writer from produce_with_gap 2
+  target=out start_recv
+  start_send <from
+  until [[ -n $(find . -name '.out.rdpipe-*') ]]; do pause 0.02; both_alive; done
+  kill -KILL "$receiver"
+  sender_fails
+  holds out old
+  # What a killed process cannot take away, the next one sweeps.
+  target=out start_recv
+  source=in start_send
+  both_succeed 6
+  same in out
+  no_temporaries
+}
+
+test_receiver_killed_before_the_handshake() {
+  start_recv >out
+  kill -STOP "$receiver"
+  source=/dev/null start_send --connect-timeout 3
+  pause 0.5
+  kill -KILL "$receiver"
+  sender_fails
+  says send.err "^rdsend: error: "
+}
+
+test_sender_killed_before_the_handshake() {
+  echo hello >in
+  target=out start_recv
+  kill -STOP "$receiver"
+  source=/dev/null start_send
+  pause 0.5
+  kill -KILL "$sender"
+  kill -CONT "$receiver"
+  source=in start_send
+  both_succeed 6
+  same in out
+}
+
+# All bytes are with the receiver, which waits for its reader to take the last one.
+stall_before_committed() {
+  make_gate
+  head -c 1000 /dev/zero >in
+  start_reader to consume_with_gap 999
+  start_recv --keep-alive 1 >to
+  source=in start_send --keep-alive 1
+  await_bytes out 999
+  pause 0.5
+}
+
+test_receiver_killed_before_committed() {
+  stall_before_committed
+  kill -KILL "$receiver"
+  sender_exits 10
+  one_error send.err "unknown"
+}
+
+test_sender_killed_before_committed() {
+  stall_before_committed
+  kill -KILL "$sender"
+  open_gate
+  await_end "$receiver"
+  await_end "$reader"
+  receiver_exits_truthfully
+}
+receiver_exits_truthfully() {
+  local status=0
+  wait "$receiver" || status=$?
+  if ((status == 0)); then same in out; else one_error recv.err .; fi
+}
+
+test_source_that_fails() {
+  # A directory's descriptor opens for reading and fails at the first read.
+  target=out start_recv
+  start_send <.
+  sender_fails
+  absent out
+  no_temporaries
+}

@@ -1,0 +1,99 @@
+# shellcheck shell=bash
+# The command line: what is refused, and what the options do.
+
+refused() {  # TOOL ARGUMENT...
+  local status=0
+  timeout 10 "$bin/$1" "${@:2}" >stdout 2>refusal </dev/null || status=$?
+  ((status == 1)) || { cat refusal; fail "$*: status $status, not 1"; }
+  (($(grep -c "^$1: error: " refusal) == 1)) || { cat refusal; fail "$*: not one error line"; }
+  [[ ! -s stdout ]] || fail "$*: writes to stdout"
+}
+
+test_option_errors() {
+  refused rdsend
+  refused rdsend "$host"
+  refused rdrecv
+  refused rdsend --nonsense "$host" 4711 "$key"
+  refused rdrecv --fabric=carrier-pigeon 4711 "$key"
+  refused rdsend --connect-timeout soon "$host" 4711 "$key"
+  refused rdsend --keep-alive "$host" 4711 "$key"
+  refused rdrecv 4711 "$key" out more
+  refused rdrecv --direct=maybe 0 "$key" out
+}
+
+test_bad_ports() {
+  refused rdrecv 70000 "$key"
+  refused rdsend "$host" 70000 "$key"
+  refused rdsend "$host" -- -1 "$key"
+}
+
+test_bad_sizes() {
+  local size
+  for size in 5000 0 1 8M -4096 4kk ''; do refused rdrecv -s "$size" 0 "$key"; done
+  for size in 1 0 -1 many 4Mx; do refused rdrecv --ring "$size" 0 "$key"; done
+}
+
+test_help_and_version() {
+  local tool
+  for tool in rdsend rdrecv; do
+    "$bin/$tool" --help >help 2>&1 || fail "$tool --help fails"
+    says help "usage: $tool"
+    "$bin/$tool" --version >version || fail "$tool --version fails"
+    says version "^$tool \(rdpipe\) [0-9]+\.[0-9]+"
+  done
+}
+
+test_help_to_a_full_disk_fails() {
+  local status=0
+  "$bin/rdsend" --help >/dev/full 2>/dev/null || status=$?
+  ((status != 0)) || fail "rdsend --help >/dev/full exits with 0"
+}
+
+test_slots_and_rings_of_many_sizes() {
+  local shape
+  make_data 3000001 in
+  for shape in "-s 4k --ring 64k" "-s 64k --ring 1M" "-s 1M --ring 4M"; do
+    # shellcheck disable=SC2086  # words
+    target=out start_recv $shape
+    source=in start_send
+    both_succeed 3000001
+    same in out
+  done
+}
+
+test_verbose_line() {
+  make_data 3000001 in
+  target=out start_recv -v
+  source=in start_send -v
+  both_succeed 3000001
+  local line="Bandwidth [0-9]+\.[0-9]{3} [kMG]B/s, 3000001 bytes in [0-9]+\.[0-9]{3} s, $fabric"
+  says send.err "^rdsend: $line"
+  says recv.err "^rdrecv: $line"
+}
+
+test_quiet() {
+  echo hello >in
+  target=out start_recv
+  source=in start_send -q
+  both_succeed 6
+  [[ ! -s send.err ]] || fail "rdsend -q says something"
+}
+
+test_hash_is_the_files() {
+  make_data 1000001 in
+  local sum
+  sum=$(sha256sum in | cut -d ' ' -f 1)
+  target=out start_recv --hash sha256
+  source=in start_send --hash sha256
+  both_succeed 1000001
+  says send.err "$sum"
+  says recv.err "$sum"
+}
+
+test_without_checksum() {
+  make_data 1000001 in
+  target=out start_recv --no-checksum
+  source=in start_send
+  both_succeed 1000001
+  same in out
+}

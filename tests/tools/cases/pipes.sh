@@ -1,0 +1,109 @@
+# shellcheck shell=bash
+# Pipes that pause, readers that leave, processes that are stopped: slow is not dead.
+
+test_reader_that_leaves() {
+  start_reader to head -c 1 >/dev/null
+  start_writer from sh -c 'exec yes'
+  start_recv >to
+  start_send <from
+  both_exit 11
+  one_error recv.err "Broken pipe"
+  one_error send.err "Broken pipe"
+}
+
+test_closed_stdout() {
+  echo hello >in
+  start "$bin/rdrecv" --fabric="$fabric" 0 "$key" </dev/null 2>recv.err >&-
+  receiver=$!
+  receiver_fails
+  one_error recv.err "standard output|stdout"
+}
+
+test_producer_that_pauses() {
+  make_gate
+  make_data 200000 in
+  start_writer from produce_with_gap 100000
+  target=out start_recv --keep-alive 1
+  start_send --keep-alive 1 <from
+  pause 3.5
+  both_alive
+  open_gate
+  both_succeed 200000
+  same in out
+}
+
+test_consumer_that_pauses() {
+  make_gate
+  make_data 9000000 in
+  start_reader to consume_with_gap 10
+  start_recv --keep-alive 1 >to
+  source=in start_send --keep-alive 1
+  await_bytes out 10
+  pause 3.5
+  both_alive
+  open_gate
+  both_succeed 9000000
+  await_end "$reader"
+  same in out
+}
+
+# One end is stopped in mid-stream for longer than --keep-alive, then continued.
+stops_and_goes_on() {  # sender|receiver
+  make_gate
+  make_data 9000000 in
+  start_writer from produce_with_gap 4000000
+  start_reader to tee out >/dev/null
+  start_recv --keep-alive 1 >to
+  start_send --keep-alive 1 <from
+  await_bytes out 1
+  kill -STOP "${!1}"
+  open_gate
+  pause 3.5
+  both_alive
+  kill -CONT "${!1}"
+  both_succeed 9000000
+  await_end "$reader"
+  same in out
+}
+test_stopped_sender() { stops_and_goes_on sender; }
+test_stopped_receiver() { stops_and_goes_on receiver; }
+
+test_first_bytes_need_not_wait_for_more() {
+  make_gate
+  echo hello >in
+  start_writer from produce_with_gap 3
+  start_reader to tee out >/dev/null
+  start_recv >to
+  start_send <from
+  await_bytes out 3
+  open_gate
+  both_succeed 6
+  await_end "$reader"
+}
+
+test_timeout_ends_a_stalled_transfer() {
+  make_gate
+  echo hello >in
+  start_writer from produce_with_gap 3
+  start_recv --timeout 2 >out
+  start_send <from
+  receiver_exits 30
+  sender_exits 30
+  one_error recv.err "progress|timeout|no data"
+  open_gate
+}
+
+test_sender_waits_until_the_reader_has_all() {
+  make_gate
+  head -c 1000 /dev/zero >in
+  start_reader to consume_with_gap 999
+  start_recv >to
+  source=in start_send
+  await_bytes out 999
+  pause 1
+  both_alive
+  open_gate
+  both_succeed 1000
+  await_end "$reader"
+  same in out
+}
