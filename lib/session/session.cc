@@ -177,16 +177,19 @@ bool Session::finish(Loop& loop, Nanoseconds limit) {
   bool peer_closed = false;
   try {
     link_->close();
-    while (!peer_closed) {
-      const auto event = wait_for_event(loop, *link_, deadline);
-      if (!event) return false;
-      peer_closed = std::holds_alternative<PeerClosed>(*event);
+    for (;;) {
+      if (const auto event = link_->poll()) {
+        peer_closed = peer_closed || std::holds_alternative<PeerClosed>(*event);
+        continue;
+      }
+      if (peer_closed && link_->drained()) return true;
+      if (deadline.passed()) return false;
+      loop.wait(deadline);
     }
   } catch (const Error& lost) {
     if (lost.status() != Status::kNetwork && lost.status() != Status::kDamaged) throw;
     return false;
   }
-  return link_->drained();
 }
 
 std::unique_ptr<Session> authenticate(Loop& loop, std::unique_ptr<Link> link, const Key& key,

@@ -82,6 +82,7 @@ std::optional<LinkEvent> TcpLink::next_event() {
 
 void TcpLink::flush() {
   if (writer_.empty() && grants_are_due()) writer_.queue_credits();
+  if (writer_.empty() && !closing_) return;
   while (!writer_.empty() && may_write()) {
     std::span<iovec> parts;
     reader_.grant(writer_.parts(parts));
@@ -93,6 +94,7 @@ void TcpLink::flush() {
     stream_->finish();
     finished_ = true;
   }
+  if (events_.empty() && drained()) loop_->wake_now();  // no event says so
 }
 
 // False when nothing had arrived.
@@ -100,7 +102,9 @@ bool TcpLink::receive() {
   const ByteStream::Moved moved = stream_->read(reader_.parts());
   if (moved.error != 0) throw_lost(write_error_ != 0 ? write_error_ : moved.error);
   if (moved.end) end_of_stream();
+  const std::size_t before = credits_;
   reader_.take(moved.bytes, events_, credits_);
+  if (before == 0 && credits_ > 0) loop_->wake_now();  // no event says so
   return moved.bytes > 0;
 }
 

@@ -38,7 +38,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto rest = std::as_bytes(std::span(data, size)).subspan(2);
   const std::size_t piece = data[1] + std::size_t{1};
   Handshake connector = Handshake::connector();
-  Handshake listener = Handshake::listener(make_listener_key());
+  static const auto key = make_listener_key();  // slow to make, never changed
+  Handshake listener = Handshake::listener(key);
   const int rounds = data[0] >> 1 & 3;  // of the good conversation: none, HELLO, TLS's first flight
   for (int i = 0; i < std::min(rounds, 2); ++i) {
     listener.receive(connector.take_output());
