@@ -24,7 +24,8 @@ int answer(const std::string& text) {
 
 int make_transfer(Tool tool, Settings& settings,
                   Result (*transfer)(const Settings& settings, const std::string& key)) {
-  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);  // both then show as errors of write()
+  std::signal(SIGXFSZ, SIG_IGN);
   Interrupts interrupts;
   settings.connection.interrupt_fd = interrupts.fd();
   settings.connection.on_interrupt = [&interrupts] { interrupts.throw_if_any(); };

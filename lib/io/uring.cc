@@ -111,7 +111,7 @@ void UringBackend::start(Operation& operation) {
 io_uring_sqe& UringBackend::next_entry() {
   io_uring_sqe* entry;
   while ((entry = ::io_uring_get_sqe(ring_.get())) == nullptr) {
-    accept_submission(::io_uring_submit(ring_.get()));
+    enter(Deadline::now());
     reap();
   }
   return *entry;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -447,10 +448,61 @@ TEST_CASE("rdma: memory that cannot be pinned is an error that says what to rais
   CHECK(WEXITSTATUS(status) == 0);
 }
 
+// For on-two-hosts: host a dials host b, moves data, and cuts the cable in a way that nobody is told of. Each
+// end must find out by itself, idle (b) or with data under way (a).
+TEST_CASE("rdma: a cut cable is noticed within the keep-alive limit", "[.two]") {
+  const auto options = options_with(seconds(4));
+  const bool dials = std::string(std::getenv("RDPIPE_GUEST")) == "a";
+  Loop loop;
+  Ring ring({64_KiB, 8});
+  std::unique_ptr<Link> link;
+  std::unique_ptr<Acceptor> acceptor;
+  std::unique_ptr<Dial> dial;
+  if (!dials) acceptor = listen_rdma(loop, "7777", options);
+  await(loop, [&] {
+    loop.wake_at(Deadline::in(milliseconds(200)));
+    if (!dials) return (link = acceptor->poll()) != nullptr;
+    try {
+      if (!dial) dial = dial_rdma(loop, {"10.77.1.2", "7777"}, options);
+      link = dial->poll();
+    } catch (const Error&) {
+      dial.reset();  // it does not listen yet
+    }
+    return link != nullptr;
+  });
+  link->attach(ring);
+  Receiver receiver{.link = *link};
+  Sender sender{.link = *link, .ring = ring, .left = dials ? 1_GiB : 0};
+  if (!dials) receiver.start(ring);
+  Seen seen;
+  bool cut = false;
+  Clock::time_point since = Clock::now();
+  try {
+    await(loop, [&] {
+      const auto sequence = receiver.sequence;
+      drain(*link, seen, &receiver), sender.step();
+      if (receiver.sequence != sequence) since = Clock::now();
+      if (!cut && sender.offset > 8_MiB) {
+        cut = true;
+        since = Clock::now();
+        REQUIRE(std::system("tc qdisc add dev eth0 root netem loss 100%") == 0);
+      }
+      return seen.closed;
+    });
+    FAIL("an end, where there was none");
+  } catch (const Error& error) {
+    const std::chrono::duration<double> took = Clock::now() - since;
+    fmt::print("{} after {:.1f} s: {}\n", dials ? "a" : "b", took.count(), error.what());
+    CHECK(error.status() == Status::kNetwork);
+    CHECK(took < milliseconds(4500));
+  }
+  CHECK(std::system("guestctl barrier noticed 30") == 0);  // only a's packets are lost: b must not tell a
+}
+
 // How fast bare slots move, for comparison with ib_send_bw in the same guest: MB/s on stdout.
 TEST_CASE("rdma: speed of a bare slot loop", "[.speed]") {
   for (const RingShape shape : {RingShape{128_KiB, 32}, RingShape{256_KiB, 16}, RingShape{64_KiB, 16}}) {
-    constexpr std::uint64_t kTotal = 192_MiB;
+    constexpr std::uint64_t kTotal = 96_MiB;
     Loop loop;
     Both both = connect_both(loop, host());
     std::thread other([&, link = std::move(both.b), shape]() mutable {

@@ -118,7 +118,7 @@ start_relay() {
 
 # tcp only: the relay speaks TCP
 test_encrypt_seals_the_data() {
-  yes 'the text that nobody may read' | head -c 300000 >in
+  head -c 300000 <(yes 'the text that nobody may read') >in
   target=out start_recv
   start_relay
   source=in start_send --encrypt
@@ -129,7 +129,7 @@ test_encrypt_seals_the_data() {
 
 # tcp only: the relay speaks TCP
 test_no_encrypt_leaves_the_data_readable() {
-  yes 'the text that anybody may read' | head -c 300000 >in
+  head -c 300000 <(yes 'the text that anybody may read') >in
   target=out start_recv
   start_relay
   source=in start_send --no-encrypt
