@@ -54,7 +54,7 @@ void Loop::Backend::interrupt_on(int fd, std::function<void()> action) {
   if (interrupt_) disarm(interrupt_->watch);
   interrupt_ = nullptr;
   if (!action) return;
-  interrupt_.reset(new Interrupt{.watch = {.backend = *this, .fd = fd}, .action = std::move(action)});
+  interrupt_ = std::make_unique<Interrupt>(*this, fd, std::move(action));
   interrupt_->watch.wanted = POLLIN | POLLERR | POLLHUP;
   arm(interrupt_->watch);
 }

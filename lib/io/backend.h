@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "io/loop.h"
 #include "io/wakeup.h"
@@ -70,6 +72,8 @@ struct Loop::Backend {
 
  private:
   struct Interrupt {
+    Interrupt(Backend& backend, int fd, std::function<void()> taken)
+        : watch{.backend = backend, .fd = fd}, action(std::move(taken)) {}
     Watch::State watch;
     std::function<void()> action;
   };

@@ -85,7 +85,9 @@ void Loop::read(Operation& operation, int fd, std::span<std::byte> into, std::ui
 }
 
 void Loop::write(Operation& operation, int fd, std::span<const std::byte> from, std::uint64_t offset) {
-  start(operation, {Request::Kind::kWrite, fd, const_cast<std::byte*>(from.data()), from.size(), offset});
+  // One Request serves both directions, as iovec does. NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
+  auto* const data = const_cast<std::byte*>(from.data());
+  start(operation, {Request::Kind::kWrite, fd, data, from.size(), offset});
 }
 
 void Loop::sync(Operation& operation, int fd) { start(operation, {.kind = Request::Kind::kSync, .fd = fd}); }

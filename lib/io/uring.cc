@@ -80,7 +80,7 @@ class UringBackend final : public Loop::Backend {
   void enter(Deadline until);
   void accept_submission(int result) const;
   void reap();
-  void deliver(std::uint64_t user_data, int result);
+  void deliver(const io_uring_cqe& completion);
   void deliver_operation(Operation& operation, int result);
   void deliver_watch(Watch::State& watch, int result);
   [[nodiscard]] bool is_registered(const Request& request) const;
@@ -257,21 +257,24 @@ void UringBackend::reap() {
   unsigned head;
   unsigned count = 0;
   io_uring_for_each_cqe(ring_.get(), head, completion) {
-    deliver(completion->user_data, completion->res);
+    deliver(*completion);
     ++count;
   }
   ::io_uring_cq_advance(ring_.get(), count);
 }
 
-void UringBackend::deliver(std::uint64_t user_data, int result) {
+void UringBackend::deliver(const io_uring_cqe& completion) {
+  const std::uint64_t user_data = completion.user_data;
+  void* const address = ::io_uring_cqe_get_data(&completion);
   if (user_data == kNobody) return;
   if (user_data == kWakeup) {
     listening_ = false;
-    if (result > 0) take_wakeup();
+    if (completion.res > 0) take_wakeup();
   } else if ((user_data & kWatchBit) != 0) {
-    deliver_watch(*reinterpret_cast<Watch::State*>(user_data - kWatchBit), result);
+    void* const watch = static_cast<std::byte*>(address) - kWatchBit;
+    deliver_watch(*static_cast<Watch::State*>(watch), completion.res);
   } else {
-    deliver_operation(*reinterpret_cast<Operation*>(user_data), result);
+    deliver_operation(*static_cast<Operation*>(address), completion.res);
   }
 }
 

@@ -266,7 +266,9 @@ TEST_CASE("two hundred silent strangers do not keep a good one out") {
 TEST_CASE("a connector whose listener hangs up or says nothing gives up") {
   Loop loop;
   const Key key{Secret(kOneKey)};
-  auto [near, far] = make_loopback(loop);
+  auto links = make_loopback(loop);
+  auto& near = links.first;
+  auto& far = links.second;
   SECTION("hangs up") {
     far->close();
     CHECK(error_of([&] { (void)authenticate(loop, std::move(near), key, soon()); }).status() ==

@@ -143,11 +143,19 @@ make_data() { head -c "$1" /dev/urandom >"$2"; }  # SIZE FILE
 
 # --- How it ended -----------------------------------------------------------------------------------------------------
 
+# What PID is and where it hangs.
+describe() {  # PID
+  local words state
+  words=$(tr '\0' ' ' <"/proc/$1/cmdline")
+  state=$(sed -n 's/^State:[[:space:]]*//p' "/proc/$1/status")
+  echo "process $1, ${words:0:60}, $state, in $(cat "/proc/$1/wchan" 2>/dev/null),"
+}
+
 # Waits until PID has ended, for at most SECONDS (15), and sets `status`.
 await_end() {  # PID [SECONDS]
   local left=$((${2:-15} * 50 * (scale > 1 ? 2 : 1)))
   while kill -0 "$1" 2>/dev/null; do
-    ((left-- > 0)) || fail "process $1 ($(tr '\0' ' ' <"/proc/$1/cmdline" | cut -c 1-60)) still runs after ${2:-15} s"
+    ((left-- > 0)) || fail "$(describe "$1") still runs after ${2:-15} s"
     pause 0.02
   done
   status=0

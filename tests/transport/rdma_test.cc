@@ -484,8 +484,8 @@ TEST_CASE("rdma: a cut cable is noticed within the keep-alive limit", "[.two]") 
       if (receiver.sequence != sequence) since = Clock::now();
       if (!cut && sender.offset > 8_MiB) {
         cut = true;
-        since = Clock::now();
         REQUIRE(std::system("tc qdisc add dev eth0 root netem loss 100%") == 0);
+        since = Clock::now();
       }
       return seen.closed;
     });
