@@ -155,7 +155,9 @@ Lobby::Progress Lobby::take_events(Stranger& stranger) {
       return Progress::kGone;
     }
     if (std::holds_alternative<PeerClosed>(*event)) {
-      if (!stranger.leaving) reports_->line(stranger.peer + ": hung up before it had shown its key");
+      // One that never spoke only looked whether somebody listens.
+      const bool worth_a_line = stranger.spoke && !stranger.leaving;
+      if (worth_a_line) reports_->line(stranger.peer + ": hung up before it had shown its key");
       return Progress::kGone;
     }
     const auto* control = std::get_if<Control>(&*event);
