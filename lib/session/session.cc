@@ -174,15 +174,12 @@ void Session::fail(Loop& loop, const Error& error, Nanoseconds limit) noexcept {
 
 bool Session::finish(Loop& loop, Nanoseconds limit) {
   const Deadline deadline = Deadline::in(limit);
-  bool peer_closed = false;
   try {
     link_->close();
     for (;;) {
-      if (const auto event = link_->poll()) {
-        peer_closed = peer_closed || std::holds_alternative<PeerClosed>(*event);
-        continue;
+      while (link_->poll()) {
       }
-      if (peer_closed && link_->drained()) return true;
+      if (link_->peer_closed() && link_->drained()) return true;
       if (deadline.passed()) return false;
       loop.wait(deadline);
     }

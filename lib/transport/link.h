@@ -85,6 +85,9 @@ class Link {
   // kDamaged).
   [[nodiscard]] virtual std::optional<LinkEvent> poll() = 0;
 
+  // True once poll() has given PeerClosed.
+  [[nodiscard]] virtual bool peer_closed() const = 0;
+
   // Says that nothing more will be posted. What is posted still goes out; the peer then sees PeerClosed.
   // Events may still arrive. When this side sees PeerClosed after it, both ends are done.
   virtual void close() = 0;

@@ -203,11 +203,11 @@ std::optional<LinkEvent> LoopbackLink::next_frame() {
   if (way.queue.front().sort == Sort::kLost) throw_lost("Connection reset by peer");
   const InFlight frame = std::move(way.queue.front());
   way.queue.pop_front();
+  cable_->wake(1 - side_);  // it may be waiting for Sent, or for drained()
   if (frame.sort == Sort::kClosed) {
     cable_->saw_end[side_] = true;
     return PeerClosed{};
   }
-  cable_->wake(1 - side_);  // it may be waiting for Sent, or for drained()
   if (frame.sort == Sort::kControl) return Control{frame.bytes};
   ++way.acknowledged;
   return receive_data(frame.bytes);
@@ -235,6 +235,11 @@ void LoopbackLink::check_keep_alive() {
   const auto limit = Deadline::at(*cable_->cut + keep_alive_);
   if (limit.passed()) throw_lost("Connection timed out");
   cable_->loops[side_]->wake_at(limit);
+}
+
+bool LoopbackLink::peer_closed() const {
+  const std::lock_guard lock(cable_->mutex);
+  return cable_->saw_end[side_];
 }
 
 void LoopbackLink::close() {

@@ -33,6 +33,7 @@ class RdmaLink final : public Link {
   [[nodiscard]] std::size_t send_credits() const override;
   [[nodiscard]] bool drained() const override;
   [[nodiscard]] std::optional<LinkEvent> poll() override;
+  [[nodiscard]] bool peer_closed() const override { return ended_; }
   void close() override;
   void move_to(Loop& loop) override;
   void set_keep_alive(Nanoseconds limit) override;

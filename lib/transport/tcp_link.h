@@ -25,6 +25,7 @@ class TcpLink final : public Link {
   [[nodiscard]] std::size_t send_credits() const override { return credits_; }
   [[nodiscard]] bool drained() const override { return writer_.empty() && (!closing_ || finished_); }
   [[nodiscard]] std::optional<LinkEvent> poll() override;
+  [[nodiscard]] bool peer_closed() const override { return peer_closed_; }
   void close() override;
   void move_to(Loop& loop) override;
   void set_keep_alive(Nanoseconds limit) override { stream_->set_keep_alive(limit); }

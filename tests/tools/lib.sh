@@ -148,7 +148,7 @@ describe() {  # PID
   local words state
   words=$(tr '\0' ' ' <"/proc/$1/cmdline")
   state=$(sed -n 's/^State:[[:space:]]*//p' "/proc/$1/status")
-  echo "process $1, ${words:0:60}, $state, in $(cat "/proc/$1/wchan" 2>/dev/null),"
+  echo "process $1, ${words:0:60}, $state, in $(cat "/proc/$1/wchan" "/proc/$1/stack" 2>/dev/null)"
 }
 
 # Waits until PID has ended, for at most SECONDS (15), and sets `status`.
