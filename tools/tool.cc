@@ -1,6 +1,8 @@
 #include "tool.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -15,6 +17,16 @@ namespace rdpipe::tools {
 namespace {
 
 constexpr int kOk = static_cast<int>(Status::kOk);
+
+// A standard descriptor that is closed must not become a socket or a file of ours: what stands in for it can
+// be used for nothing.
+void occupy_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) != -1) continue;
+    static_cast<void>(
+        ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY));  // takes the lowest: this one
+  }
+}
 
 // --help and the like go to standard output, and fail when that does.
 int answer(const std::string& text) {
@@ -66,6 +78,7 @@ int run(Tool tool, int argc, char** argv,
 
 int run_tool(Tool tool, int argc, char** argv,
              Result (*transfer)(const Settings& settings, const std::string& key)) {
+  occupy_standard_descriptors();
   try {
     return run(tool, argc, argv, transfer);
   } catch (const Error& error) {

@@ -76,7 +76,7 @@ ListenerKey::ListenerKey(std::span<const std::byte, kSaltSize> salt, Secret psk)
 }
 
 struct Handshake::State {
-  enum class Step : std::uint8_t { kHello, kPsk, kTls, kOver };
+  enum class Stage : std::uint8_t { kHello, kPsk, kTls, kOver };
 
   explicit State(std::shared_ptr<const ListenerKey> listener) : key(std::move(listener)) {}
 
@@ -89,7 +89,7 @@ struct Handshake::State {
   [[nodiscard]] std::optional<std::size_t> next_record();
   void end(Verdict with) {
     verdict = with;
-    step_ = Step::kOver;
+    stage = Stage::kOver;
     input = {};
   }
   void consume(std::size_t count) {
@@ -98,7 +98,7 @@ struct Handshake::State {
   void say(std::span<const std::byte> bytes) { output.insert(output.end(), bytes.begin(), bytes.end()); }
 
   std::shared_ptr<const ListenerKey> key;  // none: the connector's side
-  Step step_ = Step::kHello;
+  Stage stage = Stage::kHello;
   Verdict verdict = Verdict::kInProgress;
   Hello hello;    // as said or heard
   Answer answer;  // as said or heard
@@ -110,7 +110,7 @@ struct Handshake::State {
 };
 
 void Handshake::State::receive(std::span<const std::byte> bytes) {
-  if (step_ == Step::kOver) {
+  if (stage == Stage::kOver) {
     if (verdict == Verdict::kDone) tls->feed(bytes);
     return;
   }
@@ -122,13 +122,13 @@ void Handshake::State::receive(std::span<const std::byte> bytes) {
 }
 
 bool Handshake::State::step() {
-  switch (step_) {
-    case Step::kHello:
+  switch (stage) {
+    case Stage::kHello:
       return listens() ? take_hello() : take_answer();
-    case Step::kTls:
+    case Stage::kTls:
       return take_records();
-    case Step::kPsk:
-    case Step::kOver:
+    case Stage::kPsk:
+    case Stage::kOver:
       return false;
   }
   return false;
@@ -149,7 +149,7 @@ bool Handshake::State::take_hello() {
   answer.verdict = kGoOn;
   std::ranges::copy(key->salt(), answer.salt.begin());
   say(bytes_of(answer));
-  step_ = Step::kTls;
+  stage = Stage::kTls;
   return true;
 }
 
@@ -166,7 +166,7 @@ bool Handshake::State::take_answer() {
   if (input.size() < sizeof answer) return false;
   consume(sizeof answer);
   verdict = Verdict::kNeedsPsk;
-  step_ = Step::kPsk;
+  stage = Stage::kPsk;
   return true;
 }
 
@@ -243,7 +243,7 @@ std::vector<std::byte> Handshake::take_output() {
 
 Verdict Handshake::verdict() const { return state_->verdict; }
 
-bool Handshake::greeted() const { return state_->listens() && state_->step_ == State::Step::kTls; }
+bool Handshake::greeted() const { return state_->listens() && state_->stage == State::Stage::kTls; }
 
 std::span<const std::byte, kSaltSize> Handshake::salt() const { return state_->answer.salt; }
 
@@ -252,7 +252,7 @@ void Handshake::set_psk(Secret psk) {
   state_->tls =
       std::make_unique<TlsChannel>(std::make_shared<const TlsContext>(TlsSide::kClient, std::move(psk)));
   state_->verdict = Verdict::kInProgress;
-  state_->step_ = State::Step::kTls;
+  state_->stage = State::Stage::kTls;
   if (state_->tls->advance() != TlsProgress::kInProgress) state_->end(Verdict::kNotRdpipe);
   while (state_->step()) {
   }

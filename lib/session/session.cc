@@ -40,6 +40,10 @@ std::optional<LinkEvent> wait_for_event(Loop& loop, Link& link, Deadline deadlin
   }
 }
 
+Error not_rdpipe(const std::string& peer) {
+  return {Status::kProtocol, "connect to " + peer, "what answers there is not rdpipe", "check host and port"};
+}
+
 // Why a connector's handshake came to nothing.
 Error refusal(const Handshake& handshake, const std::string& peer) {
   switch (handshake.verdict()) {
@@ -51,9 +55,16 @@ Error refusal(const Handshake& handshake, const std::string& peer) {
           fmt::format("it speaks rdpipe protocol {}, this is {}", handshake.peer_version(), kProtocolMajor),
           "install the same version at both ends"};
     default:
-      return {Status::kProtocol, "connect to " + peer, "what answers there is not rdpipe",
-              "check host and port"};
+      return not_rdpipe(peer);
   }
+}
+
+// The next event before anything is known of the other end: what is no frame was not sent by rdpipe.
+std::optional<LinkEvent> wait_for_greeting(Loop& loop, Link& link, Deadline deadline) try {
+  return wait_for_event(loop, link, deadline);
+} catch (const Error& error) {
+  if (error.status() == Status::kDamaged) throw not_rdpipe(link.info().peer);
+  throw;
 }
 
 Error too_late(const std::string& peer) {
@@ -201,7 +212,7 @@ std::unique_ptr<Session> authenticate(Loop& loop, std::unique_ptr<Link> link, co
       link->close();  // what TLS had to say may still leave
       throw refusal(handshake, peer);
     }
-    const auto event = wait_for_event(loop, *link, deadline);
+    const auto event = wait_for_greeting(loop, *link, deadline);
     if (!event) throw too_late(peer);
     hear(handshake, *event, peer);
   }

@@ -69,8 +69,9 @@ class DirectReader : public ReadChannel {
                            ? ::recv(access_.fd, into.data(), into.size(), MSG_DONTWAIT)
                            : ::read(access_.fd, into.data(), into.size());
     const int error = errno;
-    // A short read has emptied it; a device is asked again before the next.
-    if (count < static_cast<ssize_t>(into.size()) || access_.manner == Manner::kPolled) watch_.arm(POLLIN);
+    // Only when there was nothing: of a FIFO whose writers have gone by then, poll says nothing, but read
+    // says 0.
+    if (count < 0 || access_.manner == Manner::kPolled) watch_.arm(POLLIN);
     if (count >= 0) return static_cast<std::size_t>(count);
     if (error == EAGAIN || error == EINTR) return {};
     throw_errno(error, Status::kFileIo, "read " + name_);

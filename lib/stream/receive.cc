@@ -35,7 +35,12 @@ Receiving::Receiving(Loop& loop, Session& session, Ring& ring, Sink& sink, const
 }
 
 void Receiving::turn() {
-  take_events();
+  try {
+    take_events();
+  } catch (const Error& error) {
+    if (!committed_) throw;
+    warning_ = std::string(error.what()) + ", after everything was in place";
+  }
   if (finished()) return;
   if (advance()) {
     loop_.poll();  // the link has work; a signal must be seen all the same

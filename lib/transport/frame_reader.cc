@@ -59,6 +59,8 @@ void FrameReader::parse(std::span<std::byte> arrived, std::deque<LinkEvent>& eve
     const std::size_t here = std::min(place.size(), arrived.size());
     if (place.data() != arrived.data()) std::memmove(place.data(), arrived.data(), here);
     have_ += here;
+    if (into_ == Into::kPrefix)
+      check_length();  // early: a stranger that speaks another protocol may then wait
     arrived = arrived.subspan(here);
     if (here < place.size()) return;
     if (into_ == Into::kPrefix) begin_payload(credits);
@@ -66,16 +68,20 @@ void FrameReader::parse(std::span<std::byte> arrived, std::deque<LinkEvent>& eve
   }
 }
 
-void FrameReader::begin_payload(std::size_t& credits) {
+void FrameReader::check_length() {
+  if (have_ < kFrameLengthSize) return;
   be32 length;
   std::memcpy(&length, prefix_.data(), sizeof length);
   if (length < kFrameHeaderSize || length > kFrameHeaderSize + kMaxDataPayload) {
     throw_damaged(fmt::format("{} bytes is no length of a frame", static_cast<std::uint32_t>(length)));
   }
+  payload_ = length - kFrameHeaderSize;
+}
+
+void FrameReader::begin_payload(std::size_t& credits) {
   const auto header = decode_frame(std::span(prefix_).last<kFrameHeaderSize>());
   if (!header) throw_damaged("malformed frame header");
   header_ = *header;
-  payload_ = length - kFrameHeaderSize;
   have_ = 0;
   credits += header_.data_credits;
   const bool data = header_.kind == FrameKind::kData;

@@ -41,6 +41,7 @@ class FrameReader {
 
   [[nodiscard]] std::span<std::byte> missing();  // of the prefix or payload that has begun
   void parse(std::span<std::byte> arrived, std::deque<LinkEvent>& events, std::size_t& credits);
+  void check_length();  // sets payload_
   void begin_payload(std::size_t& credits);
   void take_slot();
   void complete(std::deque<LinkEvent>& events);
