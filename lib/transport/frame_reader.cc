@@ -38,7 +38,7 @@ std::span<iovec> FrameReader::parts() {
   std::size_t count = 0;
   parts_[count++] = to_iovec(missing());
   if (into_ != Into::kPrefix) parts_[count++] = to_iovec(prefix_);
-  parts_[count++] = to_iovec(posted_.empty() ? std::span<std::byte>(overflow_) : posted_.front().payload());
+  parts_[count++] = to_iovec(posted_.empty() ? std::span<std::byte>(overflow_) : posted_.back().payload());
   return std::span(parts_).first(count);
 }
 
@@ -101,12 +101,12 @@ void FrameReader::begin_payload(std::size_t& credits) {
 void FrameReader::take_slot() {
   if (granted_ == 0) throw_damaged("a data frame without a credit");
   assert(!posted_.empty());
-  if (payload_ > posted_.front().payload().size()) {
+  if (payload_ > posted_.back().payload().size()) {
     throw_damaged(fmt::format("a data frame of {} bytes, larger than a slot", payload_));
   }
   --granted_;
-  slot_ = std::move(posted_.front());
-  posted_.pop_front();
+  slot_ = std::move(posted_.back());
+  posted_.pop_back();
   std::copy_n(prefix_.begin() + kFrameLengthSize, kFrameHeaderSize, slot_.header().begin());
   slot_.resize(payload_);
 }
