@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include <rdpipe/error.h>
@@ -19,14 +20,14 @@ Interrupts::Interrupts() {
     ::sigaction(number, nullptr, &action);
     if (action.sa_handler != SIG_IGN) ::sigaddset(&set, number);  // nohup stays in force
   }
-  ::pthread_sigmask(SIG_BLOCK, &set, &before_);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   fd_ = ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
   if (fd_ == -1) throw Error(Status::kMemory, "wait for signals", ::strerror(errno));
 }
 
 Interrupts::~Interrupts() {
+  // The signals stay blocked: one that still waits must not end the process before it has said why it ends.
   if (fd_ != -1) ::close(fd_);
-  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
 void Interrupts::throw_if_any() {

@@ -1,7 +1,5 @@
-// SIGINT, SIGTERM and SIGHUP as something to wait for: blocked in this process while this lives.
+// SIGINT, SIGTERM and SIGHUP as something to wait for: blocked in this process from then on.
 #pragma once
-
-#include <csignal>
 
 namespace rdpipe::tools {
 
@@ -17,7 +15,6 @@ class Interrupts {
   void throw_if_any();
 
  private:
-  sigset_t before_{};
   int fd_ = -1;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <string.h>  // NOLINT: explicit_bzero is not in <cstring>
 #include <termios.h>
 #include <unistd.h>
@@ -21,9 +22,12 @@ constexpr std::size_t kLongestKey = 1024;  // bytes
 }
 
 // The first line that `fd` gives.
-std::string read_line(int fd, const std::string& attempt) {
+std::string read_line(int fd, const std::string& attempt, Interrupts& interrupts) {
   std::string line;
   for (char next = 0; line.size() <= kLongestKey;) {
+    std::array either = {pollfd{fd, POLLIN, 0}, pollfd{interrupts.fd(), POLLIN, 0}};
+    ::poll(either.data(), either.size(), -1);
+    interrupts.throw_if_any();
     const auto count = ::read(fd, &next, 1);
     if (count == -1 && errno == EINTR) continue;
     if (count == -1) reject_key(attempt, errno);
@@ -50,9 +54,9 @@ class SilentTerminal {
     if (fd_ != -1) ::close(fd_);
   }
   [[nodiscard]] bool usable() const { return usable_; }
-  std::string ask(std::string_view prompt) {
+  std::string ask(std::string_view prompt, Interrupts& interrupts) {
     write_out(prompt);
-    std::string line = read_line(fd_, "read the key from the terminal");
+    std::string line = read_line(fd_, "read the key from the terminal", interrupts);
     write_out("\n");
     return line;
   }
@@ -67,23 +71,24 @@ class SilentTerminal {
   bool usable_ = false;
 };
 
-std::string read_key_file(const std::string& path) {
+std::string read_key_file(const std::string& path, Interrupts& interrupts) {
   const std::string attempt = fmt::format("read the key file '{}'", path);
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd == -1) reject_key(attempt, errno);
-  std::string line = read_line(fd, attempt);
+  std::string line = read_line(fd, attempt, interrupts);
   ::close(fd);
   return line;
 }
 
-std::string from_environment_or_terminal() {
-  if (const char* key = std::getenv("RDPIPE_KEY"); key != nullptr && *key != '\0') {
+std::string from_environment_or_terminal(Interrupts& interrupts) {
+  if (char* key = std::getenv("RDPIPE_KEY"); key != nullptr && *key != '\0') {
     std::string text = key;
+    ::explicit_bzero(key, text.size());  // /proc/PID/environ shows this memory
     ::unsetenv("RDPIPE_KEY");
     return text;
   }
   SilentTerminal terminal;
-  if (terminal.usable()) return terminal.ask("Key: ");
+  if (terminal.usable()) return terminal.ask("Key: ", interrupts);
   throw Error(Status::kAuthentication, "find the key",
               "RDPIPE_KEY is not set and there is no terminal to ask on",
               "set RDPIPE_KEY, or use --key-file or --key-fd");
@@ -91,10 +96,12 @@ std::string from_environment_or_terminal() {
 
 }  // namespace
 
-std::string read_key(const KeyChoice& choice) {
-  if (!choice.file.empty()) return read_key_file(choice.file);
-  if (choice.fd >= 0) return read_line(choice.fd, fmt::format("read the key from descriptor {}", choice.fd));
-  if (choice.argument == "-") return from_environment_or_terminal();
+std::string read_key(const KeyChoice& choice, Interrupts& interrupts) {
+  if (!choice.file.empty()) return read_key_file(choice.file, interrupts);
+  if (choice.fd >= 0) {
+    return read_line(choice.fd, fmt::format("read the key from descriptor {}", choice.fd), interrupts);
+  }
+  if (choice.argument == "-") return from_environment_or_terminal(interrupts);
   if (choice.argument->empty()) throw Error(Status::kAuthentication, "read the key", "KEY is empty");
   return *choice.argument;
 }

@@ -151,7 +151,7 @@ const Option& option_of(int value) {
   reject(fmt::format("unknown or ambiguous option {}", given));
 }
 
-// Collects operands (indices into argv) while options are applied; returns where `--` left off, or argc.
+// Applies the options and returns the operands before `--`, as indices into argv; optind is then behind it.
 std::vector<int> take_words(Tool tool, int argc, char** argv, CommandLine& line) {
   const GetoptTables tables = getopt_tables(tool);
   std::vector<int> operands;

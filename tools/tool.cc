@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "interrupts.h"
 #include "keys.h"
@@ -34,6 +35,15 @@ int answer(const std::string& text) {
   return written ? kOk : static_cast<int>(Status::kFileIo);
 }
 
+// A key's text, wiped however the transfer ends.
+struct WipedText {
+  std::string text;
+  explicit WipedText(std::string from) : text(std::move(from)) {}
+  WipedText(const WipedText&) = delete;
+  WipedText& operator=(const WipedText&) = delete;
+  ~WipedText() { wipe(text); }
+};
+
 int make_transfer(Tool tool, Settings& settings,
                   Result (*transfer)(const Settings& settings, const std::string& key)) {
   std::signal(SIGPIPE, SIG_IGN);  // both then show as errors of write()
@@ -44,14 +54,13 @@ int make_transfer(Tool tool, Settings& settings,
   if (!settings.quiet) {
     settings.connection.notice = [tool](const std::string& text) { print_notice(tool, text); };
   }
-  std::string key = read_key(settings.key);
+  WipedText key{read_key(settings.key, interrupts)};
   if (settings.key.argument) wipe(*settings.key.argument);
-  if (is_short_key(key) && !settings.quiet) {
+  if (is_short_key(key.text) && !settings.quiet) {
     print_warning(
         tool, "a key below 12 characters can be guessed by who records the handshake; see --generate-key");
   }
-  const Result result = transfer(settings, key);
-  wipe(key);
+  const Result result = transfer(settings, key.text);
   if (!settings.connection.hash.empty()) print_hash(settings.connection.hash, result);
   if (settings.verbose) print_result(tool, result);
   if (!result.warning.empty() && !settings.quiet) print_warning(tool, result.warning);

@@ -216,6 +216,19 @@ void FileSink::finish() {
   poll();
 }
 
+// Renaming has no way back once it has begun.
+bool FileSink::in_place_after_all() {
+  if (phase_ != Phase::kPlacing) return committed();
+  while (finishing_.pending()) {
+    try {
+      loop_->wait();
+    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): a second signal does not hasten it
+    }
+  }
+  poll();
+  return committed();
+}
+
 // The next step of putting the target in place: the one before it has succeeded.
 void FileSink::advance() {
   if (phase_ == Phase::kDraining) {
@@ -226,6 +239,7 @@ void FileSink::advance() {
   if (phase_ == Phase::kSyncing) {
     phase_ = Phase::kPlacing;
     if (temporary_) return place();
+    if (owned_ && !target_->old && options_.fsync) return sync_directory();
   }
   if (!target_ && !append_) set_callers_position();
   phase_ = Phase::kCommitted;
@@ -245,6 +259,15 @@ void FileSink::set_size() {
 void FileSink::place() {
   const auto job = [this]() -> std::int64_t {
     temporary_->place(options_.fsync);
+    return 0;
+  };
+  loop_->run(finishing_, job);
+}
+
+// The name of a file that was created in place.
+void FileSink::sync_directory() {
+  const auto job = [this]() -> std::int64_t {
+    rdpipe::sync_directory(target_->directory.get(), attempt());
     return 0;
   };
   loop_->run(finishing_, job);

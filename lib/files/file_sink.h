@@ -30,6 +30,7 @@ class FileSink final : public Sink {
   void poll() override;
   void finish() override;
   [[nodiscard]] bool committed() const override { return phase_ == Phase::kCommitted; }
+  [[nodiscard]] bool in_place_after_all() override;
   [[nodiscard]] const std::string& name() const override { return name_; }
 
  private:
@@ -61,6 +62,7 @@ class FileSink final : public Sink {
   void advance();
   void set_size();
   void place();
+  void sync_directory();
   void set_callers_position();
   [[nodiscard]] std::span<const std::byte> zeros(std::uint64_t length);
   [[nodiscard]] std::string attempt() const { return "store " + name_; }

@@ -85,7 +85,9 @@ class StreamFileSink final : public Sink {
 
   void write_hole(std::uint64_t length) override {
     if (inner_) return inner_->write_hole(length);
-    waiting_.emplace_back(length);
+    auto* last = waiting_.empty() ? nullptr : std::get_if<std::uint64_t>(&waiting_.back());
+    if (last == nullptr) last = &std::get<std::uint64_t>(waiting_.emplace_back(std::uint64_t{0}));
+    *last += length;  // holes hold no slot: nothing else bounds their number
   }
 
   void poll() override {

@@ -104,10 +104,7 @@ void Temporary::place(bool durable) {
   }
   check(::renameat(directory, leaf_.c_str(), directory, target_.leaf.c_str()), Status::kFileIo, attempt);
   placed_ = true;
-  if (!durable) return;
-  const Descriptor readable(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  check(readable.get(), Status::kFileIo, attempt);
-  check(::fsync(readable.get()), Status::kFileIo, attempt);
+  if (durable) sync_directory(directory, attempt);
 }
 
 void Temporary::keep_owner_and_mode(const struct stat& old) const {
@@ -121,6 +118,12 @@ void Temporary::keep_owner_and_mode(const struct stat& old) const {
     if (mine.st_uid != old.st_uid || ::fchown(file_.get(), mine.st_uid, old.st_gid) == -1) mode &= 01777;
   }
   check(::fchmod(file_.get(), mode), Status::kFileIo, "store " + target_.name);
+}
+
+void sync_directory(int directory, const std::string& attempt) {
+  const Descriptor readable(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  check(readable.get(), Status::kFileIo, attempt);
+  check(::fsync(readable.get()), Status::kFileIo, attempt);
 }
 
 void sweep_left_overs(int directory, const std::string& leaf) noexcept try {

@@ -35,6 +35,9 @@ class Temporary {
   bool placed_ = false;
 };
 
+// Puts the names in `directory`, which may be O_PATH, on the medium. Throws Error{kFileIo}.
+void sync_directory(int directory, const std::string& attempt);
+
 // Removes what killed processes left in `directory` on the way to `leaf`. Failures do not matter.
 void sweep_left_overs(int directory, const std::string& leaf) noexcept;
 

@@ -13,7 +13,11 @@ class Deadline {
  public:
   static constexpr Deadline never() noexcept { return Deadline(Clock::time_point::max()); }
   static constexpr Deadline now() noexcept { return Deadline(Clock::time_point::min()); }  // already passed
-  static Deadline in(Nanoseconds span) { return Deadline(Clock::now() + span); }
+  // A span that goes beyond the clock's end is never().
+  static Deadline in(Nanoseconds span) {
+    const auto now = Clock::now();
+    return span > Clock::time_point::max() - now ? never() : Deadline(now + span);
+  }
   static constexpr Deadline at(Clock::time_point when) noexcept { return Deadline(when); }
 
   [[nodiscard]] constexpr bool is_never() const noexcept { return when_ == Clock::time_point::max(); }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -57,15 +58,19 @@ std::size_t utf8_length(std::string_view text) {
     if ((byte(i) & 0xC0) != 0x80) return 0;
   }
   const bool c1_control = lead == 0xC2 && byte(1) < 0xA0;
-  return c1_control ? 0 : length;
+  // Longer than need be (which may hide a control character), half of a pair, or beyond Unicode.
+  const bool overlong = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90);
+  const bool no_character = (lead == 0xED && byte(1) >= 0xA0) || (lead == 0xF4 && byte(1) >= 0x90);
+  return c1_control || overlong || no_character ? 0 : length;
 }
 
 }  // namespace
 
 std::string printable(std::string_view text, std::size_t limit) {
   std::string out;
-  while (!text.empty() && out.size() < limit) {
+  while (!text.empty()) {
     const std::size_t length = utf8_length(text);
+    if (out.size() + std::max<std::size_t>(1, length) > limit) break;
     const auto first = static_cast<unsigned char>(text[0]);
     if (length == 0 || first < 0x20 || first == 0x7F) {
       out += '?';

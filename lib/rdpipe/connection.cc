@@ -1,5 +1,6 @@
 #include "rdpipe/connection.h"
 
+#include <algorithm>
 #include <new>
 #include <optional>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "ground/error.h"
 #include "io/loop.h"
 #include "ring/ring.h"
+#include "seal/digest.h"
 #include "session/session.h"
 #include "stream/bytes.h"
 #include "stream/receive.h"
@@ -19,6 +21,7 @@ namespace {
 
 // How long the last words may take: FAILED after an error, and the closing of a connection that did its work.
 constexpr Nanoseconds kLastWords = std::chrono::seconds(2);
+constexpr std::size_t kMaxSlots = 65536;  // of a RingShape
 
 FabricOptions fabric_options(const Options& options) {
   FabricOptions out;
@@ -41,11 +44,21 @@ RingShape ring_shape(const Options& options) {
     throw Error(Status::kUsage, "slot size " + std::to_string(slot),
                 "not a multiple of 4 KiB from 4 KiB to 4 MiB");
   }
-  if (options.ring_size < 2 * slot || options.ring_size > 1_GiB) {
+  const std::size_t largest = std::min(1_GiB, kMaxSlots * slot);
+  if (options.ring_size < 2 * slot || options.ring_size > largest) {
     throw Error(Status::kUsage, "ring of " + format_size(options.ring_size),
-                "not between two slots of " + format_size(slot) + " and 1 GiB");
+                "not between two slots of " + format_size(slot) + " and " + format_size(largest));
   }
   return {slot, options.ring_size / slot};
+}
+
+// What is wrong with them is told before anything is tried.
+void require_valid(const Options& options) {
+  static_cast<void>(ring_shape(options));
+  if (options.keep_alive < std::chrono::seconds(1) || options.keep_alive > std::chrono::hours(1)) {
+    throw Error(Status::kUsage, "keep-alive", "not between 1 s and 1 h");
+  }
+  if (!options.hash.empty()) NamedDigest{options.hash};
 }
 
 std::unique_ptr<Loop> make_loop(const Options& options) {
@@ -116,11 +129,14 @@ struct Connection::State {
   std::shared_ptr<Sink> sink;
   BytesSource bytes_in;
   BytesSink bytes_out;
+  bool over = false;                   // the stream has ended, well or not
+  bool read_all = false;               // read() has said so
   std::optional<Sending> sending;      // of write()
   std::optional<Receiving> receiving;  // of read()
 };
 
 void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size) {
+  if (ring) throw Error(Status::kUsage, "use a connection", "it carries a stream already");
   const RingShape shape = ring_shape(options);
   ring.emplace(*loop, session->link(), shape);
   Offer offer;
@@ -136,12 +152,15 @@ void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size) {
 
 template <typename Work>
 auto Connection::State::guarded(Work work) {
+  if (over) throw Error(Status::kUsage, "use a connection", "its stream has ended");
   try {
     return work();
   } catch (const Error& error) {
+    over = true;
     session->fail(*loop, error, kLastWords);
     throw;
   } catch (const std::bad_alloc&) {
+    over = true;
     const Error error(Status::kMemory, "transfer", "out of memory");
     session->fail(*loop, error, kLastWords);
     throw error;
@@ -149,6 +168,7 @@ auto Connection::State::guarded(Work work) {
 }
 
 Result Connection::State::close(const StreamResult& stream) {
+  over = true;
   const LinkInfo& info = session->link().info();
   Result result;
   result.bytes = stream.bytes;
@@ -175,7 +195,7 @@ Connection::~Connection() = default;
 
 Connection Connection::connect(const std::string& host, const std::string& port, std::string_view key,
                                const Options& options) {
-  static_cast<void>(ring_shape(options));  // a wrong size is told before anything is tried
+  require_valid(options);
   const Key shared_key{Secret(key)};
   const Deadline deadline = Deadline::in(options.connect_timeout);
   const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
@@ -232,6 +252,7 @@ Result Connection::finish() {
 
 std::size_t Connection::read(std::span<std::byte> into) {
   State& state = *state_;
+  if (state.read_all) return 0;
   return state.guarded([&]() -> std::size_t {
     if (!state.receiving) {
       state.agree_on(Role::kReceives, {});
@@ -242,6 +263,7 @@ std::size_t Connection::read(std::span<std::byte> into) {
       if (const std::size_t count = state.bytes_out.take(into); count > 0) return count;
       if (state.receiving->finished()) {
         static_cast<void>(state.close(state.receiving->finish()));
+        state.read_all = true;
         return 0;
       }
       state.receiving->turn();
@@ -254,18 +276,16 @@ struct Listener::State {
       : options(its_options),
         loop(make_loop(options)),
         acceptor(listen(*loop, port, fabric_options(options), notice_of(options))),
-        shared_key(Secret(key)),
-        lobby(*loop, *acceptor, shared_key, notice_of(options)) {}
+        lobby(*loop, *acceptor, Key(Secret(key)), notice_of(options)) {}
 
   Options options;
   std::shared_ptr<Loop> loop;
   std::unique_ptr<Acceptor> acceptor;
-  Key shared_key;
   Lobby lobby;
 };
 
 Listener::Listener(const std::string& port, std::string_view key, const Options& options) {
-  static_cast<void>(ring_shape(options));
+  require_valid(options);
   state_ = std::make_unique<State>(port, key, options);
 }
 

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -17,7 +18,7 @@ std::size_t header_area(RingShape shape) { return round_up(shape.slots * kFrameH
 std::optional<RingShape> RingShape::smaller() const {
   if (slots > 8) return RingShape{slot_size, slots / 2};
   if (slot_size > kPageSize) return RingShape{round_up(slot_size / 2, kPageSize), slots};
-  if (slots > 2) return RingShape{slot_size, slots / 2};
+  if (slots > 2) return RingShape{slot_size, std::max<std::size_t>(2, slots / 2)};
   return {};
 }
 
@@ -52,8 +53,9 @@ void Slot::resize(std::size_t size) {
 Ring::Ring(RingShape shape) : shape_(shape) {
   assert(shape.slot_size % kPageSize == 0 && shape.slot_size >= kPageSize && shape.slots >= 2);
   const std::size_t bytes = header_area(shape) + shape.payload_bytes();
+  const std::string attempt = "reserve a ring of " + format_size(bytes);
   void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  check(memory == MAP_FAILED ? -1 : 0, Status::kMemory, "reserve a ring of " + format_size(bytes));
+  check(memory == MAP_FAILED ? -1 : 0, Status::kMemory, attempt);
   memory_ = {static_cast<std::byte*>(memory), bytes};
   free_.reserve(shape.slots);
   for (std::size_t i = shape.slots; i-- > 0;) free_.push_back(static_cast<std::uint32_t>(i));

@@ -112,7 +112,9 @@ std::unique_ptr<Session> Lobby::poll() {
 }
 
 void Lobby::accept_all() {
-  while (auto link = acceptor_.poll()) {
+  for (int i = 0; i < kEventsPerTurn; ++i) {
+    auto link = acceptor_.poll();
+    if (!link) return;
     if (strangers_.size() >= limits_.strangers) make_room();
     std::string peer = link->info().peer;
     strangers_.push_back({.link = std::move(link),
@@ -120,6 +122,7 @@ void Lobby::accept_all() {
                           .peer = std::move(peer),
                           .deadline = Deadline::in(limits_.patience)});
   }
+  loop_.wake_now();  // there may be more: next turn
 }
 
 // First goes one that was turned away already, then one that has not greeted, then the oldest.

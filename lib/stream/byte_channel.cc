@@ -56,6 +56,17 @@ Access find_access(int fd, int open_mode, const std::string& name) {
   return {Manner::kReopened, std::move(own), usable, true};
 }
 
+// Whether a pipe's reader has taken every byte. Throws when it is gone and has left some.
+bool pipe_is_empty(int fd, const std::string& name) {
+  int unread = 0;
+  check(::ioctl(fd, FIONREAD, &unread), Status::kFileIo, "write " + name);
+  if (unread == 0) return true;
+  pollfd state{.fd = fd, .events = 0, .revents = 0};
+  const bool reader_gone = ::poll(&state, 1, 0) > 0 && (state.revents & POLLERR) != 0;
+  if (reader_gone) throw_errno(EPIPE, Status::kFileIo, "write " + name);
+  return false;
+}
+
 class DirectReader : public ReadChannel {
  public:
   DirectReader(Loop& loop, Access access, std::string name)
@@ -102,23 +113,9 @@ class DirectWriter : public WriteChannel {
     throw_errno(error, Status::kFileIo, "write " + name_);
   }
 
-  bool taken_by_reader() override {
-    if (!access_.is_pipe) return true;
-    int unread = 0;
-    check(::ioctl(access_.fd, FIONREAD, &unread), Status::kFileIo, "write " + name_);
-    if (unread == 0) return true;
-    throw_if_reader_gone();
-    return false;
-  }
+  bool taken_by_reader() override { return !access_.is_pipe || pipe_is_empty(access_.fd, name_); }
 
  private:
-  void throw_if_reader_gone() {
-    pollfd state{.fd = access_.fd, .events = 0, .revents = 0};
-    if (::poll(&state, 1, 0) > 0 && (state.revents & POLLERR) != 0) {
-      throw_errno(EPIPE, Status::kFileIo, "write " + name_);
-    }
-  }
-
   Access access_;
   std::string name_;
   Watch watch_;
@@ -191,12 +188,7 @@ class WorkerWriter : public WriteChannel {
     return size;
   }
 
-  bool taken_by_reader() override {
-    if (!reap()) return false;
-    int unread = 0;
-    if (is_pipe_) check(::ioctl(fd_, FIONREAD, &unread), Status::kFileIo, "write " + name_);
-    return unread == 0;
-  }
+  bool taken_by_reader() override { return reap() && (!is_pipe_ || pipe_is_empty(fd_, name_)); }
 
  private:
   static std::int64_t write_all(int fd, const std::byte* from, std::size_t size) {

@@ -39,7 +39,11 @@ class BytesSink : public Sink {
 
   void start(Loop&, Ring&, std::optional<std::uint64_t>) override {}
   void write(Slot slot) override { pieces_.push_back(Piece{std::move(slot), 0, 0}); }
-  void write_hole(std::uint64_t length) override { pieces_.push_back(Piece{{}, 0, length}); }
+  // Holes in a row are one: they hold no slot, so that nothing else bounds their number.
+  void write_hole(std::uint64_t length) override {
+    if (pieces_.empty() || pieces_.back().slot) pieces_.emplace_back();
+    pieces_.back().zeros += length;
+  }
   void poll() override {}
   void finish() override { finishing_ = true; }
   [[nodiscard]] bool committed() const override { return finishing_ && pieces_.empty(); }  // all was taken

@@ -70,7 +70,11 @@ class PipeSink : public Sink {
   }
 
   void write(Slot slot) override { queue_.push_back(Piece{std::move(slot), 0, 0}); }
-  void write_hole(std::uint64_t length) override { queue_.push_back(Piece{{}, 0, length}); }
+  // Holes in a row are one: they hold no slot, so that nothing else bounds their number.
+  void write_hole(std::uint64_t length) override {
+    if (queue_.empty() || queue_.back().slot) queue_.emplace_back();
+    queue_.back().zeros += length;
+  }
 
   void poll() override {
     while (!queue_.empty()) {

@@ -34,13 +34,8 @@ Receiving::Receiving(Loop& loop, Session& session, Ring& ring, Sink& sink, const
   sink.start(loop, ring, session.terms().size);
 }
 
-void Receiving::turn() {
-  try {
-    take_events();
-  } catch (const Error& error) {
-    if (!committed_) throw;
-    warning_ = std::string(error.what()) + ", after everything was in place";
-  }
+void Receiving::turn() try {
+  take_events();
   if (finished()) return;
   if (advance()) {
     loop_.poll();  // the link has work; a signal must be seen all the same
@@ -48,6 +43,11 @@ void Receiving::turn() {
     if (!committed_) clock_.throw_if_stalled(session_.terms().peer_host);
     loop_.wait(committed_ ? bye_deadline_ : clock_.stall_deadline());
   }
+} catch (const Error& error) {
+  // What is in place can fail no more, whatever happens to link or program.
+  if (!committed_ && !(finishing_ && sink_.in_place_after_all())) throw;
+  warning_ = std::string(error.what()) + ", after everything was in place";
+  static_cast<void>(commit());
 }
 
 bool Receiving::finished() const {
@@ -55,7 +55,9 @@ bool Receiving::finished() const {
 }
 
 void Receiving::take_events() {
-  while (!finished()) {
+  take_messages();  // what came together with the offer
+  for (int i = 0; i < kEventsPerTurn; ++i) {
+    if (finished()) return;
     auto event = next_event();
     if (!event) return;
     if (auto* received = std::get_if<Received>(&*event)) {
@@ -68,26 +70,26 @@ void Receiving::take_events() {
       }
     } else if (const auto* control = std::get_if<Control>(&*event)) {
       session_.receive(*control);
-      while (const auto message = session_.next()) take(*message);
+      take_messages();
     } else if (std::holds_alternative<PeerClosed>(*event)) {
-      if (!committed_) throw_damaged("the sender went away: the stream is incomplete");
-      warning_ = "the sender went away after everything was in place";
+      throw_damaged(end_ ? "the sender went away" : "the sender went away: the stream is incomplete");
     }
   }
+  loop_.wake_now();  // there may be more: next turn
 }
 
 std::optional<LinkEvent> Receiving::next_event() {
   try {
     return session_.link().poll();
   } catch (const Error& error) {
-    if (error.status() != Status::kNetwork) throw;
-    if (!committed_) {
-      throw Error(Status::kDamaged, error.attempt(), error.cause() + ": the stream is incomplete",
-                  error.hint());
-    }
-    warning_ = "the connection was lost after everything was in place";
-    return {};
+    if (error.status() != Status::kNetwork || committed_) throw;
+    throw Error(Status::kDamaged, error.attempt(), error.cause() + (end_ ? "" : ": the stream is incomplete"),
+                error.hint());
   }
+}
+
+void Receiving::take_messages() {
+  while (const auto message = session_.next()) take(*message);
 }
 
 void Receiving::take(const Message& message) {
@@ -132,7 +134,7 @@ void Receiving::deliver(Slot slot) {
   const bool hole = header && header->kind == FrameKind::kHole;
   if (!header || header->stream != 0 || ((header->flags & kFlagSealed) != 0) != lane_.has_value() ||
       header->raw_length != slot.size() || header->length == 0 || hole != (slot.size() == 0) ||
-      (!hole && header->length != slot.size())) {
+      (hole ? header->length > kMaxHoleLength : header->length != slot.size())) {
     throw_damaged("a malformed frame");
   }
   constexpr auto kMaxLength = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());

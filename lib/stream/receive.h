@@ -40,6 +40,7 @@ class Receiving {
 
  private:
   [[nodiscard]] std::optional<LinkEvent> next_event();
+  void take_messages();
   void take(const Message& message);
   void deliver(Slot slot);
   void check_end();

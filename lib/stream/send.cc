@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace rdpipe {
@@ -39,7 +40,9 @@ void Sending::turn() {
 }
 
 void Sending::take_events() {
-  while (!committed_) {
+  take_messages();  // what came together with the offer
+  for (int i = 0; i < kEventsPerTurn; ++i) {
+    if (committed_) return;
     auto event = next_event();
     if (!event) return;
     if (auto* sent = std::get_if<Sent>(&*event)) {
@@ -48,7 +51,7 @@ void Sending::take_events() {
       clock_.moved();
     } else if (const auto* control = std::get_if<Control>(&*event)) {
       session_.receive(*control);
-      while (const auto message = session_.next()) take(*message);
+      take_messages();
     } else if (std::holds_alternative<PeerClosed>(*event)) {
       throw Error(Status::kNetwork, "send to " + session_.terms().peer_host,
                   end_posted_
@@ -58,6 +61,7 @@ void Sending::take_events() {
       throw Error(Status::kDamaged, "send to " + session_.terms().peer_host, "data from a receiver");
     }
   }
+  loop_.wake_now();  // there may be more: next turn
 }
 
 std::optional<LinkEvent> Sending::next_event() {
@@ -68,6 +72,14 @@ std::optional<LinkEvent> Sending::next_event() {
     throw Error(error.status(), error.attempt(),
                 error.cause() + " before the other end confirmed: whether it has the data is unknown",
                 error.hint());
+  }
+}
+
+void Sending::take_messages() {
+  while (!committed_) {
+    const auto message = session_.next();
+    if (!message) return;
+    take(*message);
   }
 }
 
@@ -109,12 +121,14 @@ void Sending::read_source() {
 
 bool Sending::frame_hole() {
   if (!spare_) return false;  // it is on its way, and comes back with Sent
-  digests_.add_zeros(hole_->length);
+  const std::uint64_t length = std::min(hole_->length, kMaxHoleLength);
+  digests_.add_zeros(length);
   Slot carrier = std::move(*spare_);
   spare_.reset();
   carrier.resize(0);
-  frame(std::move(carrier), FrameKind::kHole, hole_->length);
-  hole_.reset();
+  frame(std::move(carrier), FrameKind::kHole, length);
+  hole_->length -= length;
+  if (hole_->length == 0) hole_.reset();
   return true;
 }
 

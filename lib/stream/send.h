@@ -38,6 +38,7 @@ class Sending {
 
  private:
   [[nodiscard]] std::optional<LinkEvent> next_event();
+  void take_messages();
   void take(const Message& message);
   void read_source();
   void frame(Slot slot, FrameKind kind, std::uint64_t length);

@@ -33,6 +33,9 @@ class Sink {
   virtual void finish() = 0;
   // True once it is in place (file: renamed; pipe: the reader has taken every byte). Progress is poll()'s.
   [[nodiscard]] virtual bool committed() const = 0;
+  // Asked when the transfer fails after finish(): waits for a last step that cannot be called back, and is
+  // true when that has put the stream in place. No failure may then be reported.
+  [[nodiscard]] virtual bool in_place_after_all() { return committed(); }
   [[nodiscard]] virtual const std::string& name() const = 0;  // for messages: "'out'", "standard output"
 };
 

@@ -1,9 +1,7 @@
-// What sending and receiving share: how a stream is asked for, what is known of it when it is over, and the
-// loop that feeds either with what its link brings.
+// What sending and receiving share: how a stream is asked for, and what is known of it when it is over.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 
@@ -14,6 +12,13 @@
 #include "session/session.h"
 
 namespace rdpipe {
+
+// Bytes that one hole frame stands for, at most: to digest them must not keep a thread from its signals.
+constexpr std::uint64_t kMaxHoleLength = 64_MiB;
+
+// Events of a link that are taken in a row: a peer that says much must not keep a thread from its signals and
+// timers.
+constexpr int kEventsPerTurn = 256;
 
 struct StreamOptions {
   Nanoseconds stall_limit{0};  // longest time without data progress; 0: no limit

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -46,14 +47,15 @@ int native(AddressFamily family) {
   return family == AddressFamily::kIpv4 ? AF_INET : family == AddressFamily::kIpv6 ? AF_INET6 : AF_UNSPEC;
 }
 
-// getaddrinfo takes any number and keeps its low 16 bits.
+// getaddrinfo takes any number, with a sign or spaces before it, and keeps its low 16 bits.
 void check_port(const std::string& port, Purpose purpose) {
   const bool digits =
       !port.empty() && std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
   unsigned number = 0;
   const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
   const bool fits = parsed.ec == std::errc() && number <= 65535 && (number > 0 || purpose == Purpose::kBind);
-  if (port.empty() || (digits && !fits)) {
+  const bool service = !port.empty() && std::isalnum(static_cast<unsigned char>(port.front())) != 0;
+  if (digits ? !fits : !service) {
     throw Error(Status::kUsage, fmt::format("port '{}'", printable(port)), "not a port",
                 "a port is a number from 1 to 65535 or the name of a service");
   }

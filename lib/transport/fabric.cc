@@ -56,7 +56,7 @@ class Connector {
   std::unique_ptr<Link> try_round();
   std::unique_ptr<Link> try_rdma();
   std::unique_ptr<Link> try_tcp();
-  std::unique_ptr<Link> await(DialOne dial, std::string& failure);
+  std::unique_ptr<Link> await(DialOne dial, Deadline until, std::string& failure);
   [[noreturn]] void throw_too_late() const;
 
   Loop& loop_;
@@ -93,28 +93,31 @@ std::unique_ptr<Link> Connector::try_round() {
 }
 
 std::unique_ptr<Link> Connector::try_rdma() {
+  // A host of many addresses and no RDMA answers none of them: the other half of the time is TCP's.
+  const bool alone = options_.choice == FabricChoice::kRdma || deadline_.is_never();
+  const Deadline until = alone ? deadline_ : Deadline::in(deadline_.remaining() / 2);
   try {
-    return await(&dial_rdma, rdma_failure_);
+    return await(&dial_rdma, until, rdma_failure_);
   } catch (const Error& error) {
     // What RDMA cannot reach TCP may; a host that is unknown to both is TCP's to report.
     if (options_.choice == FabricChoice::kRdma || error.status() == Status::kUsage) throw;
-    rdma_failure_ = rdma_.why_not = error.cause();
+    rdma_failure_ = rdma_.why_not = error.status() == Status::kMemory ? error.what() : error.cause();
     return nullptr;
   }
 }
 
-std::unique_ptr<Link> Connector::try_tcp() { return await(&dial_tcp, tcp_failure_); }
+std::unique_ptr<Link> Connector::try_tcp() { return await(&dial_tcp, deadline_, tcp_failure_); }
 
 // The link, or nothing and why; throws what no further try can change.
-std::unique_ptr<Link> Connector::await(DialOne dial_one, std::string& failure) {
+std::unique_ptr<Link> Connector::await(DialOne dial_one, Deadline until, std::string& failure) {
   try {
     const auto dial = dial_one(loop_, peer_, options_);
     for (;;) {
       if (auto link = dial->poll()) return link;
-      if (deadline_.passed()) break;
-      loop_.wait(deadline_);
+      if (until.passed()) break;
+      loop_.wait(until);
     }
-    failure = "no answer";
+    if (failure.empty()) failure = "no answer";  // a try cut short must not hide what the one before was told
   } catch (const Error& error) {
     if (error.status() != Status::kNetwork) throw;
     failure = error.cause();

@@ -47,7 +47,7 @@ class FrameReader {
   void complete(std::deque<LinkEvent>& events);
 
   std::vector<Slot> posted_;  // a stack: the slot posted last is the one whose memory is warmest
-  std::size_t granted_ = 0;  // data frames that the peer may still send
+  std::size_t granted_ = 0;   // data frames that the peer may still send
   Into into_ = Into::kPrefix;
   std::size_t have_ = 0;     // bytes of the current prefix or payload
   std::size_t payload_ = 0;  // bytes of the current payload

@@ -38,7 +38,8 @@ struct Received {
 struct Control {
   std::vector<std::byte> bytes;
 };
-// The other end closed the connection in good order, after everything it had posted. Nothing follows.
+// The other end closed the connection, after everything it had posted, or (RDMA) its process has ended.
+// Nothing follows. Whether that is a good end, END and BYE tell.
 struct PeerClosed {};
 
 using LinkEvent = std::variant<Sent, Received, Control, PeerClosed>;

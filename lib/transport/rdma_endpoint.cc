@@ -59,8 +59,9 @@ std::optional<ScratchByte> decode_greeting(std::span<const std::byte> private_da
 
 PageMemory::PageMemory(std::size_t bytes) {
   const std::size_t size = round_up(bytes, kPageSize);
+  const std::string attempt = "reserve " + format_size(size);
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  check(memory == MAP_FAILED ? -1 : 0, Status::kMemory, "reserve " + format_size(size));
+  check(memory == MAP_FAILED ? -1 : 0, Status::kMemory, attempt);
   bytes_ = {static_cast<std::byte*>(memory), size};
 }
 

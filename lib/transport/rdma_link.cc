@@ -15,6 +15,8 @@ constexpr unsigned kTicks = 6;      // in the keep-alive limit
 constexpr unsigned kPingAfter = 2;  // silent ticks
 constexpr unsigned kDeadAfter = 5;  // silent ticks: noticed within kTicks, as silence begins between ticks
 constexpr std::size_t kBatch = 16;  // completions taken at once
+// A peer that sends nothing but frames without events must not keep the thread.
+constexpr int kBatchesInARow = 16;
 
 LinkInfo describe(const ConnectionId& id) {
   const SocketAddress local = socket_address(id.local()), peer = socket_address(id.peer());
@@ -81,6 +83,7 @@ void RdmaLink::post_to_device(Slot slot) {
 void RdmaLink::post_receive(Slot slot) {
   waiting_receives_.push_back(std::move(slot));
   post_waiting_receives();
+  if (open() && credits_.credit_frame_due()) loop_->wake_now();  // poll() sends it; no descriptor says so
 }
 
 void RdmaLink::post_waiting_receives() {
@@ -169,8 +172,12 @@ std::optional<LinkEvent> RdmaLink::poll() {
     connection_watch_.emplace(*loop_, endpoint_->channel().fd());
     completion_watch_.emplace(*loop_, endpoint_->completions().fd());
   }
-  while (events_.empty() && !ended_) {
+  for (int batches = 0; events_.empty() && !ended_; ++batches) {
     if (failure_) throw *failure_;
+    if (batches == kBatchesInARow) {
+      loop_->wake_now();
+      return {};
+    }
     if (!connection_watch_->armed()) take_connection_events();
     const bool came = take_completions();
     flush();

@@ -19,6 +19,7 @@ namespace {
 
 constexpr int kBacklog = 256;
 constexpr std::size_t kMostHalfOpen = 64;  // with 40 KiB pinned each
+constexpr int kRequestsInARow = 16;        // whoever floods the listener must not keep the thread
 constexpr auto kPatience = std::chrono::seconds(10);
 
 bool is_any(const SocketAddress& address) {
@@ -63,6 +64,7 @@ class RdmaAcceptor final : public Acceptor {
   ConnectionId id_;
   std::list<HalfOpen> half_open_;  // the oldest first
   std::optional<Watch> requests_;
+  bool admitted_any_ = false;
 };
 
 RdmaAcceptor::RdmaAcceptor(Loop& loop, const std::string& port, const FabricOptions& options)
@@ -111,13 +113,16 @@ std::unique_ptr<Link> RdmaAcceptor::poll() {
 }
 
 void RdmaAcceptor::take_requests() {
-  while (auto event = channel_.take()) {
+  for (int i = 0; i < kRequestsInARow; ++i) {
+    auto event = channel_.take();
+    if (!event) return requests_->arm(POLLIN);
     if (event->kind == ConnectionEventKind::kRequest) admit(std::move(*event));
   }
-  requests_->arm(POLLIN);
+  loop_.wake_now();
 }
 
-// Whatever is wrong with one request is no matter of the listener's, unless it has no memory to accept any.
+// Whatever is wrong with one request is no matter of the listener's, unless it has no memory to accept even
+// the first: later it may be that strangers hold the memory, who will go.
 void RdmaAcceptor::admit(ConnectionEvent event) {
   ConnectionId id = std::move(event.request);
   const auto scratch = decode_greeting(event.private_data);
@@ -131,8 +136,9 @@ void RdmaAcceptor::admit(ConnectionEvent event) {
     if (endpoint->accept() != 0) return;
     if (half_open_.size() == kMostHalfOpen) half_open_.pop_front();
     half_open_.emplace_back(loop_, std::move(endpoint));
+    admitted_any_ = true;
   } catch (const Error& error) {
-    if (error.status() == Status::kMemory && half_open_.empty()) throw;
+    if (error.status() == Status::kMemory && !admitted_any_) throw;
   }
 }
 

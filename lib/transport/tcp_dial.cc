@@ -24,6 +24,22 @@ struct Resolved {
   std::vector<SocketAddress> remote, local;
 };
 
+const SocketAddress* find_family(const std::vector<SocketAddress>& addresses, int family) {
+  const auto fits = [&](const SocketAddress& address) { return address.family() == family; };
+  const auto found = std::find_if(addresses.begin(), addresses.end(), fits);
+  return found == addresses.end() ? nullptr : &*found;
+}
+
+// Finds the local addresses, and drops the peer's that cannot be reached from any of them.
+void keep_reachable(Resolved& found, const FabricOptions& options) {
+  found.local = resolve({options.address, "0"}, options.family, Purpose::kBind);
+  std::erase_if(found.remote,
+                [&](const auto& to) { return find_family(found.local, to.family()) == nullptr; });
+  if (!found.remote.empty()) return;
+  throw Error(Status::kEndpoint, "connect from " + printable(options.address),
+              "the peer has no address of its family");
+}
+
 // Nobody listened, and the kernel chose the very port that was dialled: TCP then connects a socket to itself.
 bool met_itself(int socket) {
   const SocketAddress local = local_address(socket), peer = peer_address(socket);
@@ -58,9 +74,7 @@ TcpDial::TcpDial(Loop& loop, const PeerAddress& peer, const FabricOptions& optio
     : loop_(loop), options_(options), attempt_("connect to " + endpoint_text(peer)) {
   const auto job = [peer, options, found = found_]() -> std::int64_t {
     found->remote = resolve(peer, options.family, Purpose::kConnect);
-    if (!options.address.empty()) {
-      found->local = resolve({options.address, "0"}, options.family, Purpose::kBind);
-    }
+    if (!options.address.empty()) keep_reachable(*found, options);
     return 0;
   };
   loop_.run(resolving_, job, Abandon::kDetach);
@@ -91,12 +105,8 @@ void TcpDial::try_address(const SocketAddress& address) {
 
 void TcpDial::bind_local(int family) {
   if (options_.address.empty()) return;
-  const auto of_family = [&](const SocketAddress& address) { return address.family() == family; };
-  const auto local = std::find_if(found_->local.begin(), found_->local.end(), of_family);
+  const SocketAddress* local = find_family(found_->local, family);
   const std::string attempt = "connect from " + printable(options_.address);
-  if (local == found_->local.end()) {
-    throw Error(Status::kEndpoint, attempt, "the peer's address is of another family");
-  }
   check(::bind(socket_.get(), local->get(), local->size), Status::kEndpoint, attempt);
 }
 

@@ -49,23 +49,23 @@ std::vector<SocketAddress> bind_addresses(const std::string& port, const FabricO
   return addresses;
 }
 
-// Nothing where this host lacks the family.
+// Nothing, and why, where this host lacks the family or the address.
 Descriptor bound_socket(const SocketAddress& address, const FabricOptions& options,
-                        const std::string& attempt) {
+                        const std::string& attempt, int& lacking) {
   Descriptor socket(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
   if (!socket) {
-    if (errno == EAFNOSUPPORT) return {};
-    throw_refused(errno, attempt);
+    lacking = errno;
+    if (lacking == EAFNOSUPPORT) return {};
+    throw_refused(lacking, attempt);
   }
   set_flag(socket.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (address.family() == AF_INET6) {
     set_flag(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, options.family == AddressFamily::kIpv6 ? 1 : 0);
   }
   if (::bind(socket.get(), address.get(), address.size) != 0) {
-    const int error = errno;
-    const bool no_ipv6 = address.family() == AF_INET6 && error == EADDRNOTAVAIL && options.address.empty();
-    if (no_ipv6 && options.family != AddressFamily::kIpv6) return {};
-    throw_refused(error, attempt);
+    lacking = errno;
+    if (lacking == EADDRNOTAVAIL) return {};
+    throw_refused(lacking, attempt);
   }
   return socket;
 }
@@ -79,11 +79,12 @@ bool out_of_resources(int error) {
 TcpAcceptor::TcpAcceptor(Loop& loop, const std::string& port, const FabricOptions& options)
     : loop_(loop), keep_alive_(options.keep_alive), attempt_("listen on port " + printable(port)) {
   if (!options.address.empty()) attempt_ += " of " + printable(options.address);
+  int lacking = EAFNOSUPPORT;
   for (const SocketAddress& address : bind_addresses(port, options)) {
-    socket_ = bound_socket(address, options, attempt_);
+    socket_ = bound_socket(address, options, attempt_, lacking);
     if (socket_) break;
   }
-  if (!socket_) throw_refused(EAFNOSUPPORT, attempt_);
+  if (!socket_) throw_refused(lacking, attempt_);
   port_ = local_address(socket_.get()).port();
 }
 

@@ -110,6 +110,8 @@ int TcpStream::check_alive() {
   if (!busy_since_) return 0;
   const auto now = Clock::now();
   if (now >= look_again_) {
+    // This process was stopped: its own absence says nothing about the peer.
+    if (now >= look_again_ + keep_alive_ / 4) busy_since_ = now;
     if (peer_is_dead(now)) return ETIMEDOUT;
     look_again_ = now + keep_alive_ / 4;
   }

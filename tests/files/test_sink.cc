@@ -110,6 +110,21 @@ TEST_CASE("Until it is committed the old target stands, and after a failure noth
   CHECK(writer.ring.free_slots() == writer.ring.shape().slots);
 }
 
+TEST_CASE("Whoever gives up while the target is put in place learns whether it was", "[sink]") {
+  const Scratch scratch;
+  put(scratch / "out", "old");
+  Writer writer;
+  const auto sink = open_file_sink(scratch / "out", {.fsync = true});
+  writer.start(*sink);
+  feed(writer.loop, writer.ring, *sink, "new");
+  sink->finish();
+  for (bool placed = false; !placed; sink->poll()) {
+    placed = sink->in_place_after_all();
+    CHECK(get(scratch / "out") == (placed ? "new" : "old"));
+    if (!placed) wait_for_something(writer.loop);
+  }
+}
+
 TEST_CASE("A replaced file keeps its mode; a new one has the umask's", "[sink]") {
   const Scratch scratch;
   Writer writer;
@@ -246,6 +261,13 @@ TEST_CASE("In place: the file itself, holes cleared, cut to the stream's length"
   CHECK(get(scratch / "out") == "head" + std::string(250'000 - 4, '\0') + "tail");
   CHECK(stat_of(scratch / "out").st_ino == inode);
   CHECK(stat_of(scratch / "out").st_blocks * 512 < 64 * 1024);
+}
+
+TEST_CASE("In place: a new file is there, and with fsync so is its name", "[sink]") {
+  const Scratch scratch;
+  Writer writer;
+  writer.store(scratch / "out", "new", {.fsync = true, .inplace = true});
+  CHECK(get(scratch / "out") == "new");
 }
 
 TEST_CASE("In place: a file that ends in a hole has its length", "[sink]") {

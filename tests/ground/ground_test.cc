@@ -33,7 +33,10 @@ TEST_CASE("text from outside cannot steer a terminal") {
   CHECK(printable("a\x1b[31mb\n\x7f") == "a?[31mb??");
   CHECK(printable("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
   CHECK(printable("\xc3(\xff\xc2\x9b") == "?(???");
+  CHECK(printable("\xe0\x80\x9b[2J") == "???[2J");                // ESC, in more bytes than it needs
+  CHECK(printable("\xed\xa0\x80\xf4\x90\x80\x80") == "???????");  // no characters
   CHECK(printable(std::string(1000, 'x'), 10).size() == 10);
+  CHECK(printable("abc\xe2\x82\xac", 5) == "abc");  // never half a character
 }
 
 TEST_CASE("a descriptor is closed once, by its last owner") {
@@ -54,6 +57,7 @@ TEST_CASE("deadlines compare and pass") {
   CHECK(Deadline::never().earlier(Deadline::now()) == Deadline::now());
   CHECK(Deadline::in(std::chrono::hours(1)).remaining() > std::chrono::minutes(59));
   CHECK(Deadline::now().remaining().count() == 0);
+  CHECK(Deadline::in(Nanoseconds::max()).is_never());
 }
 
 TEST_CASE("sizes read as people write them") {

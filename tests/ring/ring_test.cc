@@ -68,7 +68,7 @@ TEST_CASE("a shared slot goes home with its last reader") {
 }
 
 TEST_CASE("a ring shrinks in steps down to two slots of a page") {
-  RingShape shape{256_KiB, 16};
+  RingShape shape = GENERATE(RingShape{256_KiB, 16}, RingShape{4_KiB, 3}, RingShape{256_KiB, 7});
   int steps = 0;
   std::size_t before = shape.payload_bytes() + 1;
   while (true) {

@@ -64,7 +64,6 @@ TEST_CASE("an urgent pipe gives what there is, an unhurried one fills its slot")
   REQUIRE(event);
   CHECK(text_of(*event) == "abc");
   write_text(pipe.writer.get(), "def");
-  loop.wait(Deadline::in(std::chrono::seconds(5)));
   CHECK(!source->poll(false));
   write_text(pipe.writer.get(), std::string(5000, 'x'));
   const auto full = next_event(loop, *source, false);
@@ -111,7 +110,8 @@ TEST_CASE("a pipe is committed when its reader has taken every byte") {
   auto sink = make_pipe_sink(pipe.writer.get(), "out");
   sink->start(loop, ring, {});
   sink->write(filled_slot(ring, "abc"));
-  sink->write_hole(3);
+  sink->write_hole(1);
+  sink->write_hole(2);
   sink->finish();
   sink->poll();
   CHECK(!sink->committed());

@@ -8,6 +8,7 @@
 
 #include "catch.h"
 #include "io/loop.h"
+#include "session/control_stream.h"
 #include "session/session.h"
 #include "stream/receive.h"
 #include "stream/send.h"
@@ -77,6 +78,16 @@ class MemorySink : public Sink {
  private:
   std::string name_ = "'out'";
   std::size_t fail_at_;
+};
+
+// Is put in place by a last step that nothing can call back, and that ends only when it is waited for.
+class LateSink : public MemorySink {
+ public:
+  bool committed() const override { return placed_; }
+  bool in_place_after_all() override { return placed_ = true; }
+
+ private:
+  bool placed_ = false;
 };
 
 class OneLink : public Acceptor {
@@ -158,8 +169,10 @@ Outcome send_end(Loop& loop, const Setup& setup, std::unique_ptr<Link> link, Sou
   });
 }
 
+using SendingEnd = std::function<Outcome(Loop&, std::unique_ptr<Link>)>;
+
 // The sender's outcome and the receiver's, each end on a thread and a loop of its own.
-std::pair<Outcome, Outcome> transfer(Source& source, Sink& sink, const Setup& setup) {
+std::pair<Outcome, Outcome> transfer(const SendingEnd& send, Sink& sink, const Setup& setup) {
   Loop loop;
   Outcome received;
   std::promise<Loop*> other_loop;
@@ -171,9 +184,50 @@ std::pair<Outcome, Outcome> transfer(Source& source, Sink& sink, const Setup& se
   });
   auto [first, second] = make_loopback(loop, *other_loop.get_future().get(), setup.faults);
   other_link.set_value(std::move(second));
-  Outcome sent = send_end(loop, setup, std::move(first), source);
+  Outcome sent = send(loop, std::move(first));
   receiver.join();
   return {std::move(sent), std::move(received)};
+}
+
+std::pair<Outcome, Outcome> transfer(Source& source, Sink& sink, const Setup& setup) {
+  const auto send = [&](Loop& loop, std::unique_ptr<Link> link) {
+    return send_end(loop, setup, std::move(link), source);
+  };
+  return transfer(send, sink, setup);
+}
+
+// Speaks for a sender of nothing that says offer and END in one breath, and waits for the end.
+Outcome send_nothing_at_once(Loop& loop, std::unique_ptr<Link> link) {
+  Handshake handshake = Handshake::connector();
+  const Deadline limit = soon();
+  bool said_all = false;
+  int heard = 0;
+  while (!link->peer_closed() && !limit.passed()) {
+    if (handshake.verdict() == Verdict::kNeedsPsk) handshake.set_psk(test_key().psk(handshake.salt()));
+    const bool ready = handshake.verdict() == Verdict::kInProgress;
+    while (const auto event = link->poll()) {
+      const auto* control = std::get_if<Control>(&*event);
+      if (control == nullptr) continue;
+      handshake.receive(control->bytes);
+      if (said_all && ++heard == 2) link->close();  // offer and COMMITTED
+    }
+    if (ready && handshake.verdict() == Verdict::kDone) {
+      std::vector<std::byte> plain;
+      Offer offer;
+      offer.transcript = handshake.transcript();
+      offer.fabric = static_cast<std::uint8_t>(Fabric::kLoopback);
+      offer.role = Role::kSends;
+      offer.slot_size = 16_KiB;
+      offer.digest = Choice::kNo;
+      encode(offer, plain);
+      encode(End{}, plain);
+      handshake.write(plain);
+      said_all = true;
+    }
+    post_stream(*link, handshake.take_output());
+    loop.wait(Deadline::in(std::chrono::milliseconds(10)));
+  }
+  return {};
 }
 
 }  // namespace
@@ -206,6 +260,36 @@ TEST_CASE("a hole arrives as zeros, with the digest of zeros") {
   StreamDigest digest;
   digest.add(expected);
   CHECK(received.result->root == digest.root());
+}
+
+TEST_CASE("a hole longer than a frame may tell of travels in several") {
+  MemorySource source(pattern(16_KiB), kMaxHoleLength + 1);
+  MemorySink sink;
+  const auto [sent, received] = transfer(source, sink, {});
+  REQUIRE(received.result);
+  CHECK(sink.bytes.size() == 16_KiB + kMaxHoleLength + 1);
+  CHECK(sent.result->frames == 3);
+  CHECK(sent.result->root == received.result->root);
+}
+
+TEST_CASE("an end that comes in one piece with the offer is heard") {
+  MemorySink sink;
+  const auto [sent, received] = transfer(send_nothing_at_once, sink, {});
+  CAPTURE(received.text());
+  REQUIRE(received.result);
+  CHECK(sink.finished);
+}
+
+TEST_CASE("a failure that comes too late to keep the stream from its place is none") {
+  MemorySource source(pattern(100000));
+  LateSink sink;
+  Setup setup;
+  setup.options.stall_limit = std::chrono::milliseconds(300);
+  const auto [sent, received] = transfer(source, sink, setup);
+  CAPTURE(received.text());
+  REQUIRE(received.result);
+  CHECK(sink.bytes == pattern(100000));
+  CHECK_THAT(received.result->warning, Catch::Contains("after everything was in place"));
 }
 
 TEST_CASE("rings of different shapes, down to two slots, agree on the smaller slot") {

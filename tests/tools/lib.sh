@@ -63,10 +63,17 @@ start() {
   started+=("$!")
 }
 
+# Whether PID has not ended. `kill -0` is no answer: it also finds one that bash has not waited for yet, and bash now and
+# then misses that a child has ended.
+runs() {  # PID
+  local stat
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ ${stat##*) } != [ZX]* ]]
+}
+
 await_listening() {  # PID
   local tries=0
   until [[ $(<recv.err) =~ listening\ on\ port\ ([0-9]+) ]]; do
-    kill -0 "$1" 2>/dev/null || fail "rdrecv did not listen"
+    runs "$1" || fail "rdrecv did not listen"
     ((tries++ < 1500 * scale)) || fail "rdrecv says nothing"
     pause 0.02
   done
@@ -148,13 +155,18 @@ describe() {  # PID
   local words state
   words=$(tr '\0' ' ' <"/proc/$1/cmdline")
   state=$(sed -n 's/^State:[[:space:]]*//p' "/proc/$1/status")
-  echo "process $1, ${words:0:60}, $state, in $(cat "/proc/$1/wchan" "/proc/$1/stack" 2>/dev/null)"
+  echo "process $1, ${words:0:60}, $state"
+  # The leader of several threads is a zombie until the last of them has ended.
+  local task
+  for task in /proc/"$1"/task/*; do
+    echo "  thread ${task##*/}: $(sed -n 's/^State:[[:space:]]*//p' "$task/status"), in $(cat "$task/wchan" "$task/stack" 2>/dev/null)"
+  done
 }
 
 # Waits until PID has ended, for at most SECONDS (15), and sets `status`.
 await_end() {  # PID [SECONDS]
-  local left=$((${2:-15} * 50 * (scale > 1 ? 2 : 1)))
-  while kill -0 "$1" 2>/dev/null; do
+  local left=$((${2:-15} * 50 * scale))
+  while runs "$1"; do
     ((left-- > 0)) || fail "$(describe "$1") still runs after ${2:-15} s"
     pause 0.02
   done
@@ -182,8 +194,8 @@ both_succeed() {  # SIZE [SECONDS]
 both_exit() { sender_exits "$1"; receiver_exits "$1"; }  # STATUS
 
 both_alive() {
-  kill -0 "$sender" 2>/dev/null || fail "rdsend has ended"
-  kill -0 "$receiver" 2>/dev/null || fail "rdrecv has ended"
+  runs "$sender" || fail "rdsend has ended"
+  runs "$receiver" || fail "rdrecv has ended"
 }
 
 # --- What it left -----------------------------------------------------------------------------------------------------

@@ -282,6 +282,16 @@ TEST_CASE("one listener takes IPv4 and IPv6, and -4 and -6 take one") {
   REQUIRE(try_host(*v6, "127.0.0.1") == "Connection refused");
 }
 
+TEST_CASE("a local address leaves those of the peer's that it can reach") {
+  Loop loop;
+  const auto acceptor = listen_tcp(loop, "0", {});
+  const PeerAddress both{"", std::to_string(acceptor->port())};  // ::1, then 127.0.0.1
+  const std::string local = GENERATE("127.0.0.1", "::1");
+  const auto dial = dial_tcp(loop, both, {.address = local});
+  const auto link = await(loop, *dial);
+  REQUIRE(link->info().local.find(local) != std::string::npos);
+}
+
 TEST_CASE("a dial that cannot succeed says why") {
   Loop loop;
   const auto status = [&](const PeerAddress& peer, const FabricOptions& options = {}) {
@@ -296,6 +306,8 @@ TEST_CASE("a dial that cannot succeed says why") {
   REQUIRE(status({"127.0.0.1", "99999"}) == Status::kUsage);
   REQUIRE(status({"127.0.0.1", "0"}) == Status::kUsage);
   REQUIRE(status({"127.0.0.1", "no-such-service"}) == Status::kUsage);
+  REQUIRE(status({"127.0.0.1", " 70000"}) == Status::kUsage);
+  REQUIRE(status({"127.0.0.1", "-65000"}) == Status::kUsage);
   REQUIRE(status({"not a host", "1"}) == Status::kEndpoint);
   const TcpAcceptor refusing(loop, "0", {});  // bound, so that no other program listens there
   REQUIRE(status({"127.0.0.1", std::to_string(refusing.port())}) == Status::kNetwork);
