@@ -17,7 +17,7 @@ self=${RDPIPE_GUEST-}
 at() { [[ $self == "$1" ]]; }  # a|b
 
 meet() {  # NAME [SECONDS]
-  guestctl barrier "$case_name.$1" "${2:-120}" || { show */*.err; fail "the other host did not come to '$1'"; }
+  guestctl barrier "$case_name.$1" "${2:-120}" || { show ./*/*.err; fail "the other host did not come to '$1'"; }
 }
 
 # The same bytes on both hosts, nowhere repeated.
