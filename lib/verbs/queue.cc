@@ -32,10 +32,12 @@ std::string memlock_hint() {
       format_size(limit.rlim_cur));
 }
 
-// Devices report a limit on locked memory as any of these.
+// Devices report a limit on locked memory as any of these. Anything else is no shortage: EINVAL, say, when the
+// peer of a connection request has gone meanwhile.
 [[noreturn]] void throw_memory(int error, const std::string& attempt) {
   const bool limited = error == ENOMEM || error == EPERM || error == EAGAIN;
-  throw Error(Status::kMemory, attempt, errno_text(error), limited ? memlock_hint() : std::string());
+  throw Error(limited ? Status::kMemory : Status::kNetwork, attempt, errno_text(error),
+              limited ? memlock_hint() : std::string());
 }
 
 template <typename T>
