@@ -116,9 +116,9 @@ start_writer() {  # FIFO COMMAND...
   started+=("$writer")
 }
 
-# A gate: wait_gate blocks until open_gate is called, in whatever order, for at most 60 s.
+# A gate: wait_gate blocks until open_gate is called, in whatever order, for at most 90 s.
 make_gate() { mkfifo gate; exec {gate}<>gate; }
-wait_gate() { read -r -t $((60 * scale)) -u "$gate" _; }
+wait_gate() { read -r -t $((90 * scale)) -u "$gate" _; }
 open_gate() { echo >&"$gate"; }
 
 # Writes the first COUNT bytes of `in`, waits at the gate, and writes the rest.

@@ -19,54 +19,69 @@ test_closed_stdout() {
   one_error recv.err "standard output|stdout"
 }
 
-test_producer_that_pauses() {
+# In each of the following somebody rests for SECONDS, longer than the OPTION --keep-alive or its default.
+
+producer_pauses() {  # SECONDS [OPTION...]
   make_gate
   make_data 200000 in
   start_writer from produce_with_gap 100000
-  target=out start_recv --keep-alive 1
-  start_send --keep-alive 1 <from
-  pause 3.5
+  target=out start_recv "${@:2}"
+  start_send "${@:2}" <from
+  pause "$1"
   both_alive
   open_gate
   both_succeed 200000
   same in out
 }
+test_producer_that_pauses() { producer_pauses 3.5 --keep-alive 1; }
+# long
+# limit 120
+test_producer_that_pauses_30_s() { producer_pauses 30; }
 
-test_consumer_that_pauses() {
+consumer_pauses() {  # SECONDS [OPTION...]
   make_gate
   make_data 9000000 in
   start_reader to consume_with_gap 10
-  start_recv --keep-alive 1 >to
-  source=in start_send --keep-alive 1
+  start_recv "${@:2}" >to
+  source=in start_send "${@:2}"
   await_bytes out 10
-  pause 3.5
+  pause "$1"
   both_alive
   open_gate
   both_succeed 9000000
   await_end "$reader"
   same in out
 }
+test_consumer_that_pauses() { consumer_pauses 3.5 --keep-alive 1; }
+# long
+# limit 120
+test_consumer_that_pauses_60_s() { consumer_pauses 60; }
 
-# One end is stopped in mid-stream for longer than --keep-alive, then continued.
-stops_and_goes_on() {  # sender|receiver
+stops_and_goes_on() {  # sender|receiver SECONDS [OPTION...]
   make_gate
   make_data 9000000 in
   start_writer from produce_with_gap 4000000
   start_reader to tee out >/dev/null
-  start_recv --keep-alive 1 >to
-  start_send --keep-alive 1 <from
+  start_recv "${@:3}" >to
+  start_send "${@:3}" <from
   await_bytes out 1
   kill -STOP "${!1}"
   open_gate
-  pause 3.5
+  pause "$2"
   both_alive
   kill -CONT "${!1}"
   both_succeed 9000000
   await_end "$reader"
   same in out
 }
-test_stopped_sender() { stops_and_goes_on sender; }
-test_stopped_receiver() { stops_and_goes_on receiver; }
+test_stopped_sender() { stops_and_goes_on sender 3.5 --keep-alive 1; }
+test_stopped_receiver() { stops_and_goes_on receiver 3.5 --keep-alive 1; }
+# long
+# limit 120
+test_sender_stopped_for_60_s() { stops_and_goes_on sender 60; }
+# long
+# limit 120
+test_receiver_stopped_for_60_s() { stops_and_goes_on receiver 60; }
 
 test_first_bytes_need_not_wait_for_more() {
   make_gate
