@@ -108,9 +108,9 @@ memory_row() {  # NAME HOST BYTES
   next_port
   "$bin/rdrecv" -q "$port" "$key" >/dev/null & receiver=$!
   wait_for_listener "$port"
-  head -c "$3" /dev/zero > >("$bin/rdsend" -q "$2" "$port" "$key" & echo $! >"$work/pid"; wait) &
-  sleep 0.3
-  sender=$(cat "$work/pid")
+  mkfifo "$work/in"
+  head -c "$3" /dev/zero >"$work/in" &
+  "$bin/rdsend" -q "$2" "$port" "$key" <"$work/in" & sender=$!
   while [[ -e /proc/$receiver/status && -e /proc/$sender/status ]]; do
     for pid in $receiver $sender; do
       read -r -a values < <(memory_of "$pid" 2>/dev/null || echo 0 0)
@@ -119,7 +119,8 @@ memory_row() {  # NAME HOST BYTES
     done
     sleep 0.05
   done
-  wait "$receiver" || true
+  wait "$sender" "$receiver" || say "bench: the stream whose memory was watched failed"
+  rm "$work/in"
   row "$1: RssAnon + RssShmem, MiB" "$(calc "$rss / 1024" 1)" - limit "$(calc "$rss / 1024" 1)" "<= 32"
   row "$1: pinned, MiB" "$(calc "$pin / 1024" 1)" - limit "$(calc "$pin / 1024" 1)" "<= 6"
 }
@@ -202,7 +203,7 @@ start_sshd() {
   next_port
   ssh_port=$port
   /usr/sbin/sshd -D -f /dev/null -p "$ssh_port" -o ListenAddress=127.0.0.1 -h "$work/ssh/host" -o StrictModes=no \
-    -o PidFile=none -o AuthorizedKeysFile="$work/ssh/authorized" 2>"$work/ssh/log" &
+    -o PidFile=none -o Subsystem="sftp internal-sftp" -o AuthorizedKeysFile="$work/ssh/authorized" 2>"$work/ssh/log" &
   sshd=$!
   wait_for_listener "$ssh_port"
   ssh_options=(-q -i "$work/ssh/user" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null)
@@ -210,7 +211,7 @@ start_sshd() {
 
 scp_seconds() {  # SOURCE TARGET
   local start=$EPOCHREALTIME
-  scp "${ssh_options[@]}" -P "$ssh_port" "$1" "127.0.0.1:$2" >&2
+  scp "${ssh_options[@]}" -P "$ssh_port" "$1" "127.0.0.1:$2" >&2 || say "bench: scp failed"
   calc "$EPOCHREALTIME - $start"
 }
 
