@@ -189,7 +189,10 @@ std::optional<LinkEvent> RdmaLink::poll() {
       if (!failure_) return {};
     }
   }
-  if (events_.empty()) return {};
+  if (events_.empty()) {
+    if (!drained()) throw error(Status::kNetwork, "it ended before everything was sent");
+    return {};
+  }
   LinkEvent event = std::move(events_.front());
   events_.pop_front();
   return event;
