@@ -243,6 +243,10 @@ bool RdmaLink::take_completions() {
 }
 
 void RdmaLink::take(const Completion& completion) {
+  if (completion.id == kSendRequest ? sends_.empty() : receives_.empty()) {
+    if (open()) fail(error(Status::kNetwork, "the RDMA device reports the completion of nothing"));
+    return;
+  }
   if (completion.status != CompletionStatus::kSuccess) return take_failed(completion);
   heard_ = true;
   if (completion.id == kSendRequest) {
