@@ -216,6 +216,29 @@ TEST_CASE("a peer that is alive but does not read is never taken for dead") {
   REQUIRE(!peer.end.link->drained());  // it was full all the time
 }
 
+// The kernel's keep-alive does nothing while the kernel has something to send.
+TEST_CASE("a full peer is looked at also when this end has written everything") {
+  RawPeer peer;
+  peer.end.link->set_keep_alive(std::chrono::seconds(1));
+  peer.write(frame({.kind = FrameKind::kCredit, .data_credits = 4000}, ""));
+  const auto limit = Deadline::in(kTestLimit);
+  constexpr std::size_t kFrames = 64;  // more than the peer's buffer takes, less than both buffers
+  for (std::size_t sent = 0; sent < kFrames || !peer.end.link->drained();) {
+    while (peer.end.link->poll()) continue;
+    while (sent < kFrames && peer.end.link->send_credits() > 0 && peer.end.ring.free_slots() > 0) {
+      peer.end.send(sent++, std::string(4096, 'x'));
+    }
+    REQUIRE(!limit.passed());
+    peer.loop.wait(limit);
+  }
+  for (int looks = 0; looks < 8; ++looks) {  // a quarter of a second each
+    REQUIRE(!peer.end.link->poll());
+    const auto begun = Clock::now();
+    peer.loop.wait(Deadline::in(std::chrono::seconds(5)));
+    REQUIRE(Clock::now() - begun < std::chrono::seconds(4));
+  }
+}
+
 TEST_CASE("silent connections are accepted, and cost little each") {
   Loop loop;
   const auto acceptor = listen_tcp(loop, "0", {.address = "127.0.0.1"});
