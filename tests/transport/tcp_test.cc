@@ -168,6 +168,22 @@ TEST_CASE("the end of the connection is good between frames only") {
   }
 }
 
+TEST_CASE("what was posted before close() leaves, and so does the end, although nobody polls again") {
+  RawPeer peer;
+  peer.end.control("last words");
+  peer.end.link->close();
+  peer.end.link.reset();
+  std::string heard;
+  std::array<char, 1000> bytes;
+  ssize_t count = 0;
+  while ((count = ::read(peer.socket.get(), bytes.data(), bytes.size())) > 0) {
+    heard.append(bytes.data(), static_cast<std::size_t>(count));
+  }
+  REQUIRE(count == 0);  // and not a reset
+  REQUIRE(heard.size() == kFramePrefixSize + 10);
+  REQUIRE(heard.substr(kFramePrefixSize) == "last words");
+}
+
 TEST_CASE("closing delivers everything to a slow reader") {
   RawPeer peer;
   peer.write(frame({.kind = FrameKind::kCredit, .data_credits = 4000}, ""));
@@ -190,8 +206,9 @@ TEST_CASE("closing delivers everything to a slow reader") {
     peer.loop.wait(limit);
   }
   peer.end.link->close();
-  while (!peer.end.link->drained() && !limit.passed()) {
+  for (;;) {
     while (peer.end.link->poll()) continue;
+    if (peer.end.link->drained() || limit.passed()) break;
     peer.loop.wait(limit);
   }
   reader.join();
