@@ -18,7 +18,7 @@ namespace {
 
 // A request's user_data is the address of what it is for, and in the low bits what that is. The address
 // cannot dangle: an operation or a watch is not destroyed before its request has completed.
-constexpr std::uint64_t kNobody = 0;  // the outcome of a cancel or an update: the request's own tells
+constexpr std::uint64_t kNobody = 0;  // the outcome of a cancel: the request's own tells
 constexpr std::uint64_t kWakeup = 1;
 constexpr std::uint64_t kWatchBit = 2;
 static_assert(alignof(Operation) >= 4 && alignof(Watch::State) >= 4);
@@ -156,11 +156,13 @@ void UringBackend::ask(Watch::State& watch) {
   } else if (watch.asked == 0) {
     ::io_uring_prep_poll_add(&entry, watch.fd, events);
     ::io_uring_sqe_set_data64(&entry, tag(watch));
+    watch.asked = watch.wanted;
   } else {
-    ::io_uring_prep_poll_update(&entry, tag(watch), 0, events, IORING_POLL_UPDATE_EVENTS);
+    // Called back, and asked anew when that is reported. From Linux 5.19 to 6.18 a poll that is updated in
+    // place never completes if what it now asks for is there already.
+    ::io_uring_prep_cancel64(&entry, tag(watch), 0);
     ::io_uring_sqe_set_data64(&entry, kNobody);
   }
-  watch.asked = watch.wanted;
 }
 
 void UringBackend::listen_for_wakeup() {
@@ -306,7 +308,7 @@ bool UringBackend::register_memory(std::span<std::byte> memory) {
 }
 
 bool has_features(const io_uring& ring) {
-  // Linux 5.13, the first where a poll can be updated; the others are older, but named for what they are for.
+  // The last one stands for Linux 5.13, before which polls were young; the others are named for what they do.
   constexpr unsigned kNeeded =
       IORING_FEAT_NODROP | IORING_FEAT_RW_CUR_POS | IORING_FEAT_EXT_ARG | IORING_FEAT_RSRC_TAGS;
   return (ring.features & kNeeded) == kNeeded;

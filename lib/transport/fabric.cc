@@ -19,6 +19,7 @@ constexpr auto kFirstPause = std::chrono::milliseconds(20);  // between rounds o
 constexpr auto kLongestPause = std::chrono::milliseconds(250);
 // An RDMA try that failed within this time was refused, and trying once more costs little.
 constexpr auto kSoon = std::chrono::seconds(1);
+constexpr int kMostPorts = 16;  // that TCP may choose until one is free on RDMA
 
 using Notice = std::function<void(const std::string&)>;
 
@@ -174,6 +175,29 @@ std::unique_ptr<Acceptor> try_listen_rdma(Loop& loop, const std::string& port, c
   }
 }
 
+struct Bound {
+  std::unique_ptr<TcpAcceptor> tcp;  // has the port, but refuses as yet
+  std::unique_ptr<Acceptor> rdma;    // null where there is none
+};
+
+bool is_any_port(const std::string& port) {
+  return !port.empty() && port.find_first_not_of('0') == std::string::npos;
+}
+
+// TCP chooses where any port will do, and again while its choice is another listener's on RDMA.
+Bound bind_both(Loop& loop, const std::string& port, const FabricOptions& options, Rdma& rdma) {
+  for (int ports = 1;; ++ports) {
+    Bound bound{.tcp = std::make_unique<TcpAcceptor>(loop, port, options), .rdma = nullptr};
+    if (!rdma.usable) return bound;
+    try {
+      bound.rdma = try_listen_rdma(loop, std::to_string(bound.tcp->port()), options, rdma.why_not);
+      return bound;
+    } catch (const Error& error) {
+      if (error.status() != Status::kNetwork || !is_any_port(port) || ports == kMostPorts) throw;
+    }
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<Link> connect(Loop& loop, const PeerAddress& peer, const FabricOptions& options,
@@ -189,13 +213,11 @@ std::unique_ptr<Acceptor> listen(Loop& loop, const std::string& port, const Fabr
                                  const std::function<void(const std::string&)>& notice) {
   Rdma rdma = look_for_rdma(options);
   if (options.choice == FabricChoice::kRdma) return listen_rdma(loop, port, options);
-  auto tcp = std::make_unique<TcpAcceptor>(loop, port, options);  // has the port, but refuses as yet
-  std::unique_ptr<Acceptor> other;
-  if (rdma.usable) other = try_listen_rdma(loop, std::to_string(tcp->port()), options, rdma.why_not);
-  tcp->start();
-  if (other) return std::make_unique<BothAcceptor>(std::move(other), std::move(tcp));
+  Bound bound = bind_both(loop, port, options, rdma);
+  bound.tcp->start();
+  if (bound.rdma) return std::make_unique<BothAcceptor>(std::move(bound.rdma), std::move(bound.tcp));
   if (options.choice == FabricChoice::kAuto) tell(notice, rdma.why_not);
-  return tcp;
+  return std::move(bound.tcp);
 }
 
 }  // namespace rdpipe

@@ -189,7 +189,10 @@ std::optional<LinkEvent> RdmaLink::poll() {
       if (!failure_) return {};
     }
   }
-  if (events_.empty()) return {};
+  if (events_.empty()) {
+    if (!drained()) throw error(Status::kNetwork, "it ended before everything was sent");
+    return {};
+  }
   LinkEvent event = std::move(events_.front());
   events_.pop_front();
   return event;
@@ -240,6 +243,10 @@ bool RdmaLink::take_completions() {
 }
 
 void RdmaLink::take(const Completion& completion) {
+  if (completion.id == kSendRequest ? sends_.empty() : receives_.empty()) {
+    if (open()) fail(error(Status::kNetwork, "the RDMA device reports the completion of nothing"));
+    return;
+  }
   if (completion.status != CompletionStatus::kSuccess) return take_failed(completion);
   heard_ = true;
   if (completion.id == kSendRequest) {

@@ -124,12 +124,12 @@ void RdmaAcceptor::take_requests() {
 // Whatever is wrong with one request is no matter of the listener's, unless it has no memory to accept even
 // the first: later it may be that strangers hold the memory, who will go.
 void RdmaAcceptor::admit(ConnectionEvent event) {
-  ConnectionId id = std::move(event.request);
   const auto scratch = decode_greeting(event.private_data);
-  const bool allowed = options_.device.empty() || id.device_name() == options_.device;
-  if (!scratch || !allowed) return id.reject();
+  const bool allowed = options_.device.empty() || event.request.device_name() == options_.device;
+  if (!scratch || !allowed) return event.request.reject();
   try {
     auto channel = std::make_unique<EventChannel>();
+    ConnectionId id = std::move(event.request);  // goes before its channel
     if (id.migrate(*channel) != 0) return;
     auto endpoint = std::make_unique<RdmaEndpoint>(std::move(channel), std::move(id), options_.keep_alive);
     endpoint->set_peer_scratch(*scratch);

@@ -30,9 +30,10 @@ void TcpLink::post_control(std::span<const std::byte> bytes) {
   want_write();
 }
 
+// At once: whoever closes need not look again.
 void TcpLink::close() {
   closing_ = true;
-  want_write();
+  if (may_write()) flush();
 }
 
 void TcpLink::move_to(Loop& loop) {

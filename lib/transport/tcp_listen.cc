@@ -16,6 +16,7 @@ namespace rdpipe {
 namespace {
 
 constexpr int kBacklog = 256;
+constexpr int kTriesInARow = 16;  // whoever floods the listener must not keep the thread
 
 void set_flag(int socket, int level, int name, int value) {
   check(::setsockopt(socket, level, name, &value, sizeof value), Status::kNetwork, "set a socket option");
@@ -102,7 +103,11 @@ std::unique_ptr<Link> TcpAcceptor::poll() {
     }
     pause_.reset();
   }
-  while (!acceptable_->armed() && !pause_) {
+  for (int i = 0; !acceptable_->armed() && !pause_; ++i) {
+    if (i == kTriesInARow) {
+      loop_.wake_now();
+      return {};
+    }
     Descriptor socket = accept_one();
     if (!socket) continue;
     try {

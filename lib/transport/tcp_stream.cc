@@ -19,6 +19,10 @@ namespace {
 // So many probes of a full peer's window in a row without an answer: the peer is gone.
 constexpr int kLostProbes = 4;
 
+// Of Linux 6.15, and in no older header: the longest time between two probes, or between sending something
+// and sending it again; milliseconds.
+constexpr int kTcpRtoMaxMs = 44;
+
 // Within one host, where nothing is under way but in memory, a small send buffer keeps the bytes in the
 // processor's caches: 4 GiB through a pipe took 8 to 45 % less time than with the kernel's choice, which
 // grows to 4 MiB. The value is Linux's default limit, so that every user gets it.
@@ -103,6 +107,9 @@ void TcpStream::set_keep_alive(Nanoseconds limit) {
   set_option(socket_.get(), IPPROTO_TCP, TCP_KEEPIDLE, idle);
   set_option(socket_.get(), IPPROTO_TCP, TCP_KEEPINTVL, interval);
   set_option(socket_.get(), IPPROTO_TCP, TCP_KEEPCNT, count);
+  // Else the probes of a peer that has long been full come two minutes apart. Older kernels refuse this.
+  const int longest_ms = std::clamp(seconds * 1000 / 6, 1000, 120000);
+  ::setsockopt(socket_.get(), IPPROTO_TCP, kTcpRtoMaxMs, &longest_ms, sizeof longest_ms);
   if (busy_since_) look_again_ = Clock::now() + keep_alive_ / 4;
 }
 
@@ -123,15 +130,20 @@ bool TcpStream::peer_is_dead(Clock::time_point now) {
   tcp_info info{};
   socklen_t size = sizeof info;
   if (::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
+  if (info.tcpi_unacked == 0 && info.tcpi_notsent_bytes == 0) {
+    busy_since_.reset();  // the kernel's keep-alive sees to the rest
+    return false;
+  }
+  const Nanoseconds limit = keep_alive_ * 3 / 4;
+  const Nanoseconds since_answer = std::chrono::milliseconds(info.tcpi_last_ack_recv);
   // A full peer acknowledges everything and answers probes; those come ever more rarely, so the age of the
-  // last answer says nothing about it.
+  // last answer alone says nothing about it.
+  if (info.tcpi_unacked == 0) return info.tcpi_probes >= kLostProbes && since_answer >= limit;
+  // Full with something unacknowledged, which then serves as the probe, after times that double.
   const bool window_known = size >= offsetof(tcp_info, tcpi_snd_wnd) + sizeof info.tcpi_snd_wnd;
   const bool full = window_known && info.tcpi_snd_wnd == 0;
-  if (info.tcpi_unacked == 0 && can_write()) busy_since_.reset();
-  const Nanoseconds since_answer = std::chrono::milliseconds(info.tcpi_last_ack_recv);
-  const bool probing = info.tcpi_unacked == 0 || full;
-  if (probing) return info.tcpi_probes >= kLostProbes && since_answer >= keep_alive_;
-  return std::min(since_answer, Nanoseconds(now - *busy_since_)) >= keep_alive_ * 3 / 4;
+  if (full) return since_answer >= std::max<Nanoseconds>(limit, 3 * std::chrono::microseconds(info.tcpi_rto));
+  return std::min(since_answer, Nanoseconds(now - *busy_since_)) >= limit;
 }
 
 void TcpStream::move_to(Loop& loop) {

@@ -6,14 +6,15 @@
 #include <rdma/rdma_cma.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 #include "ground/error.h"
 
 namespace rdpipe {
 namespace {
 
-// What librdmacm returns: 0, or -1 and errno. Some older paths return a negative errno value instead.
-int errno_of(int result) { return result == 0 ? 0 : result == -1 ? errno : -result; }
+// What librdmacm returns: 0, or -1 and errno. Some older paths return an errno value instead, of either sign.
+int errno_of(int result) { return result == -1 ? errno : std::abs(result); }
 
 rdma_conn_param parameters(std::span<const std::byte> private_data) {
   rdma_conn_param out{};
@@ -71,6 +72,8 @@ void describe_rejection(int status, ConnectionEvent& event) {
 void describe_failure(const rdma_cm_event& from, ConnectionEvent& event) {
   if (from.event == RDMA_CM_EVENT_REJECTED) return describe_rejection(from.status, event);
   event.error = from.status < 0 ? -from.status : EHOSTUNREACH;
+  // The library could not complete what the peer has agreed to, and does not say why.
+  if (from.event == RDMA_CM_EVENT_CONNECT_ERROR && from.status == -1) event.error = ECONNABORTED;
   if (from.event == RDMA_CM_EVENT_ADDR_ERROR && event.error == ENODEV) {
     event.cause = "no RDMA device has a route there";
   } else {

@@ -32,12 +32,12 @@ std::string memlock_hint() {
       format_size(limit.rlim_cur));
 }
 
-// Devices report a limit on locked memory as any of these. Anything else is no shortage: EINVAL, say, when the
-// peer of a connection request has gone meanwhile.
+// Devices report a limit on locked memory as any of these.
+bool is_memory_limit(int error) { return error == ENOMEM || error == EPERM || error == EAGAIN; }
+
 [[noreturn]] void throw_memory(int error, const std::string& attempt) {
-  const bool limited = error == ENOMEM || error == EPERM || error == EAGAIN;
-  throw Error(limited ? Status::kMemory : Status::kNetwork, attempt, errno_text(error),
-              limited ? memlock_hint() : std::string());
+  throw Error(Status::kMemory, attempt, errno_text(error),
+              is_memory_limit(error) ? memlock_hint() : std::string());
 }
 
 template <typename T>
@@ -174,7 +174,11 @@ QueuePair::QueuePair(ConnectionId& id, const ProtectionDomain& domain, const Com
   wanted.cap.max_recv_sge = kMostSegments;
   wanted.qp_type = IBV_QPT_RC;
   wanted.sq_sig_all = 1;
-  if (::rdma_create_qp(id_, domain.get(), &wanted) != 0) throw_memory(errno, "make an RDMA queue pair");
+  if (::rdma_create_qp(id_, domain.get(), &wanted) == 0) return;
+  const int error = errno;
+  const std::string attempt = "make an RDMA queue pair";
+  if (is_memory_limit(error)) throw_memory(error, attempt);
+  throw_errno(error, Status::kNetwork, attempt);
 }
 
 QueuePair::~QueuePair() { ::rdma_destroy_qp(id_); }

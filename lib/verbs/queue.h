@@ -113,6 +113,8 @@ struct QueueDepths {
 // A reliable connected queue pair on an id, of two segments a request, every request signalled.
 class QueuePair {
  public:
+  // Throws Error{kMemory}, or Error{kNetwork} for an id that is of no more use: who asked for the connection
+  // has gone since.
   QueuePair(ConnectionId& id, const ProtectionDomain& domain, const CompletionQueue& completions,
             QueueDepths depths);
   QueuePair(const QueuePair&) = delete;

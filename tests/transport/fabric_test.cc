@@ -42,7 +42,7 @@ TEST_CASE("at the deadline the error says what was last answered") {
   const TcpAcceptor refusing(loop, "0", {});
   const std::string port = std::to_string(refusing.port());
   try {
-    static_cast<void>(connect_tcp(loop, {"127.0.0.1", port}, std::chrono::milliseconds(30)));
+    static_cast<void>(connect_tcp(loop, {"127.0.0.1", port}, std::chrono::milliseconds(300)));
     FAIL("connected");
   } catch (const Error& error) {
     REQUIRE(error.status() == Status::kConnectTimeout);

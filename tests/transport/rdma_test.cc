@@ -81,6 +81,36 @@ Both connect_both(Loop& loop, const std::string& to, const FabricOptions& option
   return both;
 }
 
+// One that asks to be connected and does nothing more, by the verbs alone.
+struct Asker {
+  explicit Asker(std::uint16_t port) {
+    SocketAddress to =
+        socket_address(reinterpret_cast<const sockaddr*>(&gid_addresses(device()).back().address));
+    to.set_port(port);
+    REQUIRE(id.resolve_address(nullptr, to.get(), seconds(2)) == 0);
+  }
+  void advance(std::span<const std::byte> greeting) {
+    const auto event = channel.take();
+    if (!event) return;
+    if (event->kind == ConnectionEventKind::kAddressResolved) REQUIRE(id.resolve_route(seconds(2)) == 0);
+    if (event->kind == ConnectionEventKind::kRouteResolved) {
+      domain.emplace(id.device());
+      completions.emplace(id.device(), 8);
+      queue.emplace(id, *domain, *completions, QueueDepths{.sends = 2, .receives = 2});
+      REQUIRE(id.connect(greeting) == 0);
+      asked = true;
+    }
+    refused = event->kind == ConnectionEventKind::kFailed && event->refused;
+  }
+
+  EventChannel channel;
+  ConnectionId id{channel};
+  std::optional<ProtectionDomain> domain;
+  std::optional<CompletionQueue> completions;
+  std::optional<QueuePair> queue;
+  bool asked = false, refused = false;
+};
+
 std::byte pattern(std::uint64_t offset) {
   return static_cast<std::byte>((offset * 2654435761U) >> 13 ^ offset >> 21);
 }
@@ -137,11 +167,11 @@ struct Seen {
   bool closed = false;
 };
 
-// Takes all there is of a link. On any thread: Catch's assertions belong to the first.
+// Takes all there is of a link. Without Catch's assertions, which are for one thread only.
 void drain(Link& link, Seen& seen, Receiver* receiver = nullptr) {
   while (auto event = link.poll()) {
     if (auto* received = std::get_if<Received>(&*event)) {
-      if (receiver == nullptr) throw Error(Status::kDamaged, "drain a link", "it brings data");
+      if (receiver == nullptr) throw Error(Status::kDamaged, "take events", "data that nobody asked for");
       receiver->take(std::move(*received));
     } else if (auto* control = std::get_if<Control>(&*event)) {
       seen.control.emplace_back(reinterpret_cast<const char*>(control->bytes.data()), control->bytes.size());
@@ -307,6 +337,18 @@ TEST_CASE("rdma: a peer that is gone in the middle is noticed at once, and its s
   CHECK(out.free_slots() == 8);
 }
 
+TEST_CASE("rdma: what cannot leave any more is an error, not a wait", "[rdma]") {
+  Loop loop;
+  Both both = connect_both(loop, host());
+  Seen seen;
+  both.b.reset();
+  await(loop, [&] { return drain(*both.a, seen), seen.closed; });
+  say(*both.a, "too late");
+  both.a->close();
+  CHECK_FALSE(both.a->drained());
+  CHECK_THROWS_AS(both.a->poll(), Error);
+}
+
 TEST_CASE("rdma: nobody listens, no such device, no route, an address taken", "[rdma]") {
   Loop loop;
   const auto status_of = [&](const std::string& to, const std::string& port, const FabricOptions& options) {
@@ -378,32 +420,35 @@ TEST_CASE("rdma: a peer that does not poll is not taken for dead", "[rdma]") {
 TEST_CASE("rdma: a stranger that is no rdpipe is refused", "[rdma]") {
   Loop loop;
   const auto acceptor = listen_rdma(loop, "0", {});
-  EventChannel channel;
-  ConnectionId id(channel);
-  SocketAddress to =
-      socket_address(reinterpret_cast<const sockaddr*>(&gid_addresses(device()).back().address));
-  to.set_port(acceptor->port());
-  bool refused = false;
-  std::optional<ProtectionDomain> domain;
-  std::optional<CompletionQueue> completions;
-  std::optional<QueuePair> queue;
-  REQUIRE(id.resolve_address(nullptr, to.get(), seconds(2)) == 0);
-  const Deadline deadline = Deadline::in(seconds(10));
-  while (!refused && !deadline.passed()) {
+  Asker asker(acceptor->port());
+  await(loop, [&] {
+    loop.wake_at(Deadline::in(milliseconds(1)));
     REQUIRE(acceptor->poll() == nullptr);
-    const auto event = channel.take();
-    loop.wait(Deadline::in(milliseconds(1)));
-    if (!event) continue;
-    if (event->kind == ConnectionEventKind::kAddressResolved) REQUIRE(id.resolve_route(seconds(2)) == 0);
-    if (event->kind == ConnectionEventKind::kRouteResolved) {
-      domain.emplace(id.device());
-      completions.emplace(id.device(), 8);
-      queue.emplace(id, *domain, *completions, QueueDepths{.sends = 2, .receives = 2});
-      REQUIRE(id.connect({}) == 0);
-    }
-    refused = event->kind == ConnectionEventKind::kFailed && event->refused;
+    asker.advance({});
+    return asker.refused;
+  });
+}
+
+// Their requests were queued while the listening process was stopped, and some fail only when looked at.
+TEST_CASE("rdma: those who asked and have gone leave the listener to the next", "[rdma]") {
+  Loop loop;
+  const auto acceptor = listen_rdma(loop, "0", {});
+  for (int i = 0; i < 5; ++i) {
+    Asker asker(acceptor->port());
+    await(loop, [&] {
+      loop.wake_at(Deadline::in(milliseconds(1)));
+      asker.advance(encode_greeting({}));
+      return asker.asked;
+    });
   }
-  CHECK(refused);
+  const auto dial = dial_rdma(loop, {host(), std::to_string(acceptor->port())}, {});
+  std::unique_ptr<Link> dialled, accepted;
+  await(loop, [&] {
+    if (!accepted) accepted = acceptor->poll();
+    if (!dialled) dialled = dial->poll();
+    return dialled && accepted;
+  });
+  CHECK(accepted->info().peer == dialled->info().local);
 }
 
 // Run as another user by the case below, in a process of its own.

@@ -168,6 +168,22 @@ TEST_CASE("the end of the connection is good between frames only") {
   }
 }
 
+TEST_CASE("what was posted before close() leaves, and so does the end, although nobody polls again") {
+  RawPeer peer;
+  peer.end.control("last words");
+  peer.end.link->close();
+  peer.end.link.reset();
+  std::string heard;
+  std::array<char, 1000> bytes;
+  ssize_t count = 0;
+  while ((count = ::read(peer.socket.get(), bytes.data(), bytes.size())) > 0) {
+    heard.append(bytes.data(), static_cast<std::size_t>(count));
+  }
+  REQUIRE(count == 0);  // and not a reset
+  REQUIRE(heard.size() == kFramePrefixSize + 10);
+  REQUIRE(heard.substr(kFramePrefixSize) == "last words");
+}
+
 TEST_CASE("closing delivers everything to a slow reader") {
   RawPeer peer;
   peer.write(frame({.kind = FrameKind::kCredit, .data_credits = 4000}, ""));
@@ -190,8 +206,9 @@ TEST_CASE("closing delivers everything to a slow reader") {
     peer.loop.wait(limit);
   }
   peer.end.link->close();
-  while (!peer.end.link->drained() && !limit.passed()) {
+  for (;;) {
     while (peer.end.link->poll()) continue;
+    if (peer.end.link->drained() || limit.passed()) break;
     peer.loop.wait(limit);
   }
   reader.join();
@@ -214,6 +231,29 @@ TEST_CASE("a peer that is alive but does not read is never taken for dead") {
     peer.loop.wait(limit);
   }
   REQUIRE(!peer.end.link->drained());  // it was full all the time
+}
+
+// The kernel's keep-alive does nothing while the kernel has something to send.
+TEST_CASE("a full peer is looked at also when this end has written everything") {
+  RawPeer peer;
+  peer.end.link->set_keep_alive(std::chrono::seconds(1));
+  peer.write(frame({.kind = FrameKind::kCredit, .data_credits = 4000}, ""));
+  const auto limit = Deadline::in(kTestLimit);
+  constexpr std::size_t kFrames = 64;  // more than the peer's buffer takes, less than both buffers
+  for (std::size_t sent = 0; sent < kFrames || !peer.end.link->drained();) {
+    while (peer.end.link->poll()) continue;
+    while (sent < kFrames && peer.end.link->send_credits() > 0 && peer.end.ring.free_slots() > 0) {
+      peer.end.send(sent++, std::string(4096, 'x'));
+    }
+    REQUIRE(!limit.passed());
+    peer.loop.wait(limit);
+  }
+  for (int looks = 0; looks < 8; ++looks) {  // a quarter of a second each
+    REQUIRE(!peer.end.link->poll());
+    const auto begun = Clock::now();
+    peer.loop.wait(Deadline::in(std::chrono::seconds(5)));
+    REQUIRE(Clock::now() - begun < std::chrono::seconds(4));
+  }
 }
 
 TEST_CASE("silent connections are accepted, and cost little each") {
