@@ -337,18 +337,6 @@ TEST_CASE("rdma: a peer that is gone in the middle is noticed at once, and its s
   CHECK(out.free_slots() == 8);
 }
 
-TEST_CASE("rdma: what cannot leave any more is an error, not a wait", "[rdma]") {
-  Loop loop;
-  Both both = connect_both(loop, host());
-  Seen seen;
-  both.b.reset();
-  await(loop, [&] { return drain(*both.a, seen), seen.closed; });
-  say(*both.a, "too late");
-  both.a->close();
-  CHECK_FALSE(both.a->drained());
-  CHECK_THROWS_AS(both.a->poll(), Error);
-}
-
 TEST_CASE("rdma: nobody listens, no such device, no route, an address taken", "[rdma]") {
   Loop loop;
   const auto status_of = [&](const std::string& to, const std::string& port, const FabricOptions& options) {
