@@ -146,7 +146,7 @@ void Receiving::deliver(Slot slot) {
   offset_ += header->length;
   if (hole) {
     digests_.add_zeros(header->length);
-    sink_.write_hole(header->length);
+    sink_.write_hole(std::move(slot), header->length);
   } else {
     digests_.add(slot.filled());
     sink_.write(std::move(slot));

@@ -110,8 +110,8 @@ TEST_CASE("a pipe is committed when its reader has taken every byte") {
   auto sink = make_pipe_sink(pipe.writer.get(), "out");
   sink->start(loop, ring, {});
   sink->write(filled_slot(ring, "abc"));
-  sink->write_hole(1);
-  sink->write_hole(2);
+  sink->write_hole(*ring.acquire(), 1);
+  sink->write_hole(*ring.acquire(), 2);
   sink->finish();
   sink->poll();
   CHECK(!sink->committed());

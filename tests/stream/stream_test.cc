@@ -66,7 +66,7 @@ class MemorySink : public Sink {
     bytes.insert(bytes.end(), slot.filled().begin(), slot.filled().end());
     if (bytes.size() >= fail_at_) throw_errno(ENOSPC, Status::kFileIo, "store 'out'");
   }
-  void write_hole(std::uint64_t length) override { bytes.resize(bytes.size() + length); }
+  void write_hole(Slot, std::uint64_t length) override { bytes.resize(bytes.size() + length); }
   void poll() override {}
   void finish() override { finished = true; }
   bool committed() const override { return finished; }
