@@ -34,7 +34,6 @@ FileSink::FileSink(Target target, const FileOptions& options)
 FileSink::FileSink(int fd, std::string name, const FileOptions& options)
     : options_(options), name_(std::move(name)), fd_(fd) {
   const int flags = check(::fcntl(fd, F_GETFL), Status::kEndpoint, attempt());
-  if ((flags & O_ACCMODE) == O_RDONLY) throw_errno(EBADF, Status::kEndpoint, attempt());
   append_ = (flags & O_APPEND) != 0;
   begin_ = static_cast<std::uint64_t>(check_long(::lseek(fd, 0, SEEK_CUR), Status::kEndpoint, attempt()));
   position_ = begin_;

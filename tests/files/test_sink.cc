@@ -297,6 +297,21 @@ TEST_CASE("A descriptor is written at its position and nothing else in it is tou
   CHECK(::lseek(file.get(), 0, SEEK_CUR) == 10);
 }
 
+TEST_CASE("A descriptor that cannot be written is refused at once, file or pipe", "[sink]") {
+  const Scratch scratch;
+  put(scratch / "in", "");
+  const Descriptor file(::open((scratch / "in").c_str(), O_RDONLY | O_CLOEXEC));
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const Descriptor reader(ends[0]), writer(ends[1]);
+  for (const int fd : {file.get(), reader.get()}) {
+    const Error error = failure_of([&] { static_cast<void>(open_descriptor_sink(fd, "'out'", {})); });
+    CHECK(error.status() == Status::kEndpoint);
+    CHECK(std::string(error.what()) == "write 'out': Bad file descriptor");
+  }
+  CHECK_THROWS_AS(open_descriptor_source(writer.get(), "'in'", {}), Error);
+}
+
 TEST_CASE("A descriptor's file grows by a hole at the end", "[sink]") {
   const Scratch scratch;
   const Descriptor file(::open((scratch / "out").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
