@@ -174,7 +174,7 @@ std::vector<int> take_words(Tool tool, int argc, char** argv, CommandLine& line)
 void overwrite(char* word) { std::memset(word, 'x', std::strlen(word)); }
 
 void assign_operands(Tool tool, char** argv, const std::vector<int>& operands, Settings& settings) {
-  const bool key_elsewhere = !settings.key.file.empty() || settings.key.fd >= 0;
+  const bool key_elsewhere = settings.key.file || settings.key.fd;
   std::size_t next = 0;
   const auto take = [&](const char* name) -> char* {
     if (next == operands.size()) reject(fmt::format("{} is missing", name));
@@ -184,13 +184,12 @@ void assign_operands(Tool tool, char** argv, const std::vector<int>& operands, S
   settings.port = take("PORT");
   if (!key_elsewhere) {
     char* key = take("KEY");
-    settings.key.argument = key;
+    settings.key.argument.emplace(key);
     overwrite(key);
   }
   if (next < operands.size()) settings.path = take("FILE");
   if (next < operands.size()) reject(fmt::format("one operand too many: '{}'", argv[operands[next]]));
-  if (!settings.key.file.empty() && settings.key.fd >= 0)
-    reject("--key-file and --key-fd exclude each other");
+  if (settings.key.file && settings.key.fd) reject("--key-file and --key-fd exclude each other");
 }
 
 }  // namespace
@@ -199,7 +198,7 @@ CommandLine parse_command_line(Tool tool, int argc, char** argv) {
   CommandLine line;
   std::vector<int> operands = take_words(tool, argc, argv, line);
   if (line.request != Request::kTransfer) return line;
-  const bool key_elsewhere = !line.settings.key.file.empty() || line.settings.key.fd >= 0;
+  const bool key_elsewhere = line.settings.key.file || line.settings.key.fd;
   const std::size_t required = (tool == Tool::kSend ? 2U : 1U) + (key_elsewhere ? 0U : 1U);
   const bool dashes = optind <= argc && optind > 1 && std::strcmp(argv[optind - 1], "--") == 0;
   if (dashes && operands.size() >= required) {
