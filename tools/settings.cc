@@ -165,7 +165,11 @@ std::vector<int> take_words(Tool tool, int argc, char** argv, CommandLine& line)
     } else if (verdict == ':' || verdict == '?') {
       reject_option(verdict, argv[optind - 1]);
     } else {
-      option_of(verdict).apply(line, optarg == nullptr ? std::string() : std::string(optarg));
+      const Option& option = option_of(verdict);
+      // What a script leaves empty by mistake must not pass for the default.
+      const bool is_empty = option.argument != nullptr && *optarg == '\0';
+      if (is_empty) reject(fmt::format("option --{} needs an argument that is not empty", option.name));
+      option.apply(line, option.argument == nullptr ? std::string() : std::string(optarg));
     }
   }
   return operands;
