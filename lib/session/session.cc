@@ -189,6 +189,7 @@ bool Session::finish(Loop& loop, Nanoseconds limit) {
     link_->close();
     for (;;) {
       while (link_->poll()) {
+        if (deadline.passed()) return false;  // a peer that goes on talking
       }
       if (link_->peer_closed() && link_->drained()) return true;
       if (deadline.passed()) return false;
