@@ -108,8 +108,11 @@ bool Receiving::advance() {
     if (!opened) break;
     deliver(std::move(*opened));
   }
+  const std::size_t free_before = ring_.free_slots();
   sink_.poll();
+  const bool taken = ring_.free_slots() > free_before;
   const bool granted = grant();
+  if (taken || (granted && sequence_ > 0)) clock_.moved();  // a slow reader's taking counts as well
   if (end_ && !finishing_ && (!lane_ || lane_->empty())) {
     check_end();
     finishing_ = true;
