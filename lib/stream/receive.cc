@@ -47,7 +47,10 @@ void Receiving::turn() try {
   // What is in place can fail no more, whatever happens to link or program.
   if (!committed_ && !(finishing_ && sink_.in_place_after_all())) throw;
   warning_ = std::string(error.what()) + ", after everything was in place";
-  static_cast<void>(commit());
+  try {
+    static_cast<void>(commit());
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the link is lost, and the sender not told
+  }
 }
 
 bool Receiving::finished() const {
