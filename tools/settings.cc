@@ -185,6 +185,7 @@ void assign_operands(Tool tool, char** argv, const std::vector<int>& operands, S
     return argv[operands[next++]];
   };
   if (tool == Tool::kSend) settings.host = take("HOST");
+  if (tool == Tool::kSend && settings.host.empty()) reject("HOST is empty");  // and not this host
   settings.port = take("PORT");
   if (!key_elsewhere) {
     char* key = take("KEY");

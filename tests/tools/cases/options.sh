@@ -25,6 +25,7 @@ test_option_errors() {
 test_empty_values() {
   local option
   for option in --key-file --address --device --hash --fabric; do refused rdsend "$option=" "$host" 4711 "$key"; done
+  refused rdsend '' 4711 "$key"
   refused rdrecv -d '' 0 "$key"
   says refusal "--device.*empty"
 }
