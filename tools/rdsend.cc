@@ -15,8 +15,7 @@ Input open_input(const tools::Settings& settings) {
 }
 
 // The key goes when it has done its work.
-Connection connect(const tools::Settings& settings,
-                   tools::KeyText key) {  // NOLINT(performance-unnecessary-value-param)
+Connection connect(const tools::Settings& settings, tools::KeyText key) {
   return Connection::connect(settings.host, settings.port, key.text(), settings.connection);
 }
 
