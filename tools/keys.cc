@@ -7,34 +7,34 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 namespace rdpipe::tools {
 namespace {
-
-constexpr std::size_t kLongestKey = 1024;  // bytes
 
 [[noreturn]] void reject_key(const std::string& attempt, int error) {
   throw Error(Status::kAuthentication, attempt, ::strerror(error));
 }
 
 // The first line that `fd` gives.
-std::string read_line(int fd, const std::string& attempt, Interrupts& interrupts) {
-  std::string line;
-  for (char next = 0; line.size() <= kLongestKey;) {
+KeyText read_line(int fd, const std::string& attempt, Interrupts& interrupts) {
+  KeyText line;
+  for (char next = 0; !line.is_full();) {
     std::array either = {pollfd{fd, POLLIN, 0}, pollfd{interrupts.fd(), POLLIN, 0}};
     ::poll(either.data(), either.size(), -1);
     interrupts.throw_if_any();
     const auto count = ::read(fd, &next, 1);
-    if (count == -1 && errno == EINTR) continue;
+    if (count == -1 && (errno == EINTR || errno == EAGAIN)) continue;
     if (count == -1) reject_key(attempt, errno);
     if (count == 0 || next == '\n') break;
-    line += next;
+    line.append(next);
   }
-  if (line.empty()) throw Error(Status::kAuthentication, attempt, "no key there");
+  if (line.text().empty()) throw Error(Status::kAuthentication, attempt, "no key there");
   return line;
 }
 
@@ -54,9 +54,9 @@ class SilentTerminal {
     if (fd_ != -1) ::close(fd_);
   }
   [[nodiscard]] bool usable() const { return usable_; }
-  std::string ask(std::string_view prompt, Interrupts& interrupts) {
+  KeyText ask(std::string_view prompt, Interrupts& interrupts) {
     write_out(prompt);
-    std::string line = read_line(fd_, "read the key from the terminal", interrupts);
+    KeyText line = read_line(fd_, "read the key from the terminal", interrupts);
     write_out("\n");
     return line;
   }
@@ -71,19 +71,20 @@ class SilentTerminal {
   bool usable_ = false;
 };
 
-std::string read_key_file(const std::string& path, Interrupts& interrupts) {
+KeyText read_key_file(const std::string& path, Interrupts& interrupts) {
   const std::string attempt = fmt::format("read the key file '{}'", path);
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // A FIFO's open() would wait for a writer, deaf to signals.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
   if (fd == -1) reject_key(attempt, errno);
-  std::string line = read_line(fd, attempt, interrupts);
+  KeyText line = read_line(fd, attempt, interrupts);
   ::close(fd);
   return line;
 }
 
-std::string from_environment_or_terminal(Interrupts& interrupts) {
+KeyText from_environment_or_terminal(Interrupts& interrupts) {
   if (char* key = std::getenv("RDPIPE_KEY"); key != nullptr && *key != '\0') {
-    std::string text = key;
-    ::explicit_bzero(key, text.size());  // /proc/PID/environ shows this memory
+    KeyText text{key};
+    ::explicit_bzero(key, text.text().size());  // /proc/PID/environ shows this memory
     ::unsetenv("RDPIPE_KEY");
     return text;
   }
@@ -96,16 +97,21 @@ std::string from_environment_or_terminal(Interrupts& interrupts) {
 
 }  // namespace
 
-std::string read_key(const KeyChoice& choice, Interrupts& interrupts) {
-  if (!choice.file.empty()) return read_key_file(choice.file, interrupts);
-  if (choice.fd >= 0) {
-    return read_line(choice.fd, fmt::format("read the key from descriptor {}", choice.fd), interrupts);
-  }
-  if (choice.argument == "-") return from_environment_or_terminal(interrupts);
-  if (choice.argument->empty()) throw Error(Status::kAuthentication, "read the key", "KEY is empty");
-  return *choice.argument;
+KeyText::KeyText(std::string_view text) {
+  text_.reserve(std::max(text.size(), kLongestKey + 1));
+  text_ = text;
 }
 
-void wipe(std::string& text) noexcept { ::explicit_bzero(text.data(), text.size()); }
+KeyText::~KeyText() { ::explicit_bzero(text_.data(), text_.size()); }
+
+KeyText read_key(KeyChoice choice, Interrupts& interrupts) {
+  if (choice.file) return read_key_file(*choice.file, interrupts);
+  if (choice.fd) {
+    return read_line(*choice.fd, fmt::format("read the key from descriptor {}", *choice.fd), interrupts);
+  }
+  if (choice.argument->text() == "-") return from_environment_or_terminal(interrupts);
+  if (choice.argument->text().empty()) throw Error(Status::kAuthentication, "read the key", "KEY is empty");
+  return std::move(*choice.argument);
+}
 
 }  // namespace rdpipe::tools

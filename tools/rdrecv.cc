@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "report.h"
 #include "tool.h"
 
@@ -14,9 +16,9 @@ Output open_output(const tools::Settings& settings) {
   return Output::descriptor(STDOUT_FILENO, "standard output", settings.file_use);
 }
 
-// The first sender that knows the key; nobody else is listened to after that.
-Connection accept_one(const tools::Settings& settings, const std::string& key) {
-  Listener listener(settings.port, key, settings.connection);
+// The first sender that knows the key; nobody else is listened to after that, and the key goes.
+Connection accept_one(const tools::Settings& settings, tools::KeyText key) {
+  Listener listener(settings.port, key.text(), settings.connection);
   if (settings.port == "0" || settings.verbose) {
     tools::print_notice(tools::Tool::kReceive,
                         fmt::format("listening on port {} ({})", listener.port(), listener.describe()));
@@ -24,9 +26,9 @@ Connection accept_one(const tools::Settings& settings, const std::string& key) {
   return listener.accept();
 }
 
-Result receive(const tools::Settings& settings, const std::string& key) {
+Result receive(const tools::Settings& settings, tools::KeyText key) {
   Output output = open_output(settings);
-  Connection connection = accept_one(settings, key);
+  Connection connection = accept_one(settings, std::move(key));
   return connection.receive(std::move(output));
 }
 

@@ -1,6 +1,8 @@
 // rdsend HOST PORT KEY [FILE]: sends standard input or a file; exit 0 means that the other end has all of it.
 #include <unistd.h>
 
+#include <utility>
+
 #include "tool.h"
 
 namespace {
@@ -12,9 +14,14 @@ Input open_input(const tools::Settings& settings) {
   return Input::descriptor(STDIN_FILENO, "standard input", settings.file_use);
 }
 
-Result send(const tools::Settings& settings, const std::string& key) {
+// The key goes when it has done its work.
+Connection connect(const tools::Settings& settings, tools::KeyText key) {
+  return Connection::connect(settings.host, settings.port, key.text(), settings.connection);
+}
+
+Result send(const tools::Settings& settings, tools::KeyText key) {
   Input input = open_input(settings);
-  Connection connection = Connection::connect(settings.host, settings.port, key, settings.connection);
+  Connection connection = connect(settings, std::move(key));
   return connection.send(std::move(input));
 }
 

@@ -3,10 +3,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace rdpipe::tools {
 namespace {
 
 void print_line(std::string line) {
+  // Words of the command line come back in messages, and may hold anything.
+  std::replace_if(
+      line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
   line += '\n';
   for (std::size_t done = 0; done < line.size();) {
     const auto count = ::write(STDERR_FILENO, line.data() + done, line.size() - done);

@@ -165,7 +165,11 @@ std::vector<int> take_words(Tool tool, int argc, char** argv, CommandLine& line)
     } else if (verdict == ':' || verdict == '?') {
       reject_option(verdict, argv[optind - 1]);
     } else {
-      option_of(verdict).apply(line, optarg == nullptr ? std::string() : std::string(optarg));
+      const Option& option = option_of(verdict);
+      // What a script leaves empty by mistake must not pass for the default.
+      const bool is_empty = option.argument != nullptr && *optarg == '\0';
+      if (is_empty) reject(fmt::format("option --{} needs an argument that is not empty", option.name));
+      option.apply(line, option.argument == nullptr ? std::string() : std::string(optarg));
     }
   }
   return operands;
@@ -174,23 +178,23 @@ std::vector<int> take_words(Tool tool, int argc, char** argv, CommandLine& line)
 void overwrite(char* word) { std::memset(word, 'x', std::strlen(word)); }
 
 void assign_operands(Tool tool, char** argv, const std::vector<int>& operands, Settings& settings) {
-  const bool key_elsewhere = !settings.key.file.empty() || settings.key.fd >= 0;
+  const bool key_elsewhere = settings.key.file || settings.key.fd;
   std::size_t next = 0;
   const auto take = [&](const char* name) -> char* {
     if (next == operands.size()) reject(fmt::format("{} is missing", name));
     return argv[operands[next++]];
   };
   if (tool == Tool::kSend) settings.host = take("HOST");
+  if (tool == Tool::kSend && settings.host.empty()) reject("HOST is empty");  // and not this host
   settings.port = take("PORT");
   if (!key_elsewhere) {
     char* key = take("KEY");
-    settings.key.argument = key;
+    settings.key.argument.emplace(key);
     overwrite(key);
   }
   if (next < operands.size()) settings.path = take("FILE");
   if (next < operands.size()) reject(fmt::format("one operand too many: '{}'", argv[operands[next]]));
-  if (!settings.key.file.empty() && settings.key.fd >= 0)
-    reject("--key-file and --key-fd exclude each other");
+  if (settings.key.file && settings.key.fd) reject("--key-file and --key-fd exclude each other");
 }
 
 }  // namespace
@@ -199,7 +203,7 @@ CommandLine parse_command_line(Tool tool, int argc, char** argv) {
   CommandLine line;
   std::vector<int> operands = take_words(tool, argc, argv, line);
   if (line.request != Request::kTransfer) return line;
-  const bool key_elsewhere = !line.settings.key.file.empty() || line.settings.key.fd >= 0;
+  const bool key_elsewhere = line.settings.key.file || line.settings.key.fd;
   const std::size_t required = (tool == Tool::kSend ? 2U : 1U) + (key_elsewhere ? 0U : 1U);
   const bool dashes = optind <= argc && optind > 1 && std::strcmp(argv[optind - 1], "--") == 0;
   if (dashes && operands.size() >= required) {

@@ -9,15 +9,17 @@
 
 #include <rdpipe/connection.h>
 
+#include "key_text.h"
+
 namespace rdpipe::tools {
 
 enum class Tool : unsigned char { kSend = 1, kReceive = 2 };
 
 // Where the key comes from; at most one.
 struct KeyChoice {
-  std::string file;                     // --key-file
-  int fd = -1;                          // --key-fd
-  std::optional<std::string> argument;  // KEY; "-" means RDPIPE_KEY or a prompt
+  std::optional<std::string> file;  // --key-file
+  std::optional<int> fd;            // --key-fd
+  std::optional<KeyText> argument;  // KEY; "-" means RDPIPE_KEY or a prompt
 };
 
 struct Settings {

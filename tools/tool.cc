@@ -35,17 +35,7 @@ int answer(const std::string& text) {
   return written ? kOk : static_cast<int>(Status::kFileIo);
 }
 
-// A key's text, wiped however the transfer ends.
-struct WipedText {
-  std::string text;
-  explicit WipedText(std::string from) : text(std::move(from)) {}
-  WipedText(const WipedText&) = delete;
-  WipedText& operator=(const WipedText&) = delete;
-  ~WipedText() { wipe(text); }
-};
-
-int make_transfer(Tool tool, Settings& settings,
-                  Result (*transfer)(const Settings& settings, const std::string& key)) {
+int make_transfer(Tool tool, Settings& settings, Result (*transfer)(const Settings& settings, KeyText key)) {
   std::signal(SIGPIPE, SIG_IGN);  // both then show as errors of write()
   std::signal(SIGXFSZ, SIG_IGN);
   Interrupts interrupts;
@@ -54,21 +44,19 @@ int make_transfer(Tool tool, Settings& settings,
   if (!settings.quiet) {
     settings.connection.notice = [tool](const std::string& text) { print_notice(tool, text); };
   }
-  WipedText key{read_key(settings.key, interrupts)};
-  if (settings.key.argument) wipe(*settings.key.argument);
-  if (is_short_key(key.text) && !settings.quiet) {
+  KeyText key = read_key(std::move(settings.key), interrupts);
+  if (is_short_key(key.text()) && !settings.quiet) {
     print_warning(
         tool, "a key below 12 characters can be guessed by who records the handshake; see --generate-key");
   }
-  const Result result = transfer(settings, key.text);
+  const Result result = transfer(settings, std::move(key));
   if (!settings.connection.hash.empty()) print_hash(settings.connection.hash, result);
   if (settings.verbose) print_result(tool, result);
   if (!result.warning.empty() && !settings.quiet) print_warning(tool, result.warning);
   return kOk;
 }
 
-int run(Tool tool, int argc, char** argv,
-        Result (*transfer)(const Settings& settings, const std::string& key)) {
+int run(Tool tool, int argc, char** argv, Result (*transfer)(const Settings& settings, KeyText key)) {
   CommandLine line = parse_command_line(tool, argc, argv);
   switch (line.request) {
     case Request::kHelp:
@@ -85,8 +73,7 @@ int run(Tool tool, int argc, char** argv,
 
 }  // namespace
 
-int run_tool(Tool tool, int argc, char** argv,
-             Result (*transfer)(const Settings& settings, const std::string& key)) {
+int run_tool(Tool tool, int argc, char** argv, Result (*transfer)(const Settings& settings, KeyText key)) {
   occupy_standard_descriptors();
   try {
     return run(tool, argc, argv, transfer);

@@ -8,6 +8,6 @@ namespace rdpipe::tools {
 
 // Parses, answers --help and the like, and otherwise makes the transfer. Returns the exit status.
 [[nodiscard]] int run_tool(Tool tool, int argc, char** argv,
-                           Result (*transfer)(const Settings& settings, const std::string& key));
+                           Result (*transfer)(const Settings& settings, KeyText key));
 
 }  // namespace rdpipe::tools

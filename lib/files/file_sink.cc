@@ -34,7 +34,6 @@ FileSink::FileSink(Target target, const FileOptions& options)
 FileSink::FileSink(int fd, std::string name, const FileOptions& options)
     : options_(options), name_(std::move(name)), fd_(fd) {
   const int flags = check(::fcntl(fd, F_GETFL), Status::kEndpoint, attempt());
-  if ((flags & O_ACCMODE) == O_RDONLY) throw_errno(EBADF, Status::kEndpoint, attempt());
   append_ = (flags & O_APPEND) != 0;
   begin_ = static_cast<std::uint64_t>(check_long(::lseek(fd, 0, SEEK_CUR), Status::kEndpoint, attempt()));
   position_ = begin_;
@@ -99,7 +98,8 @@ void FileSink::reserve(std::uint64_t end) {
 }
 
 bool FileSink::wants_direct(const Piece& piece) const {
-  if (!direct_ || !piece.slot || piece.written != 0 || !is_direct_aligned(piece.offset, piece.length))
+  if (!direct_ || piece.slot.size() == 0 || piece.written != 0 ||
+      !is_direct_aligned(piece.offset, piece.length))
     return false;
   const bool large = hint_ || piece.offset - begin_ >= kDirectThreshold;
   return large || options_.direct == DirectIo::kOn;
@@ -113,7 +113,7 @@ void FileSink::write(Slot slot) {
   add(piece);
 }
 
-void FileSink::write_hole(std::uint64_t length) {
+void FileSink::write_hole(Slot slot, std::uint64_t length) {
   assert(phase_ == Phase::kWriting);
   if (!append_ && position_ >= old_size_) {  // nothing is there: it stays a hole
     position_ += length;
@@ -122,6 +122,7 @@ void FileSink::write_hole(std::uint64_t length) {
   const std::uint64_t to_clear = append_ ? length : std::min(length, old_size_ - position_);
   Piece& piece = pieces_.emplace_back();
   piece.length = to_clear;
+  piece.slot = std::move(slot);
   piece.how = append_ ? How::kBuffered : How::kClear;
   add(piece);
   position_ += length - to_clear;
@@ -145,8 +146,9 @@ void FileSink::issue(Piece& piece) {
     };
     return loop_->run(piece.operation, clear);
   }
-  const auto bytes =
-      piece.slot ? std::span<const std::byte>(piece.slot.filled()).subspan(piece.written) : zeros(rest);
+  const auto bytes = piece.slot.size() > 0
+                         ? std::span<const std::byte>(piece.slot.filled()).subspan(piece.written)
+                         : zeros(rest);
   if (piece.how == How::kDirect) reserve(at + rest);
   const int fd = piece.how == How::kDirect ? direct_fd_.get() : fd_;
   loop_->write(piece.operation, fd, bytes, append_ ? Loop::kCurrentPosition : at);
@@ -157,15 +159,13 @@ std::span<const std::byte> FileSink::zeros(std::uint64_t length) {
   return std::span<const std::byte>(zeros_).first(std::min<std::uint64_t>(length, kZeroBlock));
 }
 
-void FileSink::collect(Piece& piece) {
-  while (!piece.complete && piece.operation.done()) {
-    piece.complete = settle(piece, piece.operation.take());
-    if (piece.complete) {
-      piece.slot = Slot();  // home at once, whatever is still being written before it
-    } else {
-      issue(piece);
-    }
+// True when the piece is complete.
+bool FileSink::collect(Piece& piece) {
+  while (piece.operation.done()) {
+    if (settle(piece, piece.operation.take())) return true;
+    issue(piece);
   }
+  return false;
 }
 
 // Books the result of a write or of clearing; false when more must be done for this piece.
@@ -190,16 +190,15 @@ bool FileSink::settle(Piece& piece, std::int64_t result) {
   return piece.written == piece.length;
 }
 
-void FileSink::drop_complete_pieces() {
-  while (!pieces_.empty() && pieces_.front().complete) {
-    pieces_.pop_front();
-    if (append_ && !pieces_.empty()) issue(pieces_.front());
-  }
-}
-
 void FileSink::poll() {
-  for (Piece& piece : pieces_) collect(piece);
-  drop_complete_pieces();
+  for (auto piece = pieces_.begin(); piece != pieces_.end();) {
+    if (!collect(*piece)) {
+      ++piece;
+      continue;
+    }
+    piece = pieces_.erase(piece);  // its slot goes home, whatever is still being written before it
+    if (append_ && piece != pieces_.end()) issue(*piece);
+  }
   if (sweeping_.done()) sweeping_.take();
   if (finishing_.done()) {
     const std::int64_t result = finishing_.take();

@@ -3,7 +3,7 @@
 // and renaming run on the loop's workers.
 #pragma once
 
-#include <deque>
+#include <list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,7 +26,7 @@ class FileSink final : public Sink {
 
   void start(Loop& loop, Ring& ring, std::optional<std::uint64_t> size) override;
   void write(Slot slot) override;
-  void write_hole(std::uint64_t length) override;
+  void write_hole(Slot slot, std::uint64_t length) override;
   void poll() override;
   void finish() override;
   [[nodiscard]] bool committed() const override { return phase_ == Phase::kCommitted; }
@@ -37,14 +37,13 @@ class FileSink final : public Sink {
   enum class Phase : std::uint8_t { kWriting, kDraining, kSyncing, kPlacing, kCommitted };
   enum class How : std::uint8_t { kBuffered, kDirect, kClear };
 
-  // A part of the target on its way: a slot's bytes, or zeros where `slot` holds nothing. `slot` stands
-  // before `operation`: memory goes home after nobody reads it.
+  // A part of the target on its way: a slot's bytes, or zeros where its size() is 0. `slot` stands before
+  // `operation`: memory goes home after nobody reads it.
   struct Piece {
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
     std::uint64_t written = 0;
     How how = How::kBuffered;
-    bool complete = false;
     Slot slot;
     Operation operation;
   };
@@ -56,9 +55,8 @@ class FileSink final : public Sink {
   [[nodiscard]] bool wants_direct(const Piece& piece) const;
   void add(Piece& piece);
   void issue(Piece& piece);
-  void collect(Piece& piece);
+  [[nodiscard]] bool collect(Piece& piece);
   [[nodiscard]] bool settle(Piece& piece, std::int64_t result);
-  void drop_complete_pieces();
   void advance();
   void set_size();
   void place();
@@ -85,7 +83,7 @@ class FileSink final : public Sink {
   Phase phase_ = Phase::kWriting;
   Loop* loop_ = nullptr;
   std::vector<std::byte> zeros_;
-  std::deque<Piece> pieces_;  // in stream order
+  std::list<Piece> pieces_;  // in stream order; each holds a slot, so the ring bounds them
   Operation sweeping_;
   Operation finishing_;
 };

@@ -19,6 +19,16 @@ namespace {
 
 bool is_seekable_kind(mode_t mode) { return S_ISREG(mode) || S_ISBLK(mode); }
 
+// What kind of thing `fd` is, which must not be open for `wrong_mode` only.
+mode_t kind_of(int fd, int wrong_mode, const std::string& attempt) {
+  struct stat status {};
+  const int flags = check(::fcntl(fd, F_GETFL), Status::kEndpoint, attempt);
+  if ((flags & O_ACCMODE) == wrong_mode) throw_errno(EBADF, Status::kEndpoint, attempt);
+  check(::fstat(fd, &status), Status::kEndpoint, attempt);
+  if (S_ISDIR(status.st_mode)) throw_errno(EISDIR, Status::kEndpoint, attempt);
+  return status.st_mode;
+}
+
 }  // namespace
 
 std::unique_ptr<Source> open_file_source(const std::string& path, const FileOptions& options) {
@@ -41,12 +51,7 @@ std::unique_ptr<Source> open_file_source(const std::string& path, const FileOpti
 
 std::unique_ptr<Source> open_descriptor_source(int fd, const std::string& name, const FileOptions& options) {
   const std::string attempt = "read " + name;
-  struct stat status {};
-  check(::fstat(fd, &status), Status::kEndpoint, attempt);
-  if (S_ISDIR(status.st_mode)) throw_errno(EISDIR, Status::kEndpoint, attempt);
-  const int flags = check(::fcntl(fd, F_GETFL), Status::kEndpoint, attempt);
-  if ((flags & O_ACCMODE) == O_WRONLY) throw_errno(EBADF, Status::kEndpoint, attempt);
-  if (!is_seekable_kind(status.st_mode)) return make_pipe_source(fd, name);
+  if (!is_seekable_kind(kind_of(fd, O_WRONLY, attempt))) return make_pipe_source(fd, name);
   const auto begin = check_long(::lseek(fd, 0, SEEK_CUR), Status::kEndpoint, attempt);
   return std::make_unique<FileSource>(Descriptor(), fd, static_cast<std::uint64_t>(begin), name, options);
 }
@@ -58,9 +63,7 @@ std::unique_ptr<Sink> open_file_sink(const std::string& path, const FileOptions&
 }
 
 std::unique_ptr<Sink> open_descriptor_sink(int fd, const std::string& name, const FileOptions& options) {
-  struct stat status {};
-  check(::fstat(fd, &status), Status::kEndpoint, "store " + name);
-  if (!is_seekable_kind(status.st_mode)) return make_pipe_sink(fd, name);
+  if (!is_seekable_kind(kind_of(fd, O_RDONLY, "write " + name))) return make_pipe_sink(fd, name);
   return std::make_unique<FileSink>(fd, name, options);
 }
 

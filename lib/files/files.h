@@ -23,8 +23,8 @@ struct FileOptions {
 // Opens `path` (any kind but a directory; what is no regular file or block device is read as a stream).
 // Throws Error{kEndpoint}.
 [[nodiscard]] std::unique_ptr<Source> open_file_source(const std::string& path, const FileOptions& options);
-// Reads an open regular file or block device from its current position, and leaves that behind the last byte
-// sent.
+// Reads a descriptor of the caller's. A regular file or block device from its current position, which is left
+// behind the last byte sent; anything else as a stream. Throws Error{kEndpoint} for what cannot be read.
 [[nodiscard]] std::unique_ptr<Source> open_descriptor_source(int fd, const std::string& name,
                                                              const FileOptions& options);
 
@@ -32,8 +32,9 @@ struct FileOptions {
 // permission). Regular and new files: temporary name in the same directory, renamed at the end. Devices,
 // FIFOs and with `inplace`: written in place.
 [[nodiscard]] std::unique_ptr<Sink> open_file_sink(const std::string& path, const FileOptions& options);
-// Writes an open regular file or block device at its current position (O_APPEND: in order), and leaves that
-// behind the last byte.
+// Writes a descriptor of the caller's. A regular file or block device at its current position (O_APPEND: in
+// order), which is left behind the last byte; anything else as a stream. Throws Error{kEndpoint} for what
+// cannot be written.
 [[nodiscard]] std::unique_ptr<Sink> open_descriptor_sink(int fd, const std::string& name,
                                                          const FileOptions& options);
 

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <deque>
 #include <optional>
-#include <variant>
 
 #include "ground/error.h"
 #include "io/loop.h"
@@ -80,14 +79,12 @@ class StreamFileSink final : public Sink {
 
   void write(Slot slot) override {
     if (inner_) return inner_->write(std::move(slot));
-    waiting_.emplace_back(std::move(slot));
+    waiting_.push_back({std::move(slot), 0});
   }
 
-  void write_hole(std::uint64_t length) override {
-    if (inner_) return inner_->write_hole(length);
-    auto* last = waiting_.empty() ? nullptr : std::get_if<std::uint64_t>(&waiting_.back());
-    if (last == nullptr) last = &std::get<std::uint64_t>(waiting_.emplace_back(std::uint64_t{0}));
-    *last += length;  // holes hold no slot: nothing else bounds their number
+  void write_hole(Slot slot, std::uint64_t length) override {
+    if (inner_) return inner_->write_hole(std::move(slot), length);
+    waiting_.push_back({std::move(slot), length});
   }
 
   void poll() override {
@@ -104,16 +101,22 @@ class StreamFileSink final : public Sink {
   const std::string& name() const override { return name_; }
 
  private:
+  struct Piece {
+    Slot slot;
+    std::uint64_t hole = 0;  // its length; 0: the slot's bytes
+  };
+
   void begin_writing() {
     const std::int64_t result = opening_.take();
     if (result < 0) throw_errno(static_cast<int>(-result), Status::kEndpoint, "store " + name_);
     inner_ = make_pipe_sink(opened_->fd, name_);
     inner_->start(*loop_, *ring_, size_);
     while (!waiting_.empty()) {
-      if (auto* slot = std::get_if<Slot>(&waiting_.front())) {
-        inner_->write(std::move(*slot));
+      Piece& piece = waiting_.front();
+      if (piece.hole == 0) {
+        inner_->write(std::move(piece.slot));
       } else {
-        inner_->write_hole(std::get<std::uint64_t>(waiting_.front()));
+        inner_->write_hole(std::move(piece.slot), piece.hole);
       }
       waiting_.pop_front();
     }
@@ -126,7 +129,7 @@ class StreamFileSink final : public Sink {
   Ring* ring_ = nullptr;
   std::optional<std::uint64_t> size_;
   bool finishing_ = false;
-  std::deque<std::variant<Slot, std::uint64_t>> waiting_;  // until it is open
+  std::deque<Piece> waiting_;  // until it is open
   std::shared_ptr<Opened> opened_ = std::make_shared<Opened>();
   Operation opening_;
   std::unique_ptr<Sink> inner_;  // writes to opened_

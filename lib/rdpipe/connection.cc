@@ -253,6 +253,7 @@ Result Connection::finish() {
 std::size_t Connection::read(std::span<std::byte> into) {
   State& state = *state_;
   if (state.read_all) return 0;
+  if (into.empty()) throw Error(Status::kUsage, "read from a connection", "there is no room to read into");
   return state.guarded([&]() -> std::size_t {
     if (!state.receiving) {
       state.agree_on(Role::kReceives, {});

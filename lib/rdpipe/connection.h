@@ -55,8 +55,8 @@ class __attribute__((visibility("default"))) Connection {
   // the far end has taken and checked them all.
   void write(std::span<const std::byte> bytes);
   Result finish();
-  // The receiver's half by bytes: how many were put into `into`, at least 1; 0 only at the real end, checked.
-  // Bytes come before the final check.
+  // The receiver's half by bytes: how many were put into `into`, which is not empty, at least 1; 0 only at
+  // the real end, checked. Bytes come before the final check.
   [[nodiscard]] std::size_t read(std::span<std::byte> into);
 
  private:

@@ -45,7 +45,8 @@ class __attribute__((visibility("default"))) Output {
   // it knows the key. A regular or new file appears, whole, when the transfer is done; until then the old one
   // stays.
   [[nodiscard]] static Output file(const std::string& path, const FileUse& use = {});
-  // As for Input. A pipe counts as done when its reader has taken every byte.
+  // As for Input. A pipe or a local socket counts as done when its reader has taken every byte, a TCP socket
+  // when the other host has.
   [[nodiscard]] static Output descriptor(int fd, const std::string& name, const FileUse& use = {});
 
  private:

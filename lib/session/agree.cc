@@ -44,7 +44,9 @@ bool agree_on_sealing(const Offer& mine, const Offer& theirs, const std::string&
   }
   if (one_wants(Choice::kYes)) return true;
   if (one_wants(Choice::kNo)) return false;
-  return mine.fabric == static_cast<std::uint8_t>(Fabric::kTcp) && !(mine.same_host && theirs.same_host);
+  // Relays at both ends make two hosts look like one, but do not give them one name.
+  const bool one_host = mine.same_host && theirs.same_host && mine.host == theirs.host;
+  return mine.fabric == static_cast<std::uint8_t>(Fabric::kTcp) && !one_host;
 }
 
 std::size_t agree_on_slot_size(const Offer& mine, const Offer& theirs) {

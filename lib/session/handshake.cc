@@ -78,9 +78,9 @@ ListenerKey::ListenerKey(std::span<const std::byte, kSaltSize> salt, Secret psk)
 struct Handshake::State {
   enum class Stage : std::uint8_t { kHello, kPsk, kTls, kOver };
 
-  explicit State(std::shared_ptr<const ListenerKey> listener) : key(std::move(listener)) {}
+  explicit State(std::shared_ptr<const ListenerKey> listener)
+      : listens(listener != nullptr), key(std::move(listener)) {}
 
-  [[nodiscard]] bool listens() const { return key != nullptr; }
   void receive(std::span<const std::byte> bytes);
   bool step();  // false: it needs more bytes, or is over
   bool take_hello();
@@ -91,13 +91,15 @@ struct Handshake::State {
     verdict = with;
     stage = Stage::kOver;
     input = {};
+    key.reset();
   }
   void consume(std::size_t count) {
     input.erase(input.begin(), input.begin() + static_cast<std::ptrdiff_t>(count));
   }
   void say(std::span<const std::byte> bytes) { output.insert(output.end(), bytes.begin(), bytes.end()); }
 
-  std::shared_ptr<const ListenerKey> key;  // none: the connector's side
+  const bool listens;
+  std::shared_ptr<const ListenerKey> key;  // the listener's, until it is over
   Stage stage = Stage::kHello;
   Verdict verdict = Verdict::kInProgress;
   Hello hello;    // as said or heard
@@ -124,7 +126,7 @@ void Handshake::State::receive(std::span<const std::byte> bytes) {
 bool Handshake::State::step() {
   switch (stage) {
     case Stage::kHello:
-      return listens() ? take_hello() : take_answer();
+      return listens ? take_hello() : take_answer();
     case Stage::kTls:
       return take_records();
     case Stage::kPsk:
@@ -178,12 +180,12 @@ std::optional<std::size_t> Handshake::State::next_record() {
   const std::size_t size = sizeof record + record.length;
   const bool known = record.type >= 20 && record.type <= 23 &&
                      (record.version == kRecordVersion || record.version == kFirstRecordVersion);
-  if (!known || (listens() && (size > kMaxRecord || (tls == nullptr && record.type != kHandshakeRecord)))) {
+  if (!known || (listens && (size > kMaxRecord || (tls == nullptr && record.type != kHandshakeRecord)))) {
     end(Verdict::kNotRdpipe);
     return {};
   }
   if (input.size() < size) return {};
-  if (!listens() || record.type != kHandshakeRecord) return size;
+  if (!listens || record.type != kHandshakeRecord) return size;
   const auto message = size < sizeof(ClientHello) ? ClientHello{} : load<ClientHello>(input);
   const std::size_t length = std::size_t{message.length_high} << 16 | message.length_low;
   if (message.type != kClientHelloMessage || length + sizeof(ClientHello) != size) {
@@ -243,7 +245,7 @@ std::vector<std::byte> Handshake::take_output() {
 
 Verdict Handshake::verdict() const { return state_->verdict; }
 
-bool Handshake::greeted() const { return state_->listens() && state_->stage == State::Stage::kTls; }
+bool Handshake::greeted() const { return state_->listens && state_->stage == State::Stage::kTls; }
 
 std::span<const std::byte, kSaltSize> Handshake::salt() const { return state_->answer.salt; }
 

@@ -189,6 +189,7 @@ bool Session::finish(Loop& loop, Nanoseconds limit) {
     link_->close();
     for (;;) {
       while (link_->poll()) {
+        if (deadline.passed()) return false;  // a peer that goes on talking
       }
       if (link_->peer_closed() && link_->drained()) return true;
       if (deadline.passed()) return false;
@@ -208,10 +209,7 @@ std::unique_ptr<Session> authenticate(Loop& loop, std::unique_ptr<Link> link, co
     if (handshake.verdict() == Verdict::kNeedsPsk) handshake.set_psk(derive_psk(loop, key, handshake.salt()));
     post_stream(*link, handshake.take_output());
     if (handshake.verdict() == Verdict::kDone) break;
-    if (handshake.verdict() != Verdict::kInProgress) {
-      link->close();  // what TLS had to say may still leave
-      throw refusal(handshake, peer);
-    }
+    if (handshake.verdict() != Verdict::kInProgress) throw refusal(handshake, peer);
     const auto event = wait_for_greeting(loop, *link, deadline);
     if (!event) throw too_late(peer);
     hear(handshake, *event, peer);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "ground/error.h"
+#include "session/key.h"
 
 namespace rdpipe {
 namespace {
@@ -180,13 +181,23 @@ TlsProgress TlsChannel::advance() {
   const int result = SSL_do_handshake(ssl_);
   if (result == 1) {
     // Only the key authenticates: a handshake that did without it is none.
-    return SSL_session_reused(ssl_) == 1 && has_our_alpn(ssl_) ? TlsProgress::kDone : TlsProgress::kFailed;
+    if (SSL_session_reused(ssl_) != 1 || !has_our_alpn(ssl_)) return TlsProgress::kFailed;
+    forget_psk();
+    return TlsProgress::kDone;
   }
   if (SSL_get_error(ssl_, result) == SSL_ERROR_WANT_READ) return TlsProgress::kInProgress;
   broken_ = true;
   const bool wrong_key = is_about_the_key(ERR_peek_error());
   ERR_clear_error();
   return wrong_key ? TlsProgress::kWrongKey : TlsProgress::kFailed;
+}
+
+// OpenSSL has its own copy, in the session that carried it; after the handshake only tickets would need it.
+void TlsChannel::forget_psk() {
+  constexpr std::array<unsigned char, kPskSize> kNothing{};
+  require(SSL_SESSION_set1_master_key(SSL_get_session(ssl_), kNothing.data(), kNothing.size()),
+          "forget the key");
+  context_.reset();
 }
 
 void TlsChannel::write(std::span<const std::byte> plain) {

@@ -51,7 +51,8 @@ class TlsChannel {
 
   void feed(std::span<const std::byte> records);       // from the peer
   [[nodiscard]] std::vector<std::byte> take_output();  // records for the peer
-  // Carries the handshake on as far as what was fed allows.
+  // Carries the handshake on as far as what was fed allows. With kDone the channel lets go of the pre-shared
+  // key.
   [[nodiscard]] TlsProgress advance();
 
   // After kDone.
@@ -61,7 +62,9 @@ class TlsChannel {
   [[nodiscard]] Secret export_key(const std::string& label, std::size_t size) const;
 
  private:
-  std::shared_ptr<const TlsContext> context_;  // in front of ssl_, which uses it
+  void forget_psk();
+
+  std::shared_ptr<const TlsContext> context_;  // until the handshake is done; in front of ssl_, which uses it
   ssl_st* ssl_;
   bool broken_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -67,6 +68,20 @@ bool pipe_is_empty(int fd, const std::string& name) {
   return false;
 }
 
+// Whether nothing that was sent waits any more: for the reader of a local socket, for the other host's kernel
+// with TCP. Throws when the reader is gone and has left some.
+bool socket_is_empty(int fd, const std::string& name) {
+  int waiting = 0;
+  // Kinds of sockets that do not tell have it once they took it.
+  if (::ioctl(fd, SIOCOUTQ, &waiting) == 0 && waiting != 0) return false;
+  // Asked last: a reader that goes first leaves its error and then drops what it had not read.
+  int error = 0;
+  socklen_t size = sizeof error;
+  check(::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size), Status::kFileIo, "write " + name);
+  if (error != 0) throw_errno(error, Status::kFileIo, "write " + name);
+  return true;
+}
+
 class DirectReader : public ReadChannel {
  public:
   DirectReader(Loop& loop, Access access, std::string name)
@@ -113,7 +128,10 @@ class DirectWriter : public WriteChannel {
     throw_errno(error, Status::kFileIo, "write " + name_);
   }
 
-  bool taken_by_reader() override { return !access_.is_pipe || pipe_is_empty(access_.fd, name_); }
+  bool taken_by_reader() override {
+    if (access_.manner == Manner::kSocket) return socket_is_empty(access_.fd, name_);
+    return !access_.is_pipe || pipe_is_empty(access_.fd, name_);
+  }
 
  private:
   Access access_;

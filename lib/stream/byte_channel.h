@@ -27,8 +27,8 @@ class WriteChannel {
   // Bytes taken, at least 1; nothing when it would block: what wakes the loop is then armed. Throws
   // Error{kFileIo}.
   [[nodiscard]] virtual std::optional<std::size_t> write(std::span<const std::byte> from) = 0;
-  // Whether the other side has read every byte (pipes) or the kernel has them (anything else). Throws
-  // Error{kFileIo} when the reader is gone and has left some.
+  // Whether the other side has read every byte (pipes, local sockets), its host's kernel has them (TCP), or
+  // ours has (anything else). Throws Error{kFileIo} when the reader is gone and has left some.
   [[nodiscard]] virtual bool taken_by_reader() = 0;
 };
 

@@ -30,19 +30,14 @@ std::size_t BytesSink::take(std::span<std::byte> into) {
   while (taken < into.size() && !pieces_.empty()) {
     Piece& piece = pieces_.front();
     const auto room = into.subspan(taken);
-    std::size_t count = 0;
-    if (piece.slot) {
-      const auto rest = piece.slot.filled().subspan(piece.done);
-      count = std::min(room.size(), rest.size());
-      std::copy_n(rest.begin(), count, room.begin());
-      piece.done += count;
-      if (count == rest.size()) pieces_.pop_front();
+    const std::size_t count = std::min<std::uint64_t>(room.size(), piece.length - piece.done);
+    if (piece.slot.size() > 0) {
+      std::copy_n(piece.slot.filled().subspan(piece.done).begin(), count, room.begin());
     } else {
-      count = static_cast<std::size_t>(std::min<std::uint64_t>(room.size(), piece.zeros));
       std::fill_n(room.begin(), count, std::byte{0});
-      piece.zeros -= count;
-      if (piece.zeros == 0) pieces_.pop_front();
     }
+    piece.done += count;
+    if (piece.done == piece.length) pieces_.pop_front();
     taken += count;
   }
   return taken;

@@ -38,11 +38,12 @@ class BytesSink : public Sink {
   [[nodiscard]] std::size_t take(std::span<std::byte> into);
 
   void start(Loop&, Ring&, std::optional<std::uint64_t>) override {}
-  void write(Slot slot) override { pieces_.push_back(Piece{std::move(slot), 0, 0}); }
-  // Holes in a row are one: they hold no slot, so that nothing else bounds their number.
-  void write_hole(std::uint64_t length) override {
-    if (pieces_.empty() || pieces_.back().slot) pieces_.emplace_back();
-    pieces_.back().zeros += length;
+  void write(Slot slot) override {
+    const std::size_t length = slot.size();
+    pieces_.push_back(Piece{std::move(slot), length});
+  }
+  void write_hole(Slot slot, std::uint64_t length) override {
+    pieces_.push_back(Piece{std::move(slot), length});
   }
   void poll() override {}
   void finish() override { finishing_ = true; }
@@ -51,9 +52,9 @@ class BytesSink : public Sink {
 
  private:
   struct Piece {
-    Slot slot;
-    std::size_t done = 0;
-    std::uint64_t zeros = 0;
+    Slot slot;                 // of size() 0: a hole
+    std::uint64_t length = 0;  // of the stream, bytes
+    std::uint64_t done = 0;
   };
   std::string name_ = "bytes";
   std::deque<Piece> pieces_;

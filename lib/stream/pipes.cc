@@ -69,11 +69,12 @@ class PipeSink : public Sink {
     channel_ = open_for_writing(loop, fd_, name_, ring.shape().slot_size);
   }
 
-  void write(Slot slot) override { queue_.push_back(Piece{std::move(slot), 0, 0}); }
-  // Holes in a row are one: they hold no slot, so that nothing else bounds their number.
-  void write_hole(std::uint64_t length) override {
-    if (queue_.empty() || queue_.back().slot) queue_.emplace_back();
-    queue_.back().zeros += length;
+  void write(Slot slot) override {
+    const std::size_t length = slot.size();
+    queue_.push_back(Piece{std::move(slot), length});
+  }
+  void write_hole(Slot slot, std::uint64_t length) override {
+    queue_.push_back(Piece{std::move(slot), length});
   }
 
   void poll() override {
@@ -81,8 +82,8 @@ class PipeSink : public Sink {
       Piece& piece = queue_.front();
       const auto count = channel_->write(piece.rest());
       if (!count) return;
-      piece.advance(*count);
-      if (piece.rest().empty()) queue_.pop_front();
+      piece.done += *count;
+      if (piece.done == piece.length) queue_.pop_front();
     }
     if (finishing_ && !committed_) await_reader();
   }
@@ -93,24 +94,18 @@ class PipeSink : public Sink {
 
  private:
   struct Piece {
-    Slot slot;
-    std::size_t done = 0;     // bytes of the slot that are written
-    std::uint64_t zeros = 0;  // bytes of a hole that are left
+    Slot slot;                 // of size() 0: a hole
+    std::uint64_t length = 0;  // of the stream, bytes
+    std::uint64_t done = 0;    // of these, how many are written
 
+    // What to write next, perhaps not all that is left.
     [[nodiscard]] std::span<const std::byte> rest() const {
-      if (slot) return slot.filled().subspan(done);
-      return std::span(kZeros).first(static_cast<std::size_t>(std::min<std::uint64_t>(zeros, kZeroBlock)));
-    }
-    void advance(std::size_t count) {
-      if (slot) {
-        done += count;
-      } else {
-        zeros -= count;
-      }
+      if (slot.size() > 0) return slot.filled().subspan(done);
+      return std::span(kZeros).first(std::min<std::uint64_t>(length - done, kZeroBlock));
     }
   };
 
-  // A pipe's buffer announces nothing when it has run empty: look again at growing intervals.
+  // A buffer announces nothing when it has run empty: look again at growing intervals.
   void await_reader() {
     if (channel_->taken_by_reader()) {
       committed_ = true;

@@ -12,7 +12,8 @@ namespace rdpipe {
 
 // `fd` stays the caller's and must stay open while the source lives.
 [[nodiscard]] std::unique_ptr<Source> make_pipe_source(int fd, std::string name);
-// committed(): the reader has taken every byte (pipes), or the kernel has (anything else).
+// committed(): the reader has taken every byte (pipes, local sockets), its host's kernel has (TCP), or ours
+// (anything else).
 [[nodiscard]] std::unique_ptr<Sink> make_pipe_sink(int fd, std::string name);
 
 }  // namespace rdpipe

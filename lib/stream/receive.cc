@@ -47,7 +47,10 @@ void Receiving::turn() try {
   // What is in place can fail no more, whatever happens to link or program.
   if (!committed_ && !(finishing_ && sink_.in_place_after_all())) throw;
   warning_ = std::string(error.what()) + ", after everything was in place";
-  static_cast<void>(commit());
+  try {
+    static_cast<void>(commit());
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the link is lost, and the sender not told
+  }
 }
 
 bool Receiving::finished() const {
@@ -108,8 +111,11 @@ bool Receiving::advance() {
     if (!opened) break;
     deliver(std::move(*opened));
   }
+  const std::size_t free_before = ring_.free_slots();
   sink_.poll();
+  const bool taken = ring_.free_slots() > free_before;
   const bool granted = grant();
+  if (taken || (granted && sequence_ > 0)) clock_.moved();  // a slow reader's taking counts as well
   if (end_ && !finishing_ && (!lane_ || lane_->empty())) {
     check_end();
     finishing_ = true;
@@ -146,7 +152,7 @@ void Receiving::deliver(Slot slot) {
   offset_ += header->length;
   if (hole) {
     digests_.add_zeros(header->length);
-    sink_.write_hole(header->length);
+    sink_.write_hole(std::move(slot), header->length);
   } else {
     digests_.add(slot.filled());
     sink_.write(std::move(slot));

@@ -25,8 +25,9 @@ class Sink {
   // Takes the next bytes of the stream; the slot goes home when they are written. Never refused: the ring
   // bounds it.
   virtual void write(Slot slot) = 0;
-  // The next `length` bytes of the stream are zero.
-  virtual void write_hole(std::uint64_t length) = 0;
+  // The next `length` bytes of the stream are zero. Its slot, of size() 0, goes home when that is done: so
+  // the ring bounds holes too.
+  virtual void write_hole(Slot slot, std::uint64_t length) = 0;
   // Does all the work that needs no waiting and arms what wakes the caller. Throws Error{kFileIo}.
   virtual void poll() = 0;
   // The stream is complete and was checked: begin to put it in place. Nothing is written after it.

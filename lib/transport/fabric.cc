@@ -128,11 +128,11 @@ std::unique_ptr<Link> Connector::await(DialOne dial_one, Deadline until, std::st
 }
 
 void Connector::throw_too_late() const {
-  const std::string rdma = "RDMA: " + rdma_failure_, tcp = "TCP: " + tcp_failure_;
-  const std::string cause = options_.choice == FabricChoice::kRdma ? rdma_failure_
-                            : !rdma_.usable                        ? tcp_failure_
-                            : tcp_failure_.empty()                 ? rdma
-                                                                   : rdma + "; " + tcp;
+  const std::string rdma = "RDMA: " + (rdma_.usable ? rdma_failure_ : rdma_.why_not);
+  const std::string cause = options_.choice == FabricChoice::kRdma  ? rdma_failure_
+                            : options_.choice == FabricChoice::kTcp ? tcp_failure_
+                            : tcp_failure_.empty()                  ? rdma
+                                                                    : rdma + "; TCP: " + tcp_failure_;
   throw Error(Status::kConnectTimeout, "connect to " + endpoint_text(peer_), cause,
               "is the other end running, on this port, and does a firewall let it through?");
 }

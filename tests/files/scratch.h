@@ -137,6 +137,7 @@ inline void commit(Loop& loop, Sink& sink) {
 inline void copy(Loop& loop, Ring& ring, Source& source, Sink& sink) {
   source.start(loop, ring, ring.shape().slot_size);
   sink.start(loop, ring, source.size_hint());
+  Ring carriers(RingShape{kPageSize, 8});  // of holes, whatever the source holds
   for (;;) {
     sink.poll();
     auto event = source.poll(true);
@@ -147,7 +148,7 @@ inline void copy(Loop& loop, Ring& ring, Source& source, Sink& sink) {
     } else if (auto* filled = std::get_if<Filled>(&*event)) {
       sink.write(std::move(filled->slot));
     } else {
-      sink.write_hole(std::get<Hole>(*event).length);
+      sink.write_hole(acquire(loop, carriers, sink), std::get<Hole>(*event).length);
     }
   }
 }

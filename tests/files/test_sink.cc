@@ -255,7 +255,7 @@ TEST_CASE("In place: the file itself, holes cleared, cut to the stream's length"
   const auto sink = open_file_sink(scratch / "out", {.inplace = true});
   writer.start(*sink, 300'000);
   feed(writer.loop, writer.ring, *sink, "head");
-  sink->write_hole(250'000 - 4);
+  sink->write_hole(acquire(writer.loop, writer.ring, *sink), 250'000 - 4);
   feed(writer.loop, writer.ring, *sink, "tail");
   commit(writer.loop, *sink);
   CHECK(get(scratch / "out") == "head" + std::string(250'000 - 4, '\0') + "tail");
@@ -276,7 +276,7 @@ TEST_CASE("In place: a file that ends in a hole has its length", "[sink]") {
   const auto sink = open_file_sink(scratch / "out", {.inplace = true});
   writer.start(*sink);
   feed(writer.loop, writer.ring, *sink, "head");
-  sink->write_hole(1'000'000);
+  sink->write_hole(acquire(writer.loop, writer.ring, *sink), 1'000'000);
   commit(writer.loop, *sink);
   CHECK(get(scratch / "out") == "head" + std::string(1'000'000, '\0'));
 }
@@ -291,10 +291,25 @@ TEST_CASE("A descriptor is written at its position and nothing else in it is tou
   const auto sink = open_descriptor_sink(file.get(), "standard output", {});
   writer.start(*sink);
   feed(writer.loop, writer.ring, *sink, "ABC");
-  sink->write_hole(2);
+  sink->write_hole(acquire(writer.loop, writer.ring, *sink), 2);
   commit(writer.loop, *sink);
   CHECK(get(scratch / "out") == std::string("01234ABC\0\0", 10) + std::string(20, 'x'));
   CHECK(::lseek(file.get(), 0, SEEK_CUR) == 10);
+}
+
+TEST_CASE("A descriptor that cannot be written is refused at once, file or pipe", "[sink]") {
+  const Scratch scratch;
+  put(scratch / "in", "");
+  const Descriptor file(::open((scratch / "in").c_str(), O_RDONLY | O_CLOEXEC));
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const Descriptor reader(ends[0]), writer(ends[1]);
+  for (const int fd : {file.get(), reader.get()}) {
+    const Error error = failure_of([&] { static_cast<void>(open_descriptor_sink(fd, "'out'", {})); });
+    CHECK(error.status() == Status::kEndpoint);
+    CHECK(std::string(error.what()) == "write 'out': Bad file descriptor");
+  }
+  CHECK_THROWS_AS(open_descriptor_source(writer.get(), "'in'", {}), Error);
 }
 
 TEST_CASE("A descriptor's file grows by a hole at the end", "[sink]") {
@@ -303,7 +318,7 @@ TEST_CASE("A descriptor's file grows by a hole at the end", "[sink]") {
   Writer writer;
   const auto sink = open_descriptor_sink(file.get(), "standard output", {});
   writer.start(*sink);
-  sink->write_hole(100'000'000'000);
+  sink->write_hole(acquire(writer.loop, writer.ring, *sink), 100'000'000'000);
   commit(writer.loop, *sink);
   CHECK(stat_of(scratch / "out").st_size == 100'000'000'000);
   CHECK(::lseek(file.get(), 0, SEEK_CUR) == 100'000'000'000);
@@ -319,10 +334,31 @@ TEST_CASE("O_APPEND: in order at the end, holes as zeros", "[sink]") {
   const auto sink = open_descriptor_sink(file.get(), "standard output", {});
   writer.start(*sink, bytes.size());
   feed(writer.loop, writer.ring, *sink, bytes, 10'000);
-  sink->write_hole(600'000);
+  sink->write_hole(acquire(writer.loop, writer.ring, *sink), 600'000);
   feed(writer.loop, writer.ring, *sink, "after");
   commit(writer.loop, *sink);
   CHECK(get(scratch / "out") == "before" + bytes + std::string(600'000, '\0') + "after");
+}
+
+TEST_CASE("However many holes a stream has, no more wait than the ring has slots", "[sink]") {
+  const bool append = GENERATE(true, false);
+  const Scratch scratch;
+  put(scratch / "out", append ? "before" : pattern(512_KiB));
+  const Descriptor file(::open((scratch / "out").c_str(), O_WRONLY | O_CLOEXEC | (append ? O_APPEND : 0)));
+  Writer writer;
+  const auto sink = open_descriptor_sink(file.get(), "standard output", {});
+  writer.start(*sink);
+  unsigned holes = 0;
+  for (; holes < 100; ++holes) {
+    auto slot = writer.ring.acquire();
+    if (!slot) break;
+    sink->write_hole(std::move(*slot), 64_KiB);
+  }
+  CHECK(holes == 8);
+  feed(writer.loop, writer.ring, *sink, "end");
+  commit(writer.loop, *sink);
+  CHECK(get(scratch / "out") == (append ? "before" : "") + std::string(512_KiB, '\0') + "end");
+  CHECK(writer.ring.free_slots() == writer.ring.shape().slots);
 }
 
 TEST_CASE("A FIFO is written once somebody reads it", "[sink]") {

@@ -8,6 +8,7 @@
 #include "catch.h"
 #include "ground/error.h"
 #include "session/conversation.h"
+#include "session/tls.h"
 #include "vectors/vectors.h"
 
 using namespace rdpipe;
@@ -96,6 +97,26 @@ TEST_CASE("exported keys are the same at both ends, and differ by label and by s
   CHECK(key == copy(one.listener.export_key("EXPORTER-a", 44).bytes()));
   CHECK(key != copy(one.connector.export_key("EXPORTER-b", 44).bytes()));
   CHECK(key != copy(two.connector.export_key("EXPORTER-a", 44).bytes()));
+}
+
+TEST_CASE("the pre-shared key is let go of when the handshake is done, and the channel goes on") {
+  const auto psk = [] { return Key(Secret(kOneKey)).psk(std::array<std::byte, kSaltSize>{}); };
+  auto ours = std::make_shared<const TlsContext>(TlsSide::kClient, psk());
+  const std::weak_ptr<const TlsContext> kept = ours;
+  TlsChannel client(std::move(ours));
+  TlsChannel server(std::make_shared<const TlsContext>(TlsSide::kServer, psk()));
+  TlsProgress progress = TlsProgress::kInProgress;
+  for (int i = 0; i < 3; ++i) {
+    progress = client.advance();
+    server.feed(client.take_output());
+    CHECK(kept.expired() == (progress == TlsProgress::kDone));
+    (void)server.advance();
+    client.feed(server.take_output());
+  }
+  REQUIRE(progress == TlsProgress::kDone);
+  client.write(bytes_of("ping"));
+  server.feed(client.take_output());
+  CHECK(server.read() == bytes_of("ping"));
 }
 
 TEST_CASE("a wrong key is recognised at both ends") {

@@ -167,6 +167,9 @@ TEST_CASE("sealing is on over TCP to another host, and wherever one end asks for
   CHECK(agree(mine, theirs).sealed);  // only one end thinks so
   theirs.same_host = true;
   CHECK_FALSE(agree(mine, theirs).sealed);
+  theirs.host = "db2";
+  CHECK(agree(mine, theirs).sealed);  // relays at both ends
+  theirs.host = mine.host;
   theirs.seal = Choice::kYes;
   CHECK(agree(mine, theirs).sealed);
   mine.seal = Choice::kNo;

@@ -96,11 +96,36 @@ TEST_CASE("a socket is read and written without blocking") {
   sink->start(loop, ring, {});
   CHECK(!source->poll(true));
   sink->write(filled_slot(ring, "hello"));
-  sink->poll();
-  CHECK(text_of(*next_event(loop, *source, true)) == "hello");
   sink->finish();
   sink->poll();
+  CHECK(!sink->committed());  // nobody has read it
+  CHECK(text_of(*next_event(loop, *source, true)) == "hello");
+  sink->poll();
   CHECK(sink->committed());
+}
+
+TEST_CASE("a socket whose reader goes and leaves bytes behind is an error, whose reader has all is not") {
+  const bool reads = GENERATE(true, false);
+  Loop loop;
+  Ring ring({4_KiB, 4});
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  const Descriptor ours(ends[0]);
+  Descriptor reader(ends[1]);
+  auto sink = make_pipe_sink(ours.get(), "standard output");
+  sink->start(loop, ring, {});
+  sink->write(filled_slot(ring, "abc"));
+  sink->finish();
+  sink->poll();
+  char text[16];
+  if (reads) REQUIRE(::read(reader.get(), text, sizeof text) == 3);
+  reader.reset();
+  if (reads) {
+    sink->poll();
+    CHECK(sink->committed());
+  } else {
+    CHECK_THROWS_WITH(sink->poll(), "write standard output: Connection reset by peer");
+  }
 }
 
 TEST_CASE("a pipe is committed when its reader has taken every byte") {
@@ -110,8 +135,8 @@ TEST_CASE("a pipe is committed when its reader has taken every byte") {
   auto sink = make_pipe_sink(pipe.writer.get(), "out");
   sink->start(loop, ring, {});
   sink->write(filled_slot(ring, "abc"));
-  sink->write_hole(1);
-  sink->write_hole(2);
+  sink->write_hole(*ring.acquire(), 1);
+  sink->write_hole(*ring.acquire(), 2);
   sink->finish();
   sink->poll();
   CHECK(!sink->committed());

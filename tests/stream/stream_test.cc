@@ -1,4 +1,5 @@
 // The two main loops, end to end over the loopback link: each fault is a script and repeats exactly.
+#include <deque>
 #include <functional>
 #include <future>
 #include <numeric>
@@ -66,7 +67,7 @@ class MemorySink : public Sink {
     bytes.insert(bytes.end(), slot.filled().begin(), slot.filled().end());
     if (bytes.size() >= fail_at_) throw_errno(ENOSPC, Status::kFileIo, "store 'out'");
   }
-  void write_hole(std::uint64_t length) override { bytes.resize(bytes.size() + length); }
+  void write_hole(Slot, std::uint64_t length) override { bytes.resize(bytes.size() + length); }
   void poll() override {}
   void finish() override { finished = true; }
   bool committed() const override { return finished; }
@@ -88,6 +89,28 @@ class LateSink : public MemorySink {
 
  private:
   bool placed_ = false;
+};
+
+// Takes a slot every 100 ms, as a slow reader would.
+class SlowSink : public MemorySink {
+ public:
+  void start(Loop& loop, Ring&, std::optional<std::uint64_t>) override { loop_ = &loop; }
+  void write(Slot slot) override { waiting_.push_back(std::move(slot)); }
+  void poll() override {
+    if (waiting_.empty()) return;
+    if (next_.passed()) {
+      MemorySink::write(std::move(waiting_.front()));
+      waiting_.pop_front();
+      next_ = Deadline::in(std::chrono::milliseconds(100));
+    }
+    loop_->wake_at(next_);
+  }
+  bool committed() const override { return finished && waiting_.empty(); }
+
+ private:
+  Loop* loop_ = nullptr;
+  std::deque<Slot> waiting_;
+  Deadline next_ = Deadline::now();
 };
 
 class OneLink : public Acceptor {
@@ -290,6 +313,20 @@ TEST_CASE("a failure that comes too late to keep the stream from its place is no
   REQUIRE(received.result);
   CHECK(sink.bytes == pattern(100000));
   CHECK_THAT(received.result->warning, Catch::Contains("after everything was in place"));
+}
+
+TEST_CASE("a reader that is slow with what has arrived has not stalled") {
+  MemorySource source(pattern(8 * 16_KiB));
+  SlowSink sink;
+  Setup setup;
+  setup.options.stall_limit = std::chrono::milliseconds(400);
+  const auto send = [&](Loop& loop, std::unique_ptr<Link> link) {
+    return send_end(loop, {}, std::move(link), source);
+  };
+  const auto [sent, received] = transfer(send, sink, setup);
+  CAPTURE(received.text());
+  REQUIRE(received.result);
+  CHECK(sink.bytes == pattern(8 * 16_KiB));
 }
 
 TEST_CASE("rings of different shapes, down to two slots, agree on the smaller slot") {

@@ -36,6 +36,15 @@ test_no_listener() {
   one_error send.err "refused|no listener|unreachable"
 }
 
+# tcp only: this host has RDMA
+test_no_listener_tells_of_each_fabric() {
+  [[ -z $(ls /sys/class/infiniband 2>/dev/null) ]] || skip "this host has an RDMA device"
+  choose_port
+  fabric=auto source=/dev/null start_send --connect-timeout 1
+  sender_exits 35
+  one_error send.err "RDMA: .*no RDMA device; TCP: .*refused"
+}
+
 test_unknown_host() {
   # A name server that cannot be reached does not know: ask none, where that can be arranged.
   echo 'hosts: files' >nsswitch

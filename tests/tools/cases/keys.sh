@@ -77,6 +77,25 @@ test_key_from_the_environment() {
   same in out
 }
 
+test_key_file_that_is_a_fifo() {
+  echo hello >in
+  mkfifo secret
+  target=out start_recv
+  send_without_key --key-file secret "$host" "$port" in
+  echo "$key" >secret
+  both_succeed 6
+  same in out
+}
+
+test_signal_while_a_fifo_gives_no_key() {
+  mkfifo secret
+  send_without_key --key-file secret "$host" 4711
+  until readlink "/proc/$sender/fd/"* | grep -q '/secret$'; do pause 0.02; runs "$sender" || fail "rdsend has ended"; done
+  kill -INT "$sender"
+  sender_exits 20
+  one_error send.err "SIGINT"
+}
+
 test_missing_key_file() {
   send_without_key --key-file nowhere "$host" 4711
   sender_fails
@@ -102,6 +121,45 @@ test_key_is_not_in_the_process_list() {
   start_send <from
   await_bytes out 1
   ! tr '\0' ' ' <"/proc/$sender/cmdline" | grep -F "$key" || fail "rdsend shows its key"
+  open_gate
+  both_succeed 6
+}
+
+# While the data moves, neither end knows the key any more: neither as it was given nor as bytes.
+test_key_is_not_in_memory() {
+  type -P python3 >/dev/null || skip "python3 is not installed"
+  key=$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n')
+  make_gate
+  echo hello >in
+  start_writer from produce_with_gap 2
+  start_reader to tee out >/dev/null
+  start_recv >to
+  start_send <from
+  await_bytes out 2
+  python3 - "$key" "$sender" "$receiver" <<'END' || { status=$?; ((status != 77)) || skip "may not read memory"; fail "it is"; }
+import sys
+found = 0
+for pid in sys.argv[2:]:
+    try:
+        memory = open(f"/proc/{pid}/mem", "rb")
+    except OSError:
+        sys.exit(77)
+    for line in open(f"/proc/{pid}/maps"):
+        span, rights = line.split()[:2]
+        begin, end = (int(bound, 16) for bound in span.split("-"))
+        if not rights.startswith("rw"):
+            continue
+        memory.seek(begin)
+        try:
+            content = memory.read(end - begin)
+        except OSError:
+            continue
+        for what, bytes_of_it in ("text", sys.argv[1].encode()), ("bytes", bytes.fromhex(sys.argv[1])):
+            if bytes_of_it in content:
+                found = 1
+                print("process", pid, "has its", what, "in", line.strip())
+sys.exit(found)
+END
   open_gate
   both_succeed 6
 }

@@ -21,6 +21,15 @@ test_option_errors() {
   refused rdrecv --direct=maybe 0 "$key" out
 }
 
+# A variable that a script forgot to set.
+test_empty_values() {
+  local option
+  for option in --key-file --address --device --hash --fabric; do refused rdsend "$option=" "$host" 4711 "$key"; done
+  refused rdsend '' 4711 "$key"
+  refused rdrecv -d '' 0 "$key"
+  says refusal "--device.*empty"
+}
+
 test_bad_ports() {
   refused rdrecv 70000 "$key"
   refused rdsend "$host" 70000 "$key"
