@@ -136,11 +136,13 @@ bool TcpStream::peer_is_dead(Clock::time_point now) {
   }
   const Nanoseconds limit = keep_alive_ * 3 / 4;
   const Nanoseconds since_answer = std::chrono::milliseconds(info.tcpi_last_ack_recv);
-  // A full peer acknowledges everything and answers probes; those come ever more rarely, so the age of the
-  // last answer alone says nothing about it.
-  if (info.tcpi_unacked == 0) return info.tcpi_probes >= kLostProbes && since_answer >= limit;
-  // Full with something unacknowledged, which then serves as the probe, after times that double.
   const bool window_known = size >= offsetof(tcp_info, tcpi_snd_wnd) + sizeof info.tcpi_snd_wnd;
+  // Unsent although the window has room: it cannot leave this host. Otherwise the peer is full, acknowledges
+  // everything and answers probes; those come ever more rarely, so the age of the last answer alone says
+  // nothing about it.
+  const bool fits = window_known && info.tcpi_snd_wnd >= std::min(info.tcpi_notsent_bytes, info.tcpi_snd_mss);
+  if (info.tcpi_unacked == 0 && !fits) return info.tcpi_probes >= kLostProbes && since_answer >= limit;
+  // Full with something unacknowledged, which then serves as the probe, after times that double.
   const bool full = window_known && info.tcpi_snd_wnd == 0;
   if (full) return since_answer >= std::max<Nanoseconds>(limit, 3 * std::chrono::microseconds(info.tcpi_rto));
   return std::min(since_answer, Nanoseconds(now - *busy_since_)) >= limit;
