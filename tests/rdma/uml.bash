@@ -88,7 +88,7 @@ signal_guest() {  # SIGNAL HOST
 }
 
 # What is sent to a host that is not there is lost, and does not fill the cable until its sender is stuck.
-declare -A drain=()
+declare -gA drain=()
 lose_packets_to() {  # HOST
   local ends
   [[ -n ${cable-} && -z ${drain[$1]-} ]] || return 0
