@@ -10,7 +10,6 @@
 #   make_cable ARG...              for two hosts, before make_job; may run the whole command once more, with ARG...
 #   boot HOST, boot_joined HOST OTHER NUMBER     start a guest and set guest[HOST]
 #   signal_guest SIGNAL HOST       KILL, STOP or CONT
-#   lose_packets_to HOST, deliver_packets_to HOST    while a guest does not take its packets
 #
 # Exit statuses of the harness's own: 77 this machine cannot run guests, 124 time is up, 125 a guest or the
 # harness has failed.
@@ -91,7 +90,6 @@ stop_everything() {
   local host pid
   for host in "${!guest[@]}"; do
     stop_guest "$host"
-    deliver_packets_to "$host"
   done
   for pid in "${followers[@]}"; do
     kill -KILL "$pid" 2>/dev/null || true
@@ -199,24 +197,12 @@ stop_guest() {  # HOST
 # The other guest learns of a crash from the status, too.
 crash() {  # HOST
   stop_guest "$1"
-  lose_packets_to "$1"
   ended "$1" || echo crashed >"$work/job/$1.status"
 }
 
 # A guest that is gone without a status has crashed.
 notice_crash() {  # HOST
   [[ -z ${guest[$1]} ]] || kill -0 "${guest[$1]}" 2>/dev/null || crash "$1"
-}
-
-freeze() {  # HOST
-  [[ -n ${guest[$1]} ]] || return 0
-  signal_guest STOP "$1" || true
-  lose_packets_to "$1"
-}
-thaw() {  # HOST
-  [[ -n ${guest[$1]} ]] || return 0
-  deliver_packets_to "$1"
-  signal_guest CONT "$1" || true
 }
 
 # Carries out what a guest asked for with guestctl.
@@ -227,8 +213,8 @@ obey_orders() {
     [[ -e $file && -v guest[$host] ]] || continue
     case ${file##*/} in
       crash.*) crash "$host" ;;
-      freeze.*) freeze "$host" ;;
-      thaw.*) thaw "$host" ;;
+      freeze.*) [[ -z ${guest[$host]} ]] || signal_guest STOP "$host" || true ;;
+      thaw.*) [[ -z ${guest[$host]} ]] || signal_guest CONT "$host" || true ;;
     esac
     rm -f "$file"
   done
@@ -248,7 +234,6 @@ await_guests() {
   done
   for host in "${!guest[@]}"; do
     stop_guest "$host"
-    deliver_packets_to "$host"
   done
   wait "${followers[@]}" || true
   followers=()

@@ -47,7 +47,4 @@ boot_joined() {  # HOST OTHER NUMBER
 
 signal_guest() { kill "-$1" "${guest[$2]}"; }  # SIGNAL HOST
 
-# The cable is made of datagrams, which are lost where nobody takes them.
 make_cable() { :; }
-lose_packets_to() { :; }
-deliver_packets_to() { :; }

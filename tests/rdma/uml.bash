@@ -67,13 +67,9 @@ boot() {  # HOST [ARGUMENT...]
   exec {cpu_lock}>&-
 }
 
-# The cable is a pair of sockets that this process and both guests have open, so that an end stays when its guest goes.
-make_cable() {
-  [[ -z ${cable-} ]] || return 0
-  # shellcheck disable=SC2016  # perl's variables
-  exec perl -MSocket -e '$^F = 100; socketpair(my $a, my $b, AF_UNIX, SOCK_SEQPACKET, 0) or die "socketpair: $!";
-    setsockopt($_, SOL_SOCKET, SO_SNDBUF, 1 << 20) for $a, $b;
-    $ENV{cable} = fileno($a) . " " . fileno($b); exec @ARGV' "$0" "$@"
+# The command becomes one that has a cable; its ends stay open here, also when a guest goes.
+make_cable() {  # ARG...
+  [[ -n ${cable-} ]] || exec "$here/cable" "$0" "$@"
 }
 
 boot_joined() {  # HOST OTHER NUMBER
@@ -85,24 +81,4 @@ boot_joined() {  # HOST OTHER NUMBER
 # The kernel is the one child of what made its namespace.
 signal_guest() {  # SIGNAL HOST
   pkill "-$1" -P "${guest[$2]}" || { [[ $1 == KILL ]] && kill -KILL "${guest[$2]}"; }
-}
-
-# What is sent to a host that is not there is lost, and does not fill the cable until its sender is stuck.
-declare -gA drain=()
-lose_packets_to() {  # HOST
-  local ends
-  [[ -n ${cable-} && -z ${drain[$1]-} ]] || return 0
-  read -r -a ends <<<"$cable"
-  [[ $1 == a ]] || ends=("${ends[1]}")
-  # shellcheck disable=SC2016  # perl's variables
-  setpriv --pdeathsig KILL perl -e 'open my $end, "<&=", $ARGV[0] or die;
-    for (;;) { vec(my $ready, $ARGV[0], 1) = 1; select $ready, undef, undef, undef; sysread $end, my $packet, 65536 }' \
-    "${ends[0]}" &
-  drain[$1]=$!
-}
-deliver_packets_to() {  # HOST
-  [[ -n ${drain[$1]-} ]] || return 0
-  kill -KILL "${drain[$1]}" 2>/dev/null || true
-  wait "${drain[$1]}" 2>/dev/null || true
-  drain[$1]=
 }
