@@ -98,17 +98,8 @@ stop_everything() {
   [[ -z $work ]] || rm -rf "$work"
 }
 
-# $RDPIPE_GUEST_KIND, or the faster one of those that this machine can run.
 choose_kind() {
-  local kind=${RDPIPE_GUEST_KIND-} reason
-  if [[ -z $kind ]]; then
-    kind=uml
-    # shellcheck source=uml.bash
-    if ! reason=$({ source "$here/uml.bash" && find_kernel; } 2>&1); then
-      echo "$program: QEMU, which is slow, for: ${reason##*$'\n'}" >&2
-      kind=qemu
-    fi
-  fi
+  local kind=${RDPIPE_GUEST_KIND:-qemu}
   [[ $kind == uml || $kind == qemu ]] || refuse "no kind of guests: $kind"
   # shellcheck source=uml.bash disable=SC1091
   source "$here/$kind.bash"

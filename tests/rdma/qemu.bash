@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Guests under QEMU, for guests.bash: Debian's own kernel, as many cpus as asked for, a thirtieth of the speed. Emulation is
+# Guests under QEMU, for guests.bash: Debian's own kernel, as many cpus as asked for. Emulation is
 # the default even where there is a /dev/kvm: a nested one may be there and hang. RDPIPE_GUEST_ACCEL=kvm asks for it.
 # shellcheck disable=SC2154,SC2004  # the variables of guests.bash
 
