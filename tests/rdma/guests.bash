@@ -1,9 +1,15 @@
 # shellcheck shell=bash
-# Boots guests under QEMU, runs a script in each and brings back its output and exit status: what on-one-host
-# and on-two-hosts have in common. The order of calls is parse_option for each option, make_job, write_job for
-# each guest, boot and follow for each guest, await_guests, verdict for each guest. Everything started here is
-# ended, and the temporary directory removed, however the harness ends; should it be killed outright, the
-# guests die with it.
+# Boots guests, runs a script in each and brings back its output and exit status: what on-one-host and on-two-hosts
+# have in common. The order of calls is parse_option for each option, choose_kind, make_job, write_job for each guest,
+# boot or boot_joined and follow for each guest, await_guests, verdict for each guest. Everything started here is ended,
+# and the temporary directory removed, however the harness ends; should it be killed outright, the guests die with it.
+#
+# There are two kinds of guests, User-Mode Linux (uml.bash) and QEMU (qemu.bash). Each file has
+#   find_kernel                    exits 77 with a reason where this machine cannot run that kind
+#   prepare_job                    puts what the kind needs into the job directory
+#   make_cable ARG...              for two hosts, before make_job; may run the whole command once more, with ARG...
+#   boot HOST, boot_joined HOST OTHER NUMBER     start a guest and set guest[HOST]
+#   signal_guest SIGNAL HOST       KILL, STOP or CONT
 #
 # Exit statuses of the harness's own: 77 this machine cannot run guests, 124 time is up, 125 a guest or the
 # harness has failed.
@@ -24,7 +30,7 @@ host_names=()
 environment=()
 
 work=                # the temporary directory; work/job is what the guests see of it
-declare -A guest=()  # host name -> pid of its QEMU
+declare -A guest=()  # host name -> pid of what ends with it
 followers=()         # pids of what carries output to the caller
 
 refuse() {
@@ -92,12 +98,15 @@ stop_everything() {
   [[ -z $work ]] || rm -rf "$work"
 }
 
+choose_kind() {
+  local kind=${RDPIPE_GUEST_KIND:-qemu}
+  [[ $kind == uml || $kind == qemu ]] || refuse "no kind of guests: $kind"
+  # shellcheck source=uml.bash disable=SC1091
+  source "$here/$kind.bash"
+  find_kernel
+}
+
 make_job() {
-  type -P qemu-system-x86_64 >/dev/null || skip "qemu-system-x86_64 is not installed"
-  local paths
-  paths=$("$here/fetch-kernel") || exit "$?"
-  mapfile -t paths <<<"$paths"
-  kernel=${paths[0]} initramfs=${paths[1]}
   trap stop_everything EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
@@ -108,8 +117,8 @@ make_job() {
   mkdir -p "$work/job/meeting" "$work/job/orders"
   mkfifo "$work/clock"
   exec {clock}<>"$work/clock"
-  realpath "${paths[2]}" >"$work/job/modules"
-  echo "$here/guest/start" >"$work/job/start"
+  echo "$here/guest" >"$work/job/guest"
+  prepare_job
   printf '%s\n' "127.0.0.1 localhost" "::1 localhost" "${host_names[@]}" >"$work/job/hosts"
   [[ -z $out ]] || : >"$work/job/out"
   if [[ -n $scratch ]]; then
@@ -141,43 +150,15 @@ write_job() {  # HOST SCRIPT [ARG...]
   local host=$1
   shift
   printf '%s\0' "$@" >"$work/job/$host.argv"
+  [[ $shell == no ]] || : >"$work/job/$host.shell"
   pwd -P >"$work/job/$host.cwd"
   passed_environment >"$work/job/$host.env"
-  named_in_tmp "$work/job/start" "$work/job/$host".{argv,env,cwd} >"$work/job/$host.tmp"
+  named_in_tmp "$work/job/guest" "$work/job/$host".{argv,env,cwd} >"$work/job/$host.tmp"
   : >"$work/job/$host.out"
   : >"$work/job/$host.err"
 }
 
-# Starts the QEMU of HOST; further arguments are QEMU's. A shell talks over the second serial port. Emulation
-# is the default even where there is a /dev/kvm: a nested one may be there and hang. RDPIPE_GUEST_ACCEL=kvm
-# asks for it.
-boot() {  # HOST [QEMU-ARGUMENT...]
-  local host=$1 input=/dev/null
-  shift
-  # The clock is the HPET: the kernel measures the TSC's frequency at boot, and on a busy machine gets it wrong,
-  # once by a factor of twenty.
-  local time="clocksource=hpet tsc=unstable no_timer_check"
-  local line="console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off swiotlb=noforce $time"
-  local command=(qemu-system-x86_64 -no-user-config -nodefaults -no-reboot -display none -monitor none
-    -accel "${RDPIPE_GUEST_ACCEL:-tcg,thread=multi}" -cpu max -smp "$cpus" -m "$memory"
-    -kernel "$kernel" -initrd "$initramfs" -append "$line rdpipe.host=$host"
-    -serial "file:$work/console.$host"
-    -virtfs "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"
-    -virtfs "local,path=$work/job,mount_tag=job,security_model=none")
-  [[ -z $out ]] || command+=(-virtfs "local,path=$out,mount_tag=out,security_model=none,multidevs=remap")
-  [[ -z $disk ]] || command+=(-drive "file=$disk,format=raw,if=virtio,cache=unsafe")
-  if [[ $shell == yes ]]; then
-    : >"$work/job/$host.shell"
-    input=/dev/stdin
-    command+=(-chardev 'stdio,id=tty,signal=off' -serial chardev:tty)
-    setpriv --pdeathsig KILL "${command[@]}" "$@" <"$input" 2>"$work/qemu.$host" &
-  else
-    setpriv --pdeathsig KILL "${command[@]}" "$@" <"$input" >"$work/qemu.$host" 2>&1 &
-  fi
-  guest[$host]=$!
-}
-
-# Carries what HOST's script writes to the caller, each line after PREFIX, until its QEMU ends.
+# Carries what HOST's script writes to the caller, each line after PREFIX, until its guest ends.
 follow() {  # HOST PREFIX
   local follow=(tail -q -s 0.1 -c +1 --pid="${guest[$1]}" -f)
   if [[ -z $2 ]]; then
@@ -195,11 +176,11 @@ follow() {  # HOST PREFIX
 
 ended() { [[ -e $work/job/$1.status ]]; }
 
-# Ends the QEMU of HOST. Its pid is forgotten, since it may be another process's afterwards.
+# Ends the guest HOST. Its pid is forgotten, since it may be another process's afterwards.
 stop_guest() {  # HOST
   local pid=${guest[$1]}
   [[ -n $pid ]] || return 0
-  kill -KILL "$pid" 2>/dev/null || true
+  signal_guest KILL "$1" 2>/dev/null || true
   wait "$pid" 2>/dev/null || true
   guest[$1]=
 }
@@ -210,13 +191,9 @@ crash() {  # HOST
   ended "$1" || echo crashed >"$work/job/$1.status"
 }
 
-# A guest whose QEMU is gone without a status has crashed.
+# A guest that is gone without a status has crashed.
 notice_crash() {  # HOST
   [[ -z ${guest[$1]} ]] || kill -0 "${guest[$1]}" 2>/dev/null || crash "$1"
-}
-
-signal_guest() {  # SIGNAL HOST
-  [[ -z ${guest[$2]} ]] || kill "-$1" "${guest[$2]}" 2>/dev/null || true
 }
 
 # Carries out what a guest asked for with guestctl.
@@ -227,8 +204,8 @@ obey_orders() {
     [[ -e $file && -v guest[$host] ]] || continue
     case ${file##*/} in
       crash.*) crash "$host" ;;
-      freeze.*) signal_guest STOP "$host" ;;
-      thaw.*) signal_guest CONT "$host" ;;
+      freeze.*) [[ -z ${guest[$host]} ]] || signal_guest STOP "$host" || true ;;
+      thaw.*) [[ -z ${guest[$host]} ]] || signal_guest CONT "$host" || true ;;
     esac
     rm -f "$file"
   done
@@ -256,7 +233,7 @@ await_guests() {
 explain() {  # HOST REASON
   {
     echo "$program: guest $1: $2"
-    tail -n 40 "$work/qemu.$1" "$work/console.$1" 2>/dev/null | sed 's/^/  | /'
+    tail -n 40 "$work"/{machine,console}."$1" 2>/dev/null | sed 's/^/  | /'
   } >&2
 }
 
