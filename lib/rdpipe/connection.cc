@@ -8,6 +8,7 @@
 #include "files/files.h"
 #include "ground/error.h"
 #include "io/loop.h"
+#include "rdpipe/fabric_options.h"
 #include "ring/ring.h"
 #include "seal/digest.h"
 #include "session/session.h"
@@ -22,21 +23,6 @@ namespace {
 // How long the last words may take: FAILED after an error, and the closing of a connection that did its work.
 constexpr Nanoseconds kLastWords = std::chrono::seconds(2);
 constexpr std::size_t kMaxSlots = 65536;  // of a RingShape
-
-FabricOptions fabric_options(const Options& options) {
-  FabricOptions out;
-  out.choice = options.fabric == FabricUse::kRdma  ? FabricChoice::kRdma
-               : options.fabric == FabricUse::kTcp ? FabricChoice::kTcp
-                                                   : FabricChoice::kAuto;
-  out.family = options.ip == IpVersion::k4   ? AddressFamily::kIpv4
-               : options.ip == IpVersion::k6 ? AddressFamily::kIpv6
-                                             : AddressFamily::kAny;
-  out.device = options.device;
-  out.gid_index = options.gid_index;
-  out.address = options.address;
-  out.keep_alive = options.keep_alive;
-  return out;
-}
 
 RingShape ring_shape(const Options& options) {
   const std::size_t slot = options.slot_size;
@@ -90,6 +76,21 @@ std::unique_ptr<Ring> attach_ring(Link& link, RingShape shape) {
 }
 
 }  // namespace
+
+FabricOptions fabric_options(const Options& options) {
+  FabricOptions out;
+  out.choice = options.fabric == FabricUse::kRdma  ? FabricChoice::kRdma
+               : options.fabric == FabricUse::kTcp ? FabricChoice::kTcp
+                                                   : FabricChoice::kAuto;
+  out.family = options.ip == IpVersion::k4   ? AddressFamily::kIpv4
+               : options.ip == IpVersion::k6 ? AddressFamily::kIpv6
+                                             : AddressFamily::kAny;
+  out.device = options.device;
+  out.gid_index = options.gid_index;
+  out.address = options.address;
+  out.keep_alive = options.keep_alive;
+  return out;
+}
 
 std::string generate_key() { return Key::generate(); }
 bool is_short_key(std::string_view key) { return Key(Secret(key)).is_short(); }
@@ -189,6 +190,13 @@ Result Connection::State::close(const StreamResult& stream) {
 }
 
 Connection::Connection(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Connection Connection::over(std::shared_ptr<Loop> loop, std::unique_ptr<Session> session,
+                            const Options& options) {
+  require_valid(options);
+  return Connection(std::make_unique<State>(std::move(loop), std::move(session), options));
+}
+
 Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;

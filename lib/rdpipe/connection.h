@@ -39,6 +39,8 @@ struct Result {
 };
 
 class Listener;
+class Loop;
+class Session;
 
 // Copies trees from this host to this host, within the process: both ends on threads of their own, content
 // shared or copied by the kernel (reflink, copy_file_range) where the file system can. Throws Error.
@@ -74,8 +76,13 @@ class __attribute__((visibility("default"))) Connection {
   [[nodiscard]] std::size_t read(std::span<std::byte> into);
 
  private:
+  friend class Launcher;
+  friend class LaunchedCopy;
   friend class Listener;
   struct State;
+  // What was authenticated elsewhere; of `options` those of interrupts are the loop's already.
+  [[nodiscard]] static Connection over(std::shared_ptr<Loop> loop, std::unique_ptr<Session> session,
+                                       const Options& options);
   explicit Connection(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
