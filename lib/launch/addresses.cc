@@ -10,6 +10,8 @@
 #include <fstream>
 #include <memory>
 
+#include "launch/greeting.h"
+
 namespace rdpipe {
 namespace {
 
@@ -65,7 +67,9 @@ std::vector<std::string> own_addresses(AddressFamily family, const std::string& 
     return a.text == known && b.text != known;
   });
   std::vector<std::string> texts;
-  for (const Candidate& one : all) texts.push_back(one.text);
+  for (const Candidate& one : all) {
+    if (texts.size() < kMaxAddresses) texts.push_back(one.text);
+  }
   return texts;
 }
 

@@ -28,11 +28,13 @@ class Child {
   [[nodiscard]] std::optional<int> exited();
   // The same, waiting for it until `deadline`.
   [[nodiscard]] std::optional<int> await_exit(Loop& loop, Deadline deadline);
+  // Readable once it has ended; -1 where the kernel has no such descriptors.
+  [[nodiscard]] int ended_fd() const noexcept { return ended_.get(); }
   void terminate() noexcept;  // asks it to end
 
  private:
   int pid_ = -1;
-  Descriptor ended_;  // readable when it has ended, where the kernel has pidfds
+  Descriptor ended_;
   std::optional<int> status_;
 };
 

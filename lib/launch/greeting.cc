@@ -98,7 +98,7 @@ std::optional<Contact> parse_contact(std::string_view text) {
   contact.port = *port;
   while (!addresses.empty() && addresses != "-") {
     const std::string_view address = take_word(addresses, ',');
-    if (!is_address(address)) return {};
+    if (!is_address(address) || contact.addresses.size() == kMaxAddresses) return {};
     contact.addresses.emplace_back(address);
   }
   std::string_view fabrics = take_word(text, ' ');  // more words: of a later minor version

@@ -20,6 +20,7 @@ namespace rdpipe {
 constexpr int kLaunchVersion = 1;
 constexpr std::size_t kMaxOrders = std::size_t{256} << 20;  // bytes
 constexpr std::size_t kMaxLine = 65536;                     // bytes
+constexpr std::size_t kMaxAddresses = 64;                   // of one end
 
 // What the launcher wants: the key of the connection, and the words of the command line.
 struct Orders {

@@ -141,19 +141,21 @@ Contact Doorway::contact(const FabricOptions& options, const std::string& addres
 
 Reached reach(Loop& loop, const Contact& contact, const Key& key, const FabricOptions& options) {
   Reached reached;
+  std::string failures;
   reached.why_not = why_no_rdma(contact, options);
   if (reached.why_not.empty()) {
     Race race(loop, contact, key, options, &dial_rdma);
     reached.session = race.run(Deadline::in(kRdmaLimit));
     if (reached.session) return reached;
-    reached.why_not = "RDMA: " + race.failures;
+    reached.why_not = race.failures;
+    failures = "RDMA: " + race.failures + "; ";
   } else if (options.choice == FabricChoice::kRdma) {
     throw Error(Status::kEndpoint, "use RDMA", reached.why_not, "--fabric=tcp does without");
   }
   if (options.choice == FabricChoice::kRdma || !contact.tcp) return reached;
   Race race(loop, contact, key, options, &dial_tcp);
   reached.session = race.run(Deadline::in(kTcpLimit));
-  if (!reached.session) reached.why_not += fmt::format("; TCP: {}", race.failures);
+  if (!reached.session) reached.why_not = failures + "TCP: " + race.failures;
   return reached;
 }
 

@@ -150,9 +150,23 @@ int RemoteEnd::finish(Nanoseconds limit) {
   return status.value_or(kKilled + SIGTERM);
 }
 
-int RemoteEnd::await_exit() {
-  static_cast<void>(child_.await_exit(loop_, Deadline::never()));
-  return finish(kFarewell);
+bool RemoteEnd::await_exit(Deadline deadline) { return child_.await_exit(loop_, deadline).has_value(); }
+
+void await_either(Loop& loop, RemoteEnd& a, RemoteEnd& b) {
+  constexpr Nanoseconds kLook = std::chrono::milliseconds(100);  // where the kernel does not tell
+  std::optional<Watch> a_ended, b_ended;
+  const bool told = a.child_.ended_fd() >= 0 && b.child_.ended_fd() >= 0;
+  if (told) {
+    a_ended.emplace(loop, a.child_.ended_fd());
+    b_ended.emplace(loop, b.child_.ended_fd());
+  }
+  while (!a.child_.exited() && !b.child_.exited()) {
+    if (told) {
+      a_ended->arm(POLLIN);
+      b_ended->arm(POLLIN);
+    }
+    loop.wait(told ? Deadline::never() : Deadline::in(kLook));
+  }
 }
 
 }  // namespace rdpipe

@@ -55,8 +55,9 @@ class RemoteEnd {
   // Closes its standard input, which ends it, and waits for that; ends the shell when it takes longer than
   // `limit`. The exit status.
   int finish(Nanoseconds limit);
-  // Waits for it to end by itself.
-  int await_exit();
+  // Waits for it to end by itself, at most until `deadline`; false where it did not.
+  bool await_exit(Deadline deadline);
+  friend void await_either(Loop& loop, RemoteEnd& a, RemoteEnd& b);
 
  private:
   void write_all(std::string bytes);
@@ -70,5 +71,8 @@ class RemoteEnd {
   bool answers_end_ = false;
   std::optional<Watch> answered_;
 };
+
+// Waits, without limit, until one of them has ended.
+void await_either(Loop& loop, RemoteEnd& a, RemoteEnd& b);
 
 }  // namespace rdpipe

@@ -38,15 +38,6 @@ RingShape ring_shape(const Options& options) {
   return {slot, options.ring_size / slot};
 }
 
-// What is wrong with them is told before anything is tried.
-void require_valid(const Options& options) {
-  static_cast<void>(ring_shape(options));
-  if (options.keep_alive < std::chrono::seconds(1) || options.keep_alive > std::chrono::hours(1)) {
-    throw Error(Status::kUsage, "keep-alive", "not between 1 s and 1 h");
-  }
-  if (!options.hash.empty()) NamedDigest{options.hash};
-}
-
 std::unique_ptr<Loop> make_loop(const Options& options) {
   auto loop = std::make_unique<Loop>(LoopOptions{.use_uring = options.use_uring});
   if (options.interrupt_fd >= 0) loop->interrupt_on(options.interrupt_fd, options.on_interrupt);
@@ -76,6 +67,14 @@ std::unique_ptr<Ring> attach_ring(Link& link, RingShape shape) {
 }
 
 }  // namespace
+
+void require_valid(const Options& options) {
+  static_cast<void>(ring_shape(options));
+  if (options.keep_alive < std::chrono::seconds(1) || options.keep_alive > std::chrono::hours(1)) {
+    throw Error(Status::kUsage, "keep-alive", "not between 1 s and 1 h");
+  }
+  if (!options.hash.empty()) NamedDigest{options.hash};
+}
 
 FabricOptions fabric_options(const Options& options) {
   FabricOptions out;

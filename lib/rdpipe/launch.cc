@@ -21,6 +21,8 @@ namespace rdpipe {
 namespace {
 
 constexpr Nanoseconds kFarewell = std::chrono::seconds(10);   // for a shell to end after its rdcp has
+constexpr Nanoseconds kLastWords = std::chrono::seconds(2);   // ... after a failure
+constexpr Nanoseconds kFollow = std::chrono::seconds(5);      // for one end to end after the other
 constexpr Nanoseconds kAnswer = std::chrono::seconds(10);     // of an end that was told where to connect
 constexpr Nanoseconds kHandshake = std::chrono::seconds(30);  // through the shell, which may be slow
 
@@ -30,6 +32,14 @@ RemoteShell remote_shell(const LaunchOptions& launch) {
           .config = launch.ssh_config,
           .jump = launch.jump,
           .rdcp = launch.rdcp_path};
+}
+
+// After a failure: what it has to say is still heard.
+void end_quietly(RemoteEnd& end) noexcept {
+  try {
+    static_cast<void>(end.finish(kLastWords));
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the first failure is the one to report
+  }
 }
 
 std::string describe(const LinkInfo& info) {
@@ -48,6 +58,7 @@ struct Launcher::State {
         loop(std::make_shared<Loop>(LoopOptions{.use_uring = options.use_uring})),
         key_text(Key::generate()),
         key(Secret(key_text)) {
+    require_valid(options);
     fabric.address.clear();  // LaunchOptions::address says where an end is reached
     if (options.interrupt_fd >= 0) {
       alerts.add(options.interrupt_fd, [this] {
@@ -61,6 +72,7 @@ struct Launcher::State {
   State& operator=(const State&) = delete;
   ~State() {
     loop->interrupt_on(-1, {});  // the connection may keep the loop
+    for (RemoteEnd& end : ends) end_quietly(end);
     wipe(std::as_writable_bytes(std::span(key_text)));
   }
 
@@ -217,8 +229,11 @@ CopyReport Launcher::copy_between(const HostPath& from, const std::vector<std::s
     RemoteEnd::Ends a = source.take_ends(), b = target.take_ends();
     relay(*state.loop, {std::move(a.from), std::move(a.to)}, {std::move(b.from), std::move(b.to)});
   }
-  const int target_status = target.await_exit();
-  const int source_status = source.finish(kFarewell);
+  await_either(*state.loop, target, source);
+  // The other follows by itself: it has lost the connection, or done its work. But one that never had it
+  // waits.
+  static_cast<void>(target.await_exit(Deadline::in(kFollow)) && source.await_exit(Deadline::in(kFollow)));
+  const int target_status = target.finish(kLastWords), source_status = source.finish(kLastWords);
   if (report) return *report;
   const int status = target_status != 0 ? target_status : source_status;
   throw Error(static_cast<Status>(status == 0 ? static_cast<int>(Status::kDamaged) : status),

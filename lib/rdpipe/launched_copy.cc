@@ -39,7 +39,14 @@ void write_error_line(const std::string& line) {
 }  // namespace
 
 struct LaunchedCopy::State {
-  State() : end(take_standard(STDIN_FILENO), take_standard(STDOUT_FILENO)), orders(end.take_orders()) {}
+  State() : end(take_standard(STDIN_FILENO), take_standard(STDOUT_FILENO)) {
+    try {
+      orders = end.take_orders();
+    } catch (const Error& error) {
+      end.refuse(static_cast<int>(error.status()), error.what());
+      throw;
+    }
+  }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() {
