@@ -16,6 +16,8 @@
 #include "stream/receive.h"
 #include "stream/send.h"
 #include "transport/fabric.h"
+#include "tree/tree_sink.h"
+#include "tree/tree_source.h"
 
 namespace rdpipe {
 namespace {
@@ -115,8 +117,9 @@ struct Connection::State {
   State(std::shared_ptr<Loop> its_loop, std::unique_ptr<Session> its_session, Options its_options)
       : options(std::move(its_options)), loop(std::move(its_loop)), session(std::move(its_session)) {}
 
-  void agree_on(Role role, std::optional<std::uint64_t> size);
+  void agree_on(Role role, std::optional<std::uint64_t> size, Content content = Content::kStream);
   Result close(const StreamResult& stream);
+  CopyReport close(const StreamResult& stream, CopyReport report);
   // Runs `work`; when it fails, the other end is told.
   template <typename Work>
   auto guarded(Work work);
@@ -135,7 +138,7 @@ struct Connection::State {
   std::optional<Receiving> receiving;  // of read()
 };
 
-void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size) {
+void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size, Content content) {
   if (ring) throw Error(Status::kUsage, "use a connection", "it carries a stream already");
   const RingShape shape = ring_shape(options);
   ring.emplace(*loop, session->link(), shape);
@@ -147,6 +150,7 @@ void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size) {
                : options.encrypt == Switch::kOff ? Choice::kNo
                                                  : Choice::kAuto;
   offer.size = size;
+  offer.content = content;
   static_cast<void>(session->exchange(*loop, offer, Deadline::in(options.connect_timeout)));
 }
 
@@ -186,6 +190,17 @@ Result Connection::State::close(const StreamResult& stream) {
     // The stream is in place and both ends know it: nothing that happens now can change that.
   }
   return result;
+}
+
+CopyReport Connection::State::close(const StreamResult& stream, CopyReport report) {
+  const Result result = close(stream);
+  report.elapsed = result.elapsed;
+  report.fabric = result.fabric;
+  report.device = result.device;
+  report.peer = result.peer;
+  report.sealed = result.sealed;
+  report.warning = result.warning;
+  return report;
 }
 
 Connection::Connection(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -230,6 +245,31 @@ Result Connection::receive(Output output) {
     state.agree_on(Role::kReceives, {});
     return state.close(receive_stream(*state.loop, *state.session, **state.ring, *state.sink,
                                       stream_options(state.options)));
+  });
+}
+
+CopyReport Connection::send_tree(const std::vector<std::string>& sources, const CopyOptions& copy) {
+  State& state = *state_;
+  return state.guarded([&] {
+    state.agree_on(Role::kSends, {}, Content::kTree);
+    const auto source = std::make_shared<TreeSource>(sources, copy, state.session->terms().peer_host);
+    state.source = source;
+    const StreamResult result =
+        send_stream(*state.loop, *state.session, **state.ring, *source, stream_options(state.options));
+    if (copy.remove_source_files) source->remove_sources();
+    return state.close(result, source->report());
+  });
+}
+
+CopyReport Connection::receive_tree(const std::string& destination, const CopyOptions& copy) {
+  State& state = *state_;
+  return state.guarded([&] {
+    state.agree_on(Role::kReceives, {}, Content::kTree);
+    const auto sink = std::make_shared<TreeSink>(destination, copy, state.session->terms().peer_host);
+    state.sink = sink;
+    const StreamResult result =
+        receive_stream(*state.loop, *state.session, **state.ring, *sink, stream_options(state.options));
+    return state.close(result, sink->report());
   });
 }
 

@@ -199,6 +199,10 @@ void append(const LineRecord& record, std::vector<std::byte>& out) {
                 [&](Packer& packer) { packer.text(record.text.substr(0, kMaxLine)); });
 }
 
+void append(const RawRecord& record, std::vector<std::byte>& out) {
+  append_record(record.type, out, [&](Packer& packer) { packer.raw(record.body); });
+}
+
 std::size_t write_file_head(const FileRecord& record, std::size_t content,
                             std::span<std::byte, kMaxFileHead> out) {
   std::vector<std::byte> fields;

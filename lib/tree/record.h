@@ -167,6 +167,9 @@ struct RawRecord {
   std::span<const std::byte> body;
 };
 
+// The same record again, as it stands in a stream.
+void append(const RawRecord& record, std::vector<std::byte>& out);
+
 // Nothing for a malformed body. What is returned points into `body`.
 [[nodiscard]] std::optional<BeginRecord> decode_begin(std::span<const std::byte> body);
 [[nodiscard]] std::optional<IdentityRecord> decode_identity(std::span<const std::byte> body);

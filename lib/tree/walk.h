@@ -32,6 +32,7 @@ struct SourceItem {
 
   Kind kind{};
   bool complete = false;                   // of kDirectoryEnd
+  std::optional<TreeVerdict> verdict{};    // of kFile, once it has come
   std::uint64_t number = 0;                // of the entry, or of the directory
   std::shared_ptr<Directory> directory{};  // where it is
   std::string name{};
