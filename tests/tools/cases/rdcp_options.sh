@@ -113,7 +113,7 @@ EOF
 
 # tcp only: no data moves
 test_rdcp_completions() {
-  local program=$bin/../bash/rdcp
+  local program=$bin/bash/rdcp
   [[ -e $program ]] || skip "no completions here"
   # shellcheck source=/dev/null
   source "$program"

@@ -93,7 +93,7 @@ start_held() {  # WORD...
   start "${copy[@]}" "$@" 2>copy.err </dev/null
   copying=$!
   local tries=0
-  until peer=$(processes_with "own-rdcp-$$ --peer" | head -n 1) && [[ -n $peer ]]; do
+  until peer=$(processes_with "^$PWD/own-rdcp-$$ --peer" | head -n 1) && [[ -n $peer ]]; do
     ((tries++ < 1000)) || { show copy.err; fail "no other end"; }
     pause 0.01
   done
@@ -107,7 +107,7 @@ test_rdcp_leaves_nothing_when_it_is_killed() {
   start_held big "a:$PWD/out"
   kill -KILL "$copying"
   kill -CONT "$peer"
-  await_none "own-rdcp-$$ --peer" 15
+  await_none "^$PWD/own-rdcp-$$ --peer" 15
   await_none "ssh .*$PWD/ssh_config" 15
   absent out
   no_temporaries
@@ -120,7 +120,7 @@ test_rdcp_leaves_nothing_when_ssh_is_killed() {
   start_held big "a:$PWD/out"
   pkill -KILL -f "ssh .*$PWD/ssh_config"
   kill -CONT "$peer"
-  await_none "own-rdcp-$$ --peer" 15
+  await_none "^$PWD/own-rdcp-$$ --peer" 15
   await_end "$copying"
   ((status != 0)) || fail "it succeeded without its ssh"
   says copy.err '^rdcp: error: '
@@ -146,6 +146,6 @@ test_rdcp_leaves_nothing_on_two_hosts_when_it_is_killed() {
   start_held "a:$PWD/big" "b:$PWD/out"
   kill -KILL "$copying"
   kill -CONT "$peer"
-  await_none "own-rdcp-$$ --peer" 15
+  await_none "^$PWD/own-rdcp-$$ --peer" 15
   await_none "ssh .*$PWD/ssh_config" 15
 }
