@@ -64,8 +64,7 @@ Decider::Decider(std::string destination, const CopyOptions& options, Writer& wr
     : path_(std::move(destination)),
       options_(options),
       writer_(writer),
-      mode_change_(ModeChange::parse(options.chmod).value_or(ModeChange())),
-      umask_(process_umask()) {}
+      mode_change_(ModeChange::parse(options.chmod, writer.umask()).value_or(ModeChange())) {}
 
 Decision Decider::decide(std::span<const std::byte> records) {
   decision_ = {};
@@ -144,9 +143,11 @@ std::shared_ptr<TargetDirectory> Decider::directory_of(const EntryRecord& entry,
 
 std::shared_ptr<TargetDirectory> Decider::top_of(const EntryRecord& entry, std::string& name) {
   require_requested(entry);
-  if (!destination_) destination_ = resolve_destination(path_, options_, sources_, entry);
-  if (entry.name == "." || destination_->itself) {
-    if (entry.name != ".") destination_->itself = sources_ == 1;
+  if (entry.name == ".") return nullptr;
+  const bool first = !destination_;
+  if (first) destination_ = resolve_destination(path_, options_, sources_, entry);
+  if (destination_->itself) {
+    if (!first || entry.type != EntryType::kDirectory) throw_malformed("a second source for one name");
     return nullptr;
   }
   if (!base_) {
@@ -157,6 +158,7 @@ std::shared_ptr<TargetDirectory> Decider::top_of(const EntryRecord& entry, std::
     base_->merged = true;
     if (base_->absent) base_->directory = std::make_shared<Directory>(Descriptor(), path_, "");
   }
+  if (!root_) root_ = base_->directory;
   if (!destination_->rename.empty()) name = destination_->rename;
   return base_;
 }
@@ -185,6 +187,7 @@ void Decider::take_contents(const EntryRecord& entry) {
   made->fresh = destination.created;
   made->directory =
       made->absent ? std::make_shared<Directory>(Descriptor(), path_, "") : destination.directory;
+  if (!root_) root_ = made->directory;
   struct stat now {};
   if (!made->absent) {
     const auto lease = writer_.cache().open(made->directory);

@@ -50,8 +50,8 @@ class Decider {
   // Directories of which nothing more will be listed.
   void forget(const std::vector<std::uint64_t>& directories);
   [[nodiscard]] const std::string& path() const { return path_; }
-  // Where the top-level names go, once there was one.
-  [[nodiscard]] const std::shared_ptr<TargetDirectory>& base() const { return base_; }
+  // The destination's directory, once there was an entry.
+  [[nodiscard]] const std::shared_ptr<Directory>& root() const { return root_; }
 
  private:
   void take_identity(const IdentityRecord& record);
@@ -96,14 +96,14 @@ class Decider {
   const CopyOptions& options_;
   Writer& writer_;
   ModeChange mode_change_;
-  mode_t umask_;
   std::uint64_t sources_ = 0;
   bool hears_peer_ = false;  // the sender's end is the user's
   bool begun_ = false;
   std::uint64_t next_entry_ = 0;
   std::uint64_t next_directory_ = 1;
   std::optional<Destination> destination_;
-  std::shared_ptr<TargetDirectory> base_;
+  std::shared_ptr<TargetDirectory> base_;  // receives the names at the top
+  std::shared_ptr<Directory> root_;
   std::unordered_map<std::uint64_t, std::shared_ptr<TargetDirectory>> directories_;
   std::unordered_map<std::uint64_t, std::uint32_t>
       ids_;  // of the sender, groups with bit 32, to those of this host

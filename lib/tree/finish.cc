@@ -1,5 +1,6 @@
 #include "tree/finish.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 

@@ -60,6 +60,13 @@ void LargeFile::start(Loop& loop, Ring& ring, std::size_t max_payload, bool paus
   });
 }
 
+bool LargeFile::pass_on(LocalFiles& local, std::vector<std::byte>& records) {
+  if (status_ != FileStatus::kWhole || size_ == 0) return false;
+  local.put(item_.number, std::move(fd_));
+  append(RecordType::kLocal, RangeRecord{item_.number, 0, size_}, records);
+  return true;
+}
+
 // Runs of leaves that are the same at both ends, and of those that are not.
 void LargeFile::plan_ranges(const std::vector<Digest128>& theirs, const std::vector<Digest128>& ours) {
   for (std::uint64_t at = 0; at < size_; at += kLeafSize) {

@@ -14,6 +14,7 @@
 #include "io/loop.h"
 #include "tree/copy.h"
 #include "tree/directory.h"
+#include "tree/local_files.h"
 #include "tree/walk.h"
 
 namespace rdpipe {
@@ -27,6 +28,9 @@ class LargeFile {
   // `pauses`: content is announced in runs, between which records can go; there must be a slot for them then,
   // however far ahead it reads.
   void start(Loop& loop, Ring& ring, std::size_t max_payload, bool pauses);
+  // Instead: hands the open file to a receiver in this process, with a LOCAL record. False when it cannot be
+  // had, or is empty by now.
+  [[nodiscard]] bool pass_on(LocalFiles& local, std::vector<std::byte>& records);
   // What comes next, once the range before it is through: a record (DATA, with content to follow; SAME; at
   // last END_FILE), appended to `records`. False while that is not known yet.
   [[nodiscard]] bool next_record(std::vector<std::byte>& records);

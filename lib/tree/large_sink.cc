@@ -54,8 +54,7 @@ void LargeSink::start(Loop& loop, Ring& ring) {
     if (!target.directory) throw EntryError{errno};
     target.leaf = wanted_.name;
     target.old = wanted_.old;
-    if (!target.old && wanted_.attributes.exact_mode)
-      target.old.emplace();  // so that it is made with mode 0600
+    if (!target.old) target.old.emplace();  // as when it replaces one: nobody's business until it is complete
     Placement placement{[this](int fd) { complete(fd); }, {}};
     if (keeps_partial(options)) {
       PartialPlace place = partial_place(lease->get(), wanted_.name, options, true);
@@ -119,10 +118,8 @@ void LargeSink::complete(int fd) {
   if (writer_.options().verify) verify(fd);
   const auto lease = writer_.open(wanted_.directory->directory);
   Attributes attributes = wanted_.attributes;
-  if (!attributes.exact_mode && keeps_partial(writer_.options())) {
-    attributes.mode &= ~process_umask();  // it was made with mode 0600
-    attributes.exact_mode = true;
-  }
+  if (!attributes.exact_mode) attributes.mode &= ~writer_.umask();  // it was made with mode 0600
+  attributes.exact_mode = true;
   writer_.set_attributes(fd, attributes, true);
   writer_.make_way(wanted_.directory->directory, lease->get(), wanted_.name, wanted_.old.has_value());
 }

@@ -12,8 +12,6 @@ namespace {
 constexpr mode_t kAllBits = 07777;
 constexpr mode_t kAnyExecute = S_IXUSR | S_IXGRP | S_IXOTH;
 
-mode_t current_umask_bits() { return 022; }  // what a letter without "ugoa" leaves alone
-
 // What one letter behind '+', '-' or '=' stands for, for `who` (a combination of 0700, 0070, 0007).
 std::optional<mode_t> letter_bits(char letter, mode_t who) {
   switch (letter) {
@@ -63,7 +61,7 @@ bool is_octal(const std::string& text) {
 
 }  // namespace
 
-std::optional<ModeChange::Clause> ModeChange::parse_clause(std::string text) {
+std::optional<ModeChange::Clause> ModeChange::parse_clause(std::string text, mode_t umask) {
   Clause clause;
   if (text.starts_with('D') || text.starts_with('F')) {
     (text.front() == 'D' ? clause.others : clause.directories) = false;
@@ -79,7 +77,7 @@ std::optional<ModeChange::Clause> ModeChange::parse_clause(std::string text) {
   mode_t who = 0;
   for (std::size_t i = 0; i < operation; ++i) who |= who_bits(text[i]);
   const bool everybody = who == 0;
-  if (everybody) who = 0777 & ~current_umask_bits();
+  if (everybody) who = 0777 & ~umask;
   const char sign = text[operation];
   if (sign == '=') clause.clears = everybody ? 0777 : who;
   for (const char letter : text.substr(operation + 1)) {
@@ -92,11 +90,11 @@ std::optional<ModeChange::Clause> ModeChange::parse_clause(std::string text) {
   return clause;
 }
 
-std::optional<ModeChange> ModeChange::parse(const std::string& text) {
+std::optional<ModeChange> ModeChange::parse(const std::string& text, mode_t umask) {
   ModeChange change;
   if (text.empty()) return change;
   for (const std::string& part : split_at_commas(text)) {
-    auto clause = parse_clause(part);
+    auto clause = parse_clause(part, umask);
     if (!clause) return {};
     change.clauses_.push_back(*clause);
   }
@@ -116,7 +114,7 @@ mode_t ModeChange::apply(mode_t mode, bool is_directory) const {
 }
 
 std::optional<std::string> check_chmod(const std::string& chmod) {
-  if (ModeChange::parse(chmod)) return {};
+  if (ModeChange::parse(chmod, 022)) return {};
   return fmt::format("'{}': not a list of changes like \"u+rw,D755,Fgo-w\"", printable(chmod, 80));
 }
 

@@ -13,8 +13,8 @@ namespace rdpipe {
 class ModeChange {
  public:
   ModeChange() = default;
-  // Nothing for a malformed text.
-  [[nodiscard]] static std::optional<ModeChange> parse(const std::string& text);
+  // Nothing for a malformed text. A letter without "ugoa" leaves the bits of `umask` alone.
+  [[nodiscard]] static std::optional<ModeChange> parse(const std::string& text, mode_t umask);
   [[nodiscard]] bool empty() const { return clauses_.empty(); }
   // What becomes of the permission bits (07777) of a directory or of anything else.
   [[nodiscard]] mode_t apply(mode_t mode, bool is_directory) const;
@@ -27,7 +27,7 @@ class ModeChange {
     mode_t sets_if_any_x = 0;    // of X: come where it is a directory or somebody may execute it
     mode_t clears_if_any_x = 0;  // "-X"
   };
-  [[nodiscard]] static std::optional<Clause> parse_clause(std::string text);
+  [[nodiscard]] static std::optional<Clause> parse_clause(std::string text, mode_t umask);
   std::vector<Clause> clauses_;
 };
 

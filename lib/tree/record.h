@@ -45,6 +45,7 @@ enum class RecordType : std::uint8_t {
   kLink = 9,
   kDirectoryEnd = 10,
   kEnd = 11,
+  kLocal = 13,
   kLine = 0x80 | 12,
 };
 
@@ -110,7 +111,8 @@ struct FileRecord {
   std::uint32_t nanoseconds = 0;
   std::span<const std::byte> content;
 };
-// DATA and SAME: entry number, offset number, length number. SAME: the receiver has these bytes.
+// DATA, SAME and LOCAL: entry number, offset number, length number. SAME: the receiver has these bytes.
+// LOCAL: instead of all others, where both ends are one process: the whole file is passed on open.
 struct RangeRecord {
   std::uint64_t entry = 0, offset = 0, length = 0;
 };

@@ -14,9 +14,11 @@ constexpr std::uint8_t kSkippable = 0x80;      // of a record's type
 
 }  // namespace
 
-TreeSink::TreeSink(std::string destination, const CopyOptions& options, std::string peer)
+TreeSink::TreeSink(std::string destination, const CopyOptions& options, std::string peer,
+                   std::shared_ptr<LocalFiles> local)
     : options_(options),
       peer_(std::move(peer)),
+      local_(std::move(local)),
       name_(fmt::format("'{}'", printable(destination))),
       writer_(options_, cache_),
       decider_(std::move(destination), options_, writer_),
@@ -69,6 +71,8 @@ void TreeSink::take(const RawRecord& record, std::vector<SmallFile>& files) {
       return append(record, undecided_);
     case RecordType::kFile:
       return take_file(record, files);
+    case RecordType::kLocal:
+      return take_local(record, files);
     case RecordType::kData:
       return take_data(record);
     case RecordType::kSame:
@@ -102,6 +106,16 @@ void TreeSink::take_file(const RawRecord& record, std::vector<SmallFile>& files)
   wanted.attributes.nanoseconds = file->nanoseconds;
   progress_.now().bytes += file->content.size();
   files.push_back({std::move(wanted), file->status, file->content});
+}
+
+void TreeSink::take_local(const RawRecord& record, std::vector<SmallFile>& files) {
+  const auto range = decode_range(record.body);
+  if (!range || !local_ || receiving_ != nullptr) throw_malformed();
+  SmallFile file{claim(range->entry), FileStatus::kWhole, {}, local_->take(range->entry)};
+  if (!file.local) throw_malformed();
+  file.wanted.size = range->length;
+  progress_.now().bytes += range->length;
+  files.push_back(std::move(file));
 }
 
 LargeSink& TreeSink::large_of(std::uint64_t entry) {

@@ -18,6 +18,7 @@
 #include "tree/decide.h"
 #include "tree/finish.h"
 #include "tree/large_sink.h"
+#include "tree/local_files.h"
 #include "tree/note.h"
 #include "tree/progress.h"
 #include "tree/record.h"
@@ -27,8 +28,10 @@ namespace rdpipe {
 
 class TreeSink final : public Sink {
  public:
-  // `peer`: the other end's name, for lines that come from there.
-  TreeSink(std::string destination, const CopyOptions& options, std::string peer);
+  // `peer`: the other end's name, for lines that come from there. `local`: where a sender in this process
+  // puts large files.
+  TreeSink(std::string destination, const CopyOptions& options, std::string peer,
+           std::shared_ptr<LocalFiles> local = nullptr);
   ~TreeSink() override;
 
   void start(Loop& loop, Ring& ring, std::optional<std::uint64_t> size) override;
@@ -48,6 +51,7 @@ class TreeSink final : public Sink {
     WantedFile wanted;
     FileStatus status{};
     std::span<const std::byte> content;  // in the step's slot
+    Descriptor local{};                  // or the open file, of the sender in this process
   };
   // A directory's end or a hard link, as it came: what it belongs to may not be decided yet.
   struct Ending {
@@ -72,6 +76,7 @@ class TreeSink final : public Sink {
 
   void take(const RawRecord& record, std::vector<SmallFile>& files);
   void take_file(const RawRecord& record, std::vector<SmallFile>& files);
+  void take_local(const RawRecord& record, std::vector<SmallFile>& files);
   void take_data(const RawRecord& record);
   void take_same(const RawRecord& record);
   void take_end_file(const RawRecord& record);
@@ -100,6 +105,7 @@ class TreeSink final : public Sink {
 
   CopyOptions options_;
   std::string peer_;
+  std::shared_ptr<LocalFiles> local_;
   std::string name_;
   DirectoryCache cache_;
   Writer writer_;

@@ -43,6 +43,7 @@ void TreeSink::collect_decision() {
   decide_.take();
   Decision decision = std::move(decision_);
   decided_ = deciding_entries_;
+  if (decider_.root()) writer_.set_base(decider_.root());
   if (decision.begin) peer_hears_ = decision.begin->hears_peer;
   for (auto& directory : decision.directories) directories_.emplace(directory->number, std::move(directory));
   for (auto& [entry, head] : decision.heads) heads_.emplace(entry, std::move(head));
@@ -126,11 +127,16 @@ FinishResult TreeSink::write_files(const Step& step) const {
       continue;
     }
     try {
-      writer_.write_file(wanted, file.content);
+      const std::uint64_t size = file.local ? wanted.size : file.content.size();
+      if (file.local) {
+        writer_.copy_file(wanted, file.local.get());
+      } else {
+        writer_.write_file(wanted, file.content);
+      }
       ++result.counts.files_moved;
-      result.counts.bytes_moved += file.content.size();
+      result.counts.bytes_moved += size;
       if (wanted.changes.created) ++result.counts.created;
-      if (auto line = line_of(wanted, file.content.size())) result.lines.push_back(std::move(*line));
+      if (auto line = line_of(wanted, size)) result.lines.push_back(std::move(*line));
     } catch (const EntryError& error) {
       const std::string path =
           fmt::format("'{}'", printable(wanted.directory->directory->path_of(wanted.name)));

@@ -25,8 +25,9 @@ constexpr std::size_t kMaxFrames = 4;          // that are being made
 
 }  // namespace
 
-TreeSource::TreeSource(std::vector<std::string> sources, const CopyOptions& options, std::string peer)
-    : options_(options), peer_(std::move(peer)), progress_(options_) {
+TreeSource::TreeSource(std::vector<std::string> sources, const CopyOptions& options, std::string peer,
+                       std::shared_ptr<LocalFiles> local)
+    : options_(options), peer_(std::move(peer)), local_(std::move(local)), progress_(options_) {
   walk_ = std::make_unique<Walk>(std::move(sources), options_, cache_);
 }
 
@@ -227,6 +228,10 @@ void TreeSource::begin_large() {
   std::vector<Digest128> leaves;
   if (auto node = leaves_.extract(item.number)) leaves = std::move(node.mapped());
   large_ = std::make_unique<LargeFile>(std::move(item), std::move(leaves), options_, cache_);
+  if (local_ && large_->item().verdict == TreeVerdict::kSend && large_->pass_on(*local_, staged_)) {
+    progress_.now().bytes += large_->item().size;
+    return large_.reset();
+  }
   large_->start(*loop_, *ring_, capacity_, ring_->shape().slots >= kSlotsForReserve);
 }
 

@@ -14,6 +14,7 @@
 #include "ring/ring.h"
 #include "stream/source.h"
 #include "tree/large_file.h"
+#include "tree/local_files.h"
 #include "tree/note.h"
 #include "tree/progress.h"
 #include "tree/small_files.h"
@@ -23,8 +24,10 @@ namespace rdpipe {
 
 class TreeSource final : public Source {
  public:
-  // `peer`: the other end's name, for lines that come from there.
-  TreeSource(std::vector<std::string> sources, const CopyOptions& options, std::string peer);
+  // `peer`: the other end's name, for lines that come from there. `local`: the other end is in this process
+  // and takes large files from there.
+  TreeSource(std::vector<std::string> sources, const CopyOptions& options, std::string peer,
+             std::shared_ptr<LocalFiles> local = nullptr);
   ~TreeSource() override;
 
   void start(Loop& loop, Ring& ring, std::size_t max_payload) override;
@@ -82,6 +85,7 @@ class TreeSource final : public Source {
 
   CopyOptions options_;
   std::string peer_;
+  std::shared_ptr<LocalFiles> local_;
   std::string name_ = "the tree";
   Loop* loop_ = nullptr;
   Ring* ring_ = nullptr;

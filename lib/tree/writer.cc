@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "files/kernel_copy.h"
 #include "files/temporary.h"
 #include "ground/secret.h"
 
@@ -34,7 +35,7 @@ std::array<timespec, 2> times_of(const Attributes& attributes) {
 bool is_fatal(int error) { return error == ENOSPC || error == EDQUOT; }
 
 Writer::Writer(const CopyOptions& options, DirectoryCache& cache)
-    : options_(options), cache_(cache), root_(is_root()) {
+    : options_(options), cache_(cache), root_(is_root()), umask_(process_umask()) {
   std::array<std::byte, sizeof seed_> random{};
   fill_random(random);
   std::memcpy(&seed_, random.data(), sizeof seed_);
@@ -63,16 +64,17 @@ Descriptor Writer::create(int directory, const WantedFile& wanted, std::string& 
   throw EntryError{EEXIST, "find a temporary name"};
 }
 
-void Writer::write_file(const WantedFile& wanted, std::span<const std::byte> content) const {
+// A temporary that `fill` writes, and what makes a file of it.
+template <typename Fill>
+void Writer::write_new(const WantedFile& wanted, Fill fill) const {
   const auto lease = open(wanted.directory->directory);
   const int directory = lease->get();
   for (int attempt = 0;; ++attempt) {
     std::string temporary;
     const Descriptor fd = create(directory, wanted, temporary);
     try {
-      write_content(fd.get(), content);
+      fill(fd.get());
       set_attributes(fd.get(), wanted.attributes, true);
-      if (options_.verify) verify_content(fd.get(), content);
       put_in_place(wanted.directory->directory, directory, temporary, wanted.name, wanted.old.has_value());
       return;
     } catch (const EntryError& error) {
@@ -81,6 +83,32 @@ void Writer::write_file(const WantedFile& wanted, std::span<const std::byte> con
       if (error.error != ENOENT || attempt > 2) throw;
     }
   }
+}
+
+void Writer::write_file(const WantedFile& wanted, std::span<const std::byte> content) const {
+  write_new(wanted, [&](int fd) {
+    write_content(fd, content);
+    if (options_.verify) verify_content(fd, content);
+  });
+}
+
+void Writer::copy_file(const WantedFile& wanted, int source) const {
+  struct stat before {
+  }, after{};
+  check_call(::fstat(source, &before));
+  WantedFile now = wanted;
+  now.attributes.seconds = before.st_mtim.tv_sec;
+  now.attributes.nanoseconds = static_cast<std::uint32_t>(before.st_mtim.tv_nsec);
+  write_new(now, [&](int fd) {
+    const int error = copy_in_kernel(source, fd, wanted.size);
+    if (error != 0) throw EntryError{error, "copy it"};
+    check_call(::fstat(source, &after));
+    const bool touched =
+        before.st_mtim.tv_sec != after.st_mtim.tv_sec || before.st_mtim.tv_nsec != after.st_mtim.tv_nsec;
+    if (after.st_size < before.st_size || (touched && after.st_size == before.st_size)) {
+      throw EntryError{EAGAIN, "copy it: it changed while it was read"};
+    }
+  });
 }
 
 void Writer::write_content(int fd, std::span<const std::byte> content) const {
@@ -162,7 +190,6 @@ void Writer::update_attributes(int directory, const std::string& name, const str
     struct stat status {};
     check_call(::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW));
     if ((status.st_mode & kPermissions) != attributes.mode && !S_ISLNK(status.st_mode)) {
-      const std::string path = fmt::format("/proc/self/fd/{}/{}", directory, name);
       const Descriptor itself(::openat(directory, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
       check_call(itself.get(), "set its mode");
       check_call(::chmod(fmt::format("/proc/self/fd/{}", itself.get()).c_str(), attributes.mode),

@@ -35,14 +35,16 @@ class Writer {
   [[nodiscard]] DirectoryCache& cache() const { return cache_; }
   [[nodiscard]] const CopyOptions& options() const { return options_; }
   [[nodiscard]] bool as_root() const { return root_; }
+  [[nodiscard]] mode_t umask() const { return umask_; }
   [[nodiscard]] XattrChoice xattr_choice() const { return {options_.acls, options_.xattrs}; }
 
   // Throws EntryError.
   [[nodiscard]] DirectoryLease open(const std::shared_ptr<Directory>& directory) const;
 
-  // A whole small file. Returns false when `wanted` could not be given an attribute that it ought to have:
-  // then `error` says which. Throws EntryError.
+  // A whole small file, put in place. Throws EntryError.
   void write_file(const WantedFile& wanted, std::span<const std::byte> content) const;
+  // The same of an open file on this host.
+  void copy_file(const WantedFile& wanted, int source) const;
   void make_symlink(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
                     const std::string& target, const Attributes& attributes, bool fresh) const;
   void make_special(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
@@ -68,14 +70,18 @@ class Writer {
                                const std::string& name) const;
   // A name that nothing has.
   [[nodiscard]] std::string temporary_name(const std::string& name) const;
-  // Where a relative --backup-dir begins.
-  void set_base(std::shared_ptr<Directory> base) { base_ = std::move(base); }
+  // Where a relative --backup-dir begins; once, before anything is backed up.
+  void set_base(std::shared_ptr<Directory> base) {
+    if (!base_) base_ = std::move(base);
+  }
 
  private:
   [[nodiscard]] Descriptor create(int directory, const WantedFile& wanted, std::string& temporary) const;
   [[nodiscard]] Descriptor backup_directory(const std::shared_ptr<Directory>& where) const;
   void back_up(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
                bool moves) const;
+  template <typename Fill>
+  void write_new(const WantedFile& wanted, Fill fill) const;
   void write_content(int fd, std::span<const std::byte> content) const;
   void verify_content(int fd, std::span<const std::byte> content) const;
   void change_owner(int fd, const char* name, int flags, const Attributes& attributes,
@@ -84,6 +90,7 @@ class Writer {
   const CopyOptions& options_;
   DirectoryCache& cache_;
   bool root_;
+  mode_t umask_;
   std::uint64_t seed_;
   mutable std::atomic<std::uint64_t> next_name_{0};
   std::shared_ptr<Directory> base_;
