@@ -19,7 +19,7 @@ NAMES = (b"plain", b"a b", b" leading", b"trailing ", b"new\nline", b"'single'",
          b"--delete", b"*", b"?", b"[a-z]", b"{x,y}", b"~", b"~root", b"...", b"dots..", b"..hidden", b".hidden",
          b"$HOME", b"`id`", b"$(id)", b"a;b", b"a&b", b"host:path", b"#x#", b"%s%n", b"\x01\x7f\x1b[31m", b"\xff\xfe\x80",
          b"caf\xc3\xa9", b"cafe\xcc\x81", b"\xf0\x9f\x90\x9f", b"CASE", b"case", b"tab\there", b"\r", b"\\#012", b"!", b"|",
-         b"x" * 255, b"\xe9" * 255, b".x.rdpipe-0123abcd", b"core", b"backup~", b".~tmp~")
+         b"x" * 255, b"\xe9" * 255, b".x.rdpipe-0123abcd", b".plain.rdpipe-abcdefgh", b".case.rdpipe-partial", b"core", b"backup~", b".~tmp~")
 SIZES = (0, 0, 1, 2, 100, 511, 4095, 4096, 4097, 8192, 65536, 131071, 300001)
 DEEP = (b"deep-and-long", b"deep-and-short")  # the first components of paths longer than PATH_MAX
 

@@ -63,12 +63,19 @@ class Workshop:
 
     def __init__(self, under):
         self.path = tempfile.mkdtemp(prefix="rdpipe-trees.", dir=under)
+        self.kept = False
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        beneath.remove_tree(self.path)
+        if not self.kept:
+            beneath.remove_tree(self.path)
+
+    def keep(self, what):
+        """Leaves all of it for somebody to look at."""
+        self.kept = True
+        print("-- kept:", " ".join(what), flush=True)
 
     def __truediv__(self, name):
         return os.path.join(self.path, name)
