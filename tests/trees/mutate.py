@@ -14,10 +14,9 @@ import sys
 
 import beneath
 from attributes import AttributeMaker
-from generate import TreeMaker
+from generate import DEEP, TreeMaker
 from surroundings import find_abilities
 
-DEEP_LIMIT = 3000  # bytes of a path that is changed: others' tools cannot reach further
 
 
 @contextlib.contextmanager
@@ -46,8 +45,9 @@ class Mutator:
         self.maker = TreeMaker(rng, abilities, entries=0)
 
     def paths(self, of_kind):
+        """All of the kind; not in the deep parts, which rsync is not asked to copy."""
         return [place.path for place in beneath.walk(self.root)
-                if place.path and len(place.path) < DEEP_LIMIT and of_kind(place.status().st_mode)]
+                if place.path and not place.path.startswith(DEEP) and of_kind(place.status().st_mode)]
 
     def choose(self, of_kind):
         """A place, to be used as a context; None where there is none of the kind."""
