@@ -3,142 +3,69 @@
 #include <fmt/format.h>
 #include <getopt.h>
 
-#include <array>
-#include <charconv>
 #include <cstring>
-#include <limits>
+#include <utility>
 
+#include "options.h"
 #include "values.h"
 
 namespace rdpipe::tools {
 namespace {
 
-constexpr unsigned kSendOnly = 1;
-constexpr unsigned kReceiveOnly = 2;
-constexpr unsigned kBoth = kSendOnly | kReceiveOnly;
-
-struct Option {
-  char letter;           // 0: long only
-  const char* name;      // nullptr: short only
-  const char* argument;  // nullptr: takes none
-  unsigned tools;
-  const char* help;
-  void (*apply)(CommandLine&, const std::string& value);
-};
-
-std::size_t size_in_memory(const char* option, const std::string& text) {
-  return static_cast<std::size_t>(size_value(option, text));
-}
-
-const auto kOptions = std::to_array<Option>({
-    {'v', "verbose", nullptr, kBoth, "print one line at the end: rate, bytes, seconds, fabric",
-     [](CommandLine& line, const std::string&) { line.settings.verbose = true; }},
-    {'q', "quiet", nullptr, kBoth, "print errors only",
-     [](CommandLine& line, const std::string&) { line.settings.quiet = true; }},
-    {0, "key-file", "FILE", kBoth, "read the key from FILE (first line); KEY is then left out",
-     [](CommandLine& line, const std::string& value) { line.settings.key.file = value; }},
-    {0, "key-fd", "N", kBoth, "read the key from descriptor N; KEY is then left out",
-     [](CommandLine& line, const std::string& value) {
-       line.settings.key.fd = number_value("--key-fd", value, 0, std::numeric_limits<int>::max());
-     }},
-    {0, "generate-key", nullptr, kBoth, "print a fresh random key and exit",
-     [](CommandLine& line, const std::string&) { line.request = Request::kGenerateKey; }},
-    {0, "fabric", "auto|rdma|tcp", kBoth,
-     "what carries the stream (auto: RDMA where there is a route, else TCP)",
-     [](CommandLine& line, const std::string& value) {
-       line.settings.connection.fabric = choice_value<FabricUse>(
-           "--fabric", value,
-           {{"auto", FabricUse::kAuto}, {"rdma", FabricUse::kRdma}, {"tcp", FabricUse::kTcp}});
-     }},
-    {'d', "device", "DEVICE", kBoth, "RDMA device to use (default: by route)",
-     [](CommandLine& line, const std::string& value) { line.settings.connection.device = value; }},
-    {0, "gid-index", "N", kBoth, "entry of the device's GID table, 0 to 255 (default: by route)",
-     [](CommandLine& line, const std::string& value) {
-       line.settings.connection.gid_index = number_value("--gid-index", value, 0, 255);
-     }},
-    {0, "address", "ADDRESS", kBoth, "local address to use",
-     [](CommandLine& line, const std::string& value) { line.settings.connection.address = value; }},
-    {'4', "ipv4", nullptr, kBoth, "use IPv4 only",
-     [](CommandLine& line, const std::string&) { line.settings.connection.ip = IpVersion::k4; }},
-    {'6', "ipv6", nullptr, kBoth, "use IPv6 only",
-     [](CommandLine& line, const std::string&) { line.settings.connection.ip = IpVersion::k6; }},
-    {0, "connect-timeout", "SECONDS", kBoth, "for connecting and authenticating (default 10)",
-     [](CommandLine& line, const std::string& value) {
-       line.settings.connection.connect_timeout = seconds_value("--connect-timeout", value, 0.001);
-     }},
-    {0, "timeout", "SECONDS", kBoth, "give up when no data moves for so long (default: never)",
-     [](CommandLine& line, const std::string& value) {
-       line.settings.connection.timeout = seconds_value("--timeout", value, 0);
-     }},
-    {0, "keep-alive", "SECONDS", kBoth, "notice a dead host or cut cable within, 1 to 3600 (default 10)",
-     [](CommandLine& line, const std::string& value) {
-       line.settings.connection.keep_alive = keep_alive_value("--keep-alive", value);
-     }},
-    {0, "ring", "SIZE", kBoth, "pinned memory for data (default 4M)",
-     [](CommandLine& line, const std::string& value) {
-       line.settings.connection.ring_size = size_in_memory("--ring", value);
-     }},
-    {'m', "memory", "SIZE", kBoth, "whole buffer; the same as --ring today",
-     [](CommandLine& line, const std::string& value) {
-       line.settings.connection.ring_size = size_in_memory("-m", value);
-     }},
-    {'s', "slot", "SIZE", kBoth, "largest frame, 4k to 4M (default 256k)",
-     [](CommandLine& line, const std::string& value) {
-       line.settings.connection.slot_size = size_in_memory("-s", value);
-     }},
-    {0, "direct", "auto|on|off", kBoth, "O_DIRECT for files (auto: where it pays)",
-     [](CommandLine& line, const std::string& value) {
-       line.settings.file_use.direct = choice_value<Direct>(
-           "--direct", value, {{"auto", Direct::kAuto}, {"on", Direct::kOn}, {"off", Direct::kOff}});
-     }},
-    {0, "fsync", nullptr, kReceiveOnly, "FILE is on the medium before anybody exits 0",
-     [](CommandLine& line, const std::string&) { line.settings.file_use.fsync = true; }},
-    {0, "inplace", nullptr, kReceiveOnly, "write into FILE itself, not into a temporary that replaces it",
-     [](CommandLine& line, const std::string&) { line.settings.file_use.inplace = true; }},
-    {0, "encrypt", nullptr, kBoth, "seal the data with AES-256-GCM (default: over TCP to another host)",
-     [](CommandLine& line, const std::string&) { line.settings.connection.encrypt = Switch::kOn; }},
-    {0, "no-encrypt", nullptr, kBoth, "do not seal the data",
-     [](CommandLine& line, const std::string&) { line.settings.connection.encrypt = Switch::kOff; }},
-    {0, "no-checksum", nullptr, kBoth, "leave out the stream digest",
-     [](CommandLine& line, const std::string&) { line.settings.connection.checksum = false; }},
-    {0, "hash", "ALGORITHM", kBoth, "compute and print a conventional digest too (sha256, ...)",
-     [](CommandLine& line, const std::string& value) { line.settings.connection.hash = value; }},
-    {'h', "help", nullptr, kBoth, "print this help and exit",
-     [](CommandLine& line, const std::string&) { line.request = Request::kHelp; }},
-    {'V', "version", nullptr, kBoth, "print the version and exit",
-     [](CommandLine& line, const std::string&) { line.request = Request::kVersion; }},
-});
-
-bool applies_to(const Option& option, Tool tool) { return (option.tools & static_cast<unsigned>(tool)) != 0; }
-
-constexpr int kLongOnly = 1000;  // getopt's value for the option at index value - kLongOnly
+// getopt's values: kLongOnly and twice the option's index, and one more where --no-NAME was said.
+constexpr int kLongOnly = 1000;
 
 struct GetoptTables {
   std::string letters = "-:";  // operands in their order, as value 1; a missing argument as ':'
-  std::vector<struct option> names;
+  std::vector<std::string> texts{};
+  std::vector<struct option> names{};
 };
 
-GetoptTables getopt_tables(Tool tool) {
+void add_name(GetoptTables& tables, std::string name, bool argument, int value) {
+  // Texts do not move: getopt keeps pointers to them.
+  tables.names.push_back({tables.texts.emplace_back(std::move(name)).c_str(),
+                          argument ? required_argument : no_argument, nullptr, value});
+}
+
+GetoptTables getopt_tables(Tool tool, const std::vector<const Option*>& options) {
   GetoptTables tables;
-  for (std::size_t i = 0; i < kOptions.size(); ++i) {
-    const Option& option = kOptions[i];
-    if (!applies_to(option, tool)) continue;
-    if (option.letter != 0) {
-      tables.letters += option.letter;
-      if (option.argument != nullptr) tables.letters += ':';
-    }
-    tables.names.push_back({option.name, option.argument != nullptr ? required_argument : no_argument,
-                            nullptr, kLongOnly + static_cast<int>(i)});
+  tables.texts.reserve(3 * options.size());
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    const Option& option = *options[i];
+    const char letter = letter_of(option, tool);
+    const bool argument = option.argument != nullptr;
+    const int value = kLongOnly + 2 * static_cast<int>(i);
+    if (letter != 0) tables.letters += argument ? std::string{letter, ':'} : std::string{letter};
+    if (option.name != nullptr) add_name(tables, option.name, argument, value);
+    if (option.deny == nullptr) continue;
+    if (option.name != nullptr) add_name(tables, fmt::format("no-{}", option.name), false, value + 1);
+    if (letter != 0) add_name(tables, fmt::format("no-{}", letter), false, value + 1);
   }
   tables.names.push_back({nullptr, 0, nullptr, 0});
   return tables;
 }
 
-const Option& option_of(int value) {
-  if (value >= kLongOnly) return kOptions[static_cast<std::size_t>(value - kLongOnly)];
+const Option& option_of(int value, Tool tool, const std::vector<const Option*>& options) {
+  if (value >= kLongOnly) return *options[static_cast<std::size_t>(value - kLongOnly) / 2];
   std::size_t i = 0;
-  while (kOptions[i].letter != value) ++i;
-  return kOptions[i];
+  while (letter_of(*options[i], tool) != value) ++i;
+  return *options[i];
+}
+
+std::string word_for_peer(const Option& option, bool denied, const std::string& value) {
+  const std::string name = option.name != nullptr ? option.name : std::string{option.letter};
+  if (denied) return "--no-" + name;
+  if (option.name == nullptr) return "-" + name;
+  return option.argument == nullptr ? "--" + name : fmt::format("--{}={}", name, value);
+}
+
+void apply_option(const Option& option, bool denied, const std::string& value, CommandLine& line) {
+  if (denied) {
+    option.deny(line);
+  } else {
+    option.apply(line, value);
+  }
+  if (option.travels) line.copy.travelling.push_back(word_for_peer(option, denied, value));
 }
 
 [[noreturn]] void reject(const std::string& cause) { throw Error(Status::kUsage, "", cause, "see --help"); }
@@ -153,7 +80,8 @@ const Option& option_of(int value) {
 
 // Applies the options and returns the operands before `--`, as indices into argv; optind is then behind it.
 std::vector<int> take_words(Tool tool, int argc, char** argv, CommandLine& line) {
-  const GetoptTables tables = getopt_tables(tool);
+  const auto options = options_of(tool);
+  const GetoptTables tables = getopt_tables(tool, options);
   std::vector<int> operands;
   opterr = 0;
   optind = 1;
@@ -165,11 +93,14 @@ std::vector<int> take_words(Tool tool, int argc, char** argv, CommandLine& line)
     } else if (verdict == ':' || verdict == '?') {
       reject_option(verdict, argv[optind - 1]);
     } else {
-      const Option& option = option_of(verdict);
+      const bool denied = verdict >= kLongOnly && (verdict - kLongOnly) % 2 != 0;
+      const Option& option = option_of(verdict, tool, options);
+      const bool has_value = option.argument != nullptr && !denied;
       // What a script leaves empty by mistake must not pass for the default.
-      const bool is_empty = option.argument != nullptr && *optarg == '\0';
-      if (is_empty) reject(fmt::format("option --{} needs an argument that is not empty", option.name));
-      option.apply(line, option.argument == nullptr ? std::string() : std::string(optarg));
+      if (has_value && optarg != nullptr && *optarg == '\0') {
+        reject(fmt::format("option --{} needs an argument that is not empty", option.name));
+      }
+      apply_option(option, denied, optarg == nullptr || denied ? "" : optarg, line);
     }
   }
   return operands;
@@ -203,6 +134,13 @@ CommandLine parse_command_line(Tool tool, int argc, char** argv) {
   CommandLine line;
   std::vector<int> operands = take_words(tool, argc, argv, line);
   if (line.request != Request::kTransfer) return line;
+  if (tool == Tool::kCopy) {
+    for (int i = optind; i < argc; ++i) operands.push_back(i);
+    for (const int index : operands) line.copy.operands.emplace_back(argv[index]);
+    if (line.copy.operands.empty() && line.copy.human_readable) line.request = Request::kHelp;  // rdcp -h
+    complete(line);
+    return line;
+  }
   const bool key_elsewhere = line.settings.key.file || line.settings.key.fd;
   const std::size_t required = (tool == Tool::kSend ? 2U : 1U) + (key_elsewhere ? 0U : 1U);
   const bool dashes = optind <= argc && optind > 1 && std::strcmp(argv[optind - 1], "--") == 0;
@@ -214,25 +152,32 @@ CommandLine parse_command_line(Tool tool, int argc, char** argv) {
   return line;
 }
 
-std::string_view tool_name(Tool tool) { return tool == Tool::kSend ? "rdsend" : "rdrecv"; }
+CommandLine parse_words(const std::vector<std::string>& words) {
+  std::vector<std::string> copies = {"rdcp"};
+  copies.insert(copies.end(), words.begin(), words.end());
+  std::vector<char*> arguments;
+  for (std::string& word : copies) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  return parse_command_line(Tool::kCopy, static_cast<int>(copies.size()), arguments.data());
+}
 
-std::string help_text(Tool tool) {
-  std::string text = tool == Tool::kSend
-                         ? "Usage: rdsend [options] HOST PORT KEY [FILE]\n"
-                           "Send FILE, or standard input, to the rdrecv that listens on HOST.\n\n"
-                         : "Usage: rdrecv [options] PORT KEY [FILE]\n"
-                           "Receive one stream from an rdsend into FILE, or to standard output.\n\n";
-  for (const Option& option : kOptions) {
-    if (!applies_to(option, tool)) continue;
-    const std::string letter = option.letter != 0 ? fmt::format("-{}, ", option.letter) : "    ";
-    const std::string argument = option.argument == nullptr ? "" : fmt::format("={}", option.argument);
-    text += fmt::format("  {:<32}{}\n", fmt::format("{}--{}{}", letter, option.name, argument), option.help);
+std::string_view tool_name(Tool tool) {
+  return tool == Tool::kSend ? "rdsend" : tool == Tool::kReceive ? "rdrecv" : "rdcp";
+}
+
+char letter_of(const Option& option, Tool tool) {
+  const bool known = (option.letter_tools & static_cast<unsigned>(tool)) != 0;
+  return known ? option.letter : '\0';
+}
+
+std::vector<const Option*> options_of(Tool tool) {
+  std::vector<const Option*> options;
+  for (const auto table : {copy_options(), stream_options()}) {
+    for (const Option& option : table) {
+      if ((option.tools & static_cast<unsigned>(tool)) != 0) options.push_back(&option);
+    }
   }
-  text +=
-      "\nKEY '-' means the environment variable RDPIPE_KEY, or a prompt. SIZE takes k M G T, powers of "
-      "1024.\n"
-      "Exit 0 means that the far end has every byte, has checked it and has put it where it was told to.\n";
-  return text;
+  return options;
 }
 
 }  // namespace rdpipe::tools

@@ -1,5 +1,4 @@
-// What the command line says, for rdsend and rdrecv: one table makes the parser, --help and the check that
-// the manual names the same options.
+// What the command line says, for all tools; the options are in options.h.
 #pragma once
 
 #include <optional>
@@ -9,11 +8,12 @@
 
 #include <rdpipe/connection.h>
 
+#include "copy_settings.h"
 #include "key_text.h"
 
 namespace rdpipe::tools {
 
-enum class Tool : unsigned char { kSend = 1, kReceive = 2 };
+enum class Tool : unsigned char { kSend = 1, kReceive = 2, kCopy = 4 };
 
 // Where the key comes from; at most one.
 struct KeyChoice {
@@ -29,7 +29,7 @@ struct Settings {
   std::string host;  // rdsend only
   std::string port;
   std::optional<std::string> path;  // FILE; none: standard input or output
-  bool verbose = false;
+  int verbose = 0;                  // how often it was said
   bool quiet = false;
 };
 
@@ -38,10 +38,13 @@ enum class Request : unsigned char { kTransfer, kHelp, kVersion, kGenerateKey };
 struct CommandLine {
   Request request = Request::kTransfer;
   Settings settings;
+  CopySettings copy;  // rdcp only
 };
 
 // Overwrites a positional KEY in `argv`. Throws Error{kUsage} with one line that says what is wrong.
 [[nodiscard]] CommandLine parse_command_line(Tool tool, int argc, char** argv);
+// The words that a launcher gave to the rdcp it has started.
+[[nodiscard]] CommandLine parse_words(const std::vector<std::string>& words);
 [[nodiscard]] std::string help_text(Tool tool);
 [[nodiscard]] std::string_view tool_name(Tool tool);
 

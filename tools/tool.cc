@@ -35,12 +35,17 @@ int answer(const std::string& text) {
   return written ? kOk : static_cast<int>(Status::kFileIo);
 }
 
-int make_transfer(Tool tool, Settings& settings, Result (*transfer)(const Settings& settings, KeyText key)) {
+// What waits then also waits for signals.
+void watch_signals(Settings& settings, Interrupts& interrupts) {
   std::signal(SIGPIPE, SIG_IGN);  // both then show as errors of write()
   std::signal(SIGXFSZ, SIG_IGN);
-  Interrupts interrupts;
   settings.connection.interrupt_fd = interrupts.fd();
   settings.connection.on_interrupt = [&interrupts] { interrupts.throw_if_any(); };
+}
+
+int make_transfer(Tool tool, Settings& settings, Result (*transfer)(const Settings& settings, KeyText key)) {
+  Interrupts interrupts;
+  watch_signals(settings, interrupts);
   if (!settings.quiet) {
     settings.connection.notice = [tool](const std::string& text) { print_notice(tool, text); };
   }
@@ -56,27 +61,23 @@ int make_transfer(Tool tool, Settings& settings, Result (*transfer)(const Settin
   return kOk;
 }
 
-int run(Tool tool, int argc, char** argv, Result (*transfer)(const Settings& settings, KeyText key)) {
-  CommandLine line = parse_command_line(tool, argc, argv);
-  switch (line.request) {
-    case Request::kHelp:
-      return answer(help_text(tool));
-    case Request::kVersion:
-      return answer(fmt::format("{} (rdpipe) {}\n", tool_name(tool), RDPIPE_VERSION));
-    case Request::kGenerateKey:
-      return answer(generate_key() + "\n");
-    case Request::kTransfer:
-      break;
-  }
-  return make_transfer(tool, line.settings, transfer);
-}
-
-}  // namespace
-
-int run_tool(Tool tool, int argc, char** argv, Result (*transfer)(const Settings& settings, KeyText key)) {
+// Parses, answers what is answered at once, and otherwise does the work.
+template <typename Work>
+int run(Tool tool, int argc, char** argv, Work work) {
   occupy_standard_descriptors();
   try {
-    return run(tool, argc, argv, transfer);
+    CommandLine line = parse_command_line(tool, argc, argv);
+    switch (line.request) {
+      case Request::kHelp:
+        return answer(help_text(tool));
+      case Request::kVersion:
+        return answer(fmt::format("{} (rdpipe) {}\n", tool_name(tool), RDPIPE_VERSION));
+      case Request::kGenerateKey:
+        return answer(generate_key() + "\n");
+      case Request::kTransfer:
+        break;
+    }
+    return work(line);
   } catch (const Error& error) {
     print_error(tool, error);
     return static_cast<int>(error.status());
@@ -84,6 +85,21 @@ int run_tool(Tool tool, int argc, char** argv, Result (*transfer)(const Settings
     print_error(tool, Error(Status::kMemory, "", "out of memory"));
     return static_cast<int>(Status::kMemory);
   }
+}
+
+}  // namespace
+
+int run_tool(Tool tool, int argc, char** argv, Result (*transfer)(const Settings& settings, KeyText key)) {
+  return run(tool, argc, argv,
+             [&](CommandLine& line) { return make_transfer(tool, line.settings, transfer); });
+}
+
+int run_copy_tool(int argc, char** argv, int (*copy)(CommandLine& line)) {
+  return run(Tool::kCopy, argc, argv, [&](CommandLine& line) {
+    Interrupts interrupts;
+    watch_signals(line.settings, interrupts);
+    return copy(line);
+  });
 }
 
 }  // namespace rdpipe::tools

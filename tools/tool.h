@@ -2,6 +2,7 @@
 // status.
 #pragma once
 
+#include "interrupts.h"
 #include "settings.h"
 
 namespace rdpipe::tools {
@@ -9,5 +10,8 @@ namespace rdpipe::tools {
 // Parses, answers --help and the like, and otherwise makes the transfer. Returns the exit status.
 [[nodiscard]] int run_tool(Tool tool, int argc, char** argv,
                            Result (*transfer)(const Settings& settings, KeyText key));
+
+// The same for rdcp, which copies, or serves a launcher. Prints what is thrown.
+[[nodiscard]] int run_copy_tool(int argc, char** argv, int (*copy)(CommandLine& line));
 
 }  // namespace rdpipe::tools

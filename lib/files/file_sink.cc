@@ -31,6 +31,9 @@ bool means_unsupported(std::int64_t result) {
 FileSink::FileSink(Target target, const FileOptions& options)
     : options_(options), name_(target.name), target_(std::move(target)) {}
 
+FileSink::FileSink(Target target, const FileOptions& options, Placement placement)
+    : options_(options), name_(target.name), target_(std::move(target)), placement_(std::move(placement)) {}
+
 FileSink::FileSink(int fd, std::string name, const FileOptions& options)
     : options_(options), name_(std::move(name)), fd_(fd) {
   const int flags = check(::fcntl(fd, F_GETFL), Status::kEndpoint, attempt());
@@ -50,8 +53,13 @@ void FileSink::start(Loop& loop, Ring& /*ring*/, std::optional<std::uint64_t> si
 void FileSink::open_target() {
   const int directory = target_->directory.get();
   if (target_->kind == TargetKind::kReplaced) {
-    temporary_.emplace(*target_);
+    if (placement_ && placement_->kept) {
+      temporary_.emplace(*target_, std::move(*placement_->kept));
+    } else {
+      temporary_.emplace(*target_);
+    }
     fd_ = temporary_->fd();
+    if (placement_) return;
     const int own = ::fcntl(directory, F_DUPFD_CLOEXEC, 0);
     const auto shared = std::make_shared<Descriptor>(check(own, Status::kFileIo, attempt()));
     const auto job = [shared, leaf = target_->leaf]() -> std::int64_t {
@@ -257,7 +265,12 @@ void FileSink::set_size() {
 // On a worker: renaming over a large file frees its blocks, which takes long.
 void FileSink::place() {
   const auto job = [this]() -> std::int64_t {
-    temporary_->place(options_.fsync);
+    if (placement_) {
+      placement_->complete(temporary_->fd());
+      temporary_->place_as_it_is(options_.fsync);
+    } else {
+      temporary_->place(options_.fsync);
+    }
     return 0;
   };
   loop_->run(finishing_, job);

@@ -3,6 +3,7 @@
 // and renaming run on the loop's workers.
 #pragma once
 
+#include <functional>
 #include <list>
 #include <optional>
 #include <string>
@@ -17,16 +18,27 @@
 
 namespace rdpipe {
 
+// How a file that is part of a tree is put in place.
+struct Placement {
+  // On a worker, when the content is complete: gives it its attributes and makes way for it. May throw.
+  std::function<void(int fd)> complete;
+  std::optional<KeptPlace> kept;  // where it is written, and stays when it cannot be completed
+};
+
 class FileSink final : public Sink {
  public:
   // A named target that is no stream. Nothing is created before start().
   FileSink(Target target, const FileOptions& options);
+  // The same as part of a tree, beside which nothing is swept.
+  FileSink(Target target, const FileOptions& options, Placement placement);
   // An open regular file or block device: at its position, or where O_APPEND says.
   FileSink(int fd, std::string name, const FileOptions& options);
 
   void start(Loop& loop, Ring& ring, std::optional<std::uint64_t> size) override;
   void write(Slot slot) override;
   void write_hole(Slot slot, std::uint64_t length) override;
+  // The next `length` bytes are there already.
+  void skip(std::uint64_t length) { position_ += length; }
   void poll() override;
   void finish() override;
   [[nodiscard]] bool committed() const override { return phase_ == Phase::kCommitted; }
@@ -68,6 +80,7 @@ class FileSink final : public Sink {
   FileOptions options_;
   std::string name_;
   std::optional<Target> target_;        // empty: a descriptor of the caller's
+  std::optional<Placement> placement_;  // of a target in a tree
   std::optional<Temporary> temporary_;  // of a target that is replaced
   Descriptor owned_;                    // a target written in place
   Descriptor direct_fd_;                // the same file with O_DIRECT, or empty

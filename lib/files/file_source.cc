@@ -50,7 +50,7 @@ std::optional<std::uint64_t> size_of(int fd, const struct stat& status) {
 }  // namespace
 
 FileSource::FileSource(Descriptor owned, int fd, std::uint64_t begin, std::string name,
-                       const FileOptions& options)
+                       const FileOptions& options, std::optional<std::uint64_t> length)
     : owned_(std::move(owned)),
       fd_(fd),
       name_(std::move(name)),
@@ -60,7 +60,8 @@ FileSource::FileSource(Descriptor owned, int fd, std::uint64_t begin, std::strin
   struct stat status {};
   check(::fstat(fd, &status), Status::kEndpoint, "open " + name_);
   is_regular_ = S_ISREG(status.st_mode);
-  promised_ = size_of(fd, status);
+  if (length) limit_ = begin + *length;
+  promised_ = limit_ ? limit_ : size_of(fd, status);
   size_ = promised_.value_or(0);
   if (!owned_) {
     callers_fd_ = fd;
@@ -117,6 +118,7 @@ void FileSource::read_ahead() {
 
 // Plans one more piece; false when nothing can be planned now.
 bool FileSource::plan_next() {
+  if (limit_ && position_ >= *limit_) return false;
   if (position_ >= size_) {
     // At the end, as far as is known: one read at a time finds out whether the file has grown.
     if (!pieces_.empty()) return false;
@@ -175,13 +177,17 @@ bool FileSource::settle(Piece& piece, std::int64_t result) {
   if (result == -EINTR || result == -EAGAIN) return false;
   if (result < 0) fail(errno_text(static_cast<int>(-result)));
   piece.got += static_cast<std::size_t>(result);
-  return result == 0 || piece.got == piece.length;
+  if (!limit_ || piece.offset + piece.got < *limit_) return result == 0 || piece.got == piece.length;
+  piece.length = piece.got = static_cast<std::size_t>(*limit_ - piece.offset);  // the last read asks for more
+  return true;
 }
 
 std::optional<SourceEvent> FileSource::poll(bool /*urgent*/) {
   if (ended_) return end_here();
   for (Piece& piece : pieces_) collect(piece);
   read_ahead();
+  if (pieces_.empty() && limit_ && position_ >= *limit_) ended_ = true;
+  if (ended_) return end_here();
   if (pieces_.empty() || !pieces_.front().complete) return {};
   SourceEvent event = take_front();
   if (!ended_) read_ahead();

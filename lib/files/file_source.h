@@ -17,8 +17,10 @@ namespace rdpipe {
 class FileSource final : public Source {
  public:
   // Reads `fd`, a regular file or a block device, from `begin`. `owned` keeps it open, or is empty: then it
-  // is the caller's, and its position is set behind the last byte at the end.
-  FileSource(Descriptor owned, int fd, std::uint64_t begin, std::string name, const FileOptions& options);
+  // is the caller's, and its position is set behind the last byte at the end. `length`: gives exactly so many
+  // bytes of a regular file; that there are fewer is an error. Otherwise what there is, to its end.
+  FileSource(Descriptor owned, int fd, std::uint64_t begin, std::string name, const FileOptions& options,
+             std::optional<std::uint64_t> length = {});
 
   void start(Loop& loop, Ring& ring, std::size_t max_payload) override;
   [[nodiscard]] std::optional<SourceEvent> poll(bool urgent) override;
@@ -61,6 +63,7 @@ class FileSource final : public Source {
   bool is_regular_ = true;
   std::uint64_t begin_;                    // where the stream starts in the file
   std::optional<std::uint64_t> promised_;  // the file's size when it was opened, where that means something
+  std::optional<std::uint64_t> limit_;     // offset where the stream ends, whatever the file's size
   std::uint64_t size_ = 0;                 // as last seen; 0 where it means nothing
   std::uint64_t position_;                 // the next offset to plan
   std::uint64_t data_end_ = 0;             // of the extent being read

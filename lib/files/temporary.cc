@@ -57,14 +57,33 @@ bool is_same_file(int fd, int directory, const char* name) {
          open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
 }
 
-// A temporary whose lock can be had has lost its owner.
+}  // namespace
+
+// One whose lock can be had has lost its owner.
 void remove_if_left_over(int directory, const char* name) {
   const Descriptor file(::openat(directory, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) == -1) return;
   if (is_same_file(file.get(), directory, name)) ::unlinkat(directory, name, 0);
 }
 
-}  // namespace
+std::string temporary_name_for(const std::string& leaf, std::uint64_t number) {
+  constexpr std::size_t kLimit = 255;
+  constexpr std::uint64_t kBits = 5;
+  const std::size_t room = kLimit - (1 + kMark.size() + kRandomLetters);
+  std::string name = "." + leaf.substr(0, room) + std::string(kMark);
+  number *= 0x9E3779B97F4A7C15U;  // neighbours look different
+  for (std::size_t i = 0; i < kRandomLetters; ++i) {
+    name += kAlphabet[number >> (64 - kBits)];
+    number <<= kBits;
+  }
+  return name;
+}
+
+bool is_temporary_name(std::string_view name) {
+  if (name.size() < 1 + kMark.size() + kRandomLetters || !name.starts_with('.')) return false;
+  return is_temporary_name(name, name.substr(0, name.size() - kRandomLetters)) &&
+         name.substr(0, name.size() - kRandomLetters).ends_with(kMark);
+}
 
 Temporary::Temporary(const Target& target) : target_(target) {
   // A new file gets the mode that open() gives it, by the umask and the directory's default ACL; one that
@@ -88,23 +107,43 @@ bool Temporary::create(mode_t mode) {
   return is_same_file(file_.get(), directory, leaf_.c_str());
 }
 
+Temporary::Temporary(const Target& target, KeptPlace place)
+    : target_(target), kept_(std::move(place.directory)), leaf_(std::move(place.leaf)) {
+  const std::string attempt = "store " + target.name;
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  file_ = Descriptor(::openat(kept_.get(), leaf_.c_str(), kFlags, 0600));
+  check(file_.get(), Status::kFileIo, attempt);
+  struct stat status {};
+  check(::fstat(file_.get(), &status), Status::kFileIo, attempt);
+  if (!S_ISREG(status.st_mode)) throw_errno(EINVAL, Status::kFileIo, attempt);
+  const bool locked = ::flock(file_.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+  if (!locked || !is_same_file(file_.get(), kept_.get(), leaf_.c_str())) {
+    throw Error(Status::kFileIo, attempt, "another copy is writing it");
+  }
+}
+
 Temporary::~Temporary() {
-  if (!placed_) ::unlinkat(target_.directory.get(), leaf_.c_str(), 0);
+  if (!placed_ && !kept_) ::unlinkat(target_.directory.get(), leaf_.c_str(), 0);
 }
 
 void Temporary::place(bool durable) {
-  const std::string attempt = "store " + target_.name;
-  const int directory = target_.directory.get();
   struct stat now {};
-  const bool exists = ::fstatat(directory, target_.leaf.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
+  const bool exists =
+      ::fstatat(target_.directory.get(), target_.leaf.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
   if (exists && S_ISREG(now.st_mode)) {
     keep_owner_and_mode(now);
   } else if (target_.old) {
     keep_owner_and_mode(*target_.old);
   }
-  check(::renameat(directory, leaf_.c_str(), directory, target_.leaf.c_str()), Status::kFileIo, attempt);
+  place_as_it_is(durable);
+}
+
+void Temporary::place_as_it_is(bool durable) {
+  const std::string attempt = "store " + target_.name;
+  const int into = target_.directory.get();
+  check(::renameat(directory(), leaf_.c_str(), into, target_.leaf.c_str()), Status::kFileIo, attempt);
   placed_ = true;
-  if (durable) sync_directory(directory, attempt);
+  if (durable) sync_directory(into, attempt);
 }
 
 void Temporary::keep_owner_and_mode(const struct stat& old) const {

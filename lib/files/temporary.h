@@ -5,17 +5,28 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "files/target.h"
 #include "ground/descriptor.h"
 
 namespace rdpipe {
 
+// A place where what was written stays until a later run goes on with it.
+struct KeptPlace {
+  Descriptor directory;  // O_PATH
+  std::string leaf;
+};
+
 class Temporary {
  public:
   // Creates it in the target's directory. `target` must outlive it. Throws Error{kFileIo}.
   explicit Temporary(const Target& target);
+  // The same in a place of the caller's, which may hold something already; it stays unless it is placed.
+  // Throws Error{kFileIo} also when another process is writing it.
+  Temporary(const Target& target, KeptPlace place);
   Temporary(const Temporary&) = delete;
   Temporary& operator=(const Temporary&) = delete;
   ~Temporary();
@@ -24,19 +35,32 @@ class Temporary {
   // Renames it over the target, which then has the old one's mode and, where the process may, its owner; with
   // `durable` the directory is on the medium too. Throws Error{kFileIo}.
   void place(bool durable);
+  // The same with the attributes that it has.
+  void place_as_it_is(bool durable);
 
  private:
+  [[nodiscard]] int directory() const { return kept_ ? kept_.get() : target_.directory.get(); }
   [[nodiscard]] bool create(mode_t mode);
   void keep_owner_and_mode(const struct stat& old) const;
 
   const Target& target_;
+  Descriptor kept_;  // of a place of the caller's
   std::string leaf_;
   Descriptor file_;
   bool placed_ = false;
 };
 
+// The name of a temporary for `leaf`, made from `number`: one that a sweep recognises. Whether anything has
+// it is for the caller to find out.
+[[nodiscard]] std::string temporary_name_for(const std::string& leaf, std::uint64_t number);
+// Whether `name` is that of a temporary, of whatever leaf.
+[[nodiscard]] bool is_temporary_name(std::string_view name);
+
 // Puts the names in `directory`, which may be O_PATH, on the medium. Throws Error{kFileIo}.
 void sync_directory(int directory, const std::string& attempt);
+
+// Removes the temporary `name` if its owner has gone. Failures do not matter.
+void remove_if_left_over(int directory, const char* name);
 
 // Removes what killed processes left in `directory` on the way to `leaf`. Failures do not matter.
 void sweep_left_overs(int directory, const std::string& leaf) noexcept;

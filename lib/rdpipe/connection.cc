@@ -8,6 +8,7 @@
 #include "files/files.h"
 #include "ground/error.h"
 #include "io/loop.h"
+#include "rdpipe/fabric_options.h"
 #include "ring/ring.h"
 #include "seal/digest.h"
 #include "session/session.h"
@@ -15,6 +16,8 @@
 #include "stream/receive.h"
 #include "stream/send.h"
 #include "transport/fabric.h"
+#include "tree/tree_sink.h"
+#include "tree/tree_source.h"
 
 namespace rdpipe {
 namespace {
@@ -22,21 +25,6 @@ namespace {
 // How long the last words may take: FAILED after an error, and the closing of a connection that did its work.
 constexpr Nanoseconds kLastWords = std::chrono::seconds(2);
 constexpr std::size_t kMaxSlots = 65536;  // of a RingShape
-
-FabricOptions fabric_options(const Options& options) {
-  FabricOptions out;
-  out.choice = options.fabric == FabricUse::kRdma  ? FabricChoice::kRdma
-               : options.fabric == FabricUse::kTcp ? FabricChoice::kTcp
-                                                   : FabricChoice::kAuto;
-  out.family = options.ip == IpVersion::k4   ? AddressFamily::kIpv4
-               : options.ip == IpVersion::k6 ? AddressFamily::kIpv6
-                                             : AddressFamily::kAny;
-  out.device = options.device;
-  out.gid_index = options.gid_index;
-  out.address = options.address;
-  out.keep_alive = options.keep_alive;
-  return out;
-}
 
 RingShape ring_shape(const Options& options) {
   const std::size_t slot = options.slot_size;
@@ -50,15 +38,6 @@ RingShape ring_shape(const Options& options) {
                 "not between two slots of " + format_size(slot) + " and " + format_size(largest));
   }
   return {slot, options.ring_size / slot};
-}
-
-// What is wrong with them is told before anything is tried.
-void require_valid(const Options& options) {
-  static_cast<void>(ring_shape(options));
-  if (options.keep_alive < std::chrono::seconds(1) || options.keep_alive > std::chrono::hours(1)) {
-    throw Error(Status::kUsage, "keep-alive", "not between 1 s and 1 h");
-  }
-  if (!options.hash.empty()) NamedDigest{options.hash};
 }
 
 std::unique_ptr<Loop> make_loop(const Options& options) {
@@ -91,6 +70,29 @@ std::unique_ptr<Ring> attach_ring(Link& link, RingShape shape) {
 
 }  // namespace
 
+void require_valid(const Options& options) {
+  static_cast<void>(ring_shape(options));
+  if (options.keep_alive < std::chrono::seconds(1) || options.keep_alive > std::chrono::hours(1)) {
+    throw Error(Status::kUsage, "keep-alive", "not between 1 s and 1 h");
+  }
+  if (!options.hash.empty()) NamedDigest{options.hash};
+}
+
+FabricOptions fabric_options(const Options& options) {
+  FabricOptions out;
+  out.choice = options.fabric == FabricUse::kRdma  ? FabricChoice::kRdma
+               : options.fabric == FabricUse::kTcp ? FabricChoice::kTcp
+                                                   : FabricChoice::kAuto;
+  out.family = options.ip == IpVersion::k4   ? AddressFamily::kIpv4
+               : options.ip == IpVersion::k6 ? AddressFamily::kIpv6
+                                             : AddressFamily::kAny;
+  out.device = options.device;
+  out.gid_index = options.gid_index;
+  out.address = options.address;
+  out.keep_alive = options.keep_alive;
+  return out;
+}
+
 std::string generate_key() { return Key::generate(); }
 bool is_short_key(std::string_view key) { return Key(Secret(key)).is_short(); }
 
@@ -115,8 +117,9 @@ struct Connection::State {
   State(std::shared_ptr<Loop> its_loop, std::unique_ptr<Session> its_session, Options its_options)
       : options(std::move(its_options)), loop(std::move(its_loop)), session(std::move(its_session)) {}
 
-  void agree_on(Role role, std::optional<std::uint64_t> size);
+  void agree_on(Role role, std::optional<std::uint64_t> size, Content content = Content::kStream);
   Result close(const StreamResult& stream);
+  CopyReport close(const StreamResult& stream, CopyReport report);
   // Runs `work`; when it fails, the other end is told.
   template <typename Work>
   auto guarded(Work work);
@@ -135,7 +138,7 @@ struct Connection::State {
   std::optional<Receiving> receiving;  // of read()
 };
 
-void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size) {
+void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size, Content content) {
   if (ring) throw Error(Status::kUsage, "use a connection", "it carries a stream already");
   const RingShape shape = ring_shape(options);
   ring.emplace(*loop, session->link(), shape);
@@ -147,6 +150,7 @@ void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size) {
                : options.encrypt == Switch::kOff ? Choice::kNo
                                                  : Choice::kAuto;
   offer.size = size;
+  offer.content = content;
   static_cast<void>(session->exchange(*loop, offer, Deadline::in(options.connect_timeout)));
 }
 
@@ -188,7 +192,25 @@ Result Connection::State::close(const StreamResult& stream) {
   return result;
 }
 
+CopyReport Connection::State::close(const StreamResult& stream, CopyReport report) {
+  const Result result = close(stream);
+  report.elapsed = result.elapsed;
+  report.fabric = result.fabric;
+  report.device = result.device;
+  report.peer = result.peer;
+  report.sealed = result.sealed;
+  report.warning = result.warning;
+  return report;
+}
+
 Connection::Connection(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Connection Connection::over(std::shared_ptr<Loop> loop, std::unique_ptr<Session> session,
+                            const Options& options) {
+  require_valid(options);
+  return Connection(std::make_unique<State>(std::move(loop), std::move(session), options));
+}
+
 Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
@@ -223,6 +245,31 @@ Result Connection::receive(Output output) {
     state.agree_on(Role::kReceives, {});
     return state.close(receive_stream(*state.loop, *state.session, **state.ring, *state.sink,
                                       stream_options(state.options)));
+  });
+}
+
+CopyReport Connection::send_tree(const std::vector<std::string>& sources, const CopyOptions& copy) {
+  State& state = *state_;
+  return state.guarded([&] {
+    state.agree_on(Role::kSends, {}, Content::kTree);
+    const auto source = std::make_shared<TreeSource>(sources, copy, state.session->terms().peer_host);
+    state.source = source;
+    const StreamResult result =
+        send_stream(*state.loop, *state.session, **state.ring, *source, stream_options(state.options));
+    if (copy.remove_source_files) source->remove_sources();
+    return state.close(result, source->report());
+  });
+}
+
+CopyReport Connection::receive_tree(const std::string& destination, const CopyOptions& copy) {
+  State& state = *state_;
+  return state.guarded([&] {
+    state.agree_on(Role::kReceives, {}, Content::kTree);
+    const auto sink = std::make_shared<TreeSink>(destination, copy, state.session->terms().peer_host);
+    state.sink = sink;
+    const StreamResult result =
+        receive_stream(*state.loop, *state.session, **state.ring, *sink, stream_options(state.options));
+    return state.close(result, sink->report());
   });
 }
 

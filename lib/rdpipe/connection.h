@@ -1,8 +1,8 @@
-// An authenticated connection that carries one stream in one direction: either a whole one from an Input to
-// an Output, or bytes by write() at one end and read() at the other. A stream that is not known to be
-// complete is an Error, never an end. A Connection and the Listener it came from belong to one thread; none
-// is started beyond a few workers. Errors are thrown as rdpipe::Error; the connection is then of no more use.
-// SIGPIPE must be ignored where an Output is a pipe.
+// An authenticated connection that carries one stream in one direction: a whole one from an Input to an
+// Output, bytes by write() at one end and read() at the other, or a tree of files. A stream that is not known
+// to be complete is an Error, never an end. A Connection and the Listener it came from belong to one thread;
+// none is started beyond a few workers. Errors are thrown as rdpipe::Error; the connection is then of no more
+// use. SIGPIPE must be ignored where an Output is a pipe.
 #pragma once
 
 #include <chrono>
@@ -12,7 +12,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include <rdpipe/copy.h>
 #include <rdpipe/endpoint.h>
 #include <rdpipe/error.h>
 #include <rdpipe/options.h>
@@ -37,6 +39,14 @@ struct Result {
 };
 
 class Listener;
+class Loop;
+class Session;
+
+// Copies trees from this host to this host, within the process: both ends on threads of their own, content
+// shared or copied by the kernel (reflink, copy_file_range) where the file system can. Throws Error.
+[[nodiscard]] __attribute__((visibility("default"))) CopyReport copy_tree(
+    const std::vector<std::string>& sources, const std::string& destination, const CopyOptions& copy,
+    const Options& options = {});
 
 class __attribute__((visibility("default"))) Connection {
  public:
@@ -51,6 +61,12 @@ class __attribute__((visibility("default"))) Connection {
   Result send(Input input);
   Result receive(Output output);
 
+  // A tree instead of a stream; the other end does the other. They return when everything is in place, but
+  // for what the report counts as failed; throw Error for what ends the copy (then every file is the old or
+  // the new one). `sources` and `destination` are paths of this host; the rules are in copy.h. Once.
+  CopyReport send_tree(const std::vector<std::string>& sources, const CopyOptions& copy);
+  CopyReport receive_tree(const std::string& destination, const CopyOptions& copy);
+
   // The sender's half by bytes: write() returns when `bytes` were taken, not when they arrived; finish() when
   // the far end has taken and checked them all.
   void write(std::span<const std::byte> bytes);
@@ -60,8 +76,13 @@ class __attribute__((visibility("default"))) Connection {
   [[nodiscard]] std::size_t read(std::span<std::byte> into);
 
  private:
+  friend class Launcher;
+  friend class LaunchedCopy;
   friend class Listener;
   struct State;
+  // What was authenticated elsewhere; of `options` those of interrupts are the loop's already.
+  [[nodiscard]] static Connection over(std::shared_ptr<Loop> loop, std::unique_ptr<Session> session,
+                                       const Options& options);
   explicit Connection(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

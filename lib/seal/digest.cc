@@ -38,6 +38,10 @@ Digest128 hash_zero_leaf() {
 
 }  // namespace
 
+Digest128 digest_of(std::span<const std::byte> bytes) {
+  return canonical(XXH3_128bits(bytes.data(), bytes.size()));
+}
+
 std::string hex(std::span<const std::byte> bytes) {
   std::string text;
   text.reserve(bytes.size() * 2);

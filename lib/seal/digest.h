@@ -21,6 +21,9 @@ using Digest128 = std::array<std::byte, 16>;
 
 [[nodiscard]] std::string hex(std::span<const std::byte> bytes);
 
+// XXH3-128, canonical, of at most one leaf or of anything small.
+[[nodiscard]] Digest128 digest_of(std::span<const std::byte> bytes);
+
 // Memory does not grow with the stream. One thread at a time.
 class StreamDigest {
  public:

@@ -33,6 +33,14 @@ void require_matching_roles(const Offer& mine, const Offer& theirs) {
   }
 }
 
+void require_same_content(const Offer& mine, const Offer& theirs) {
+  if (mine.content == theirs.content) return;
+  const bool mine_is_tree = mine.content == Content::kTree;
+  throw Error(Status::kProtocol, kAttempt,
+              fmt::format("this end wants a {}, the other a {}", mine_is_tree ? "tree" : "stream",
+                          mine_is_tree ? "stream" : "tree"));
+}
+
 bool agree_on_sealing(const Offer& mine, const Offer& theirs, const std::string& peer) {
   const auto one_wants = [&](Choice choice) { return mine.seal == choice || theirs.seal == choice; };
   if (one_wants(Choice::kYes) && one_wants(Choice::kNo)) {
@@ -63,11 +71,13 @@ std::size_t agree_on_slot_size(const Offer& mine, const Offer& theirs) {
 Terms agree(const Offer& mine, const Offer& theirs) {
   require_same_conversation(mine, theirs);
   require_matching_roles(mine, theirs);
+  require_same_content(mine, theirs);
   Terms terms;
   terms.peer_host = printable(theirs.host, 64);
   if (terms.peer_host.empty()) terms.peer_host = "the other end";
   terms.slot_size = agree_on_slot_size(mine, theirs);
   terms.digest = mine.digest != Choice::kNo && theirs.digest != Choice::kNo;
+  terms.content = mine.content;
   terms.sealed = agree_on_sealing(mine, theirs, terms.peer_host);
   terms.size = mine.role == Role::kSends ? mine.size : theirs.size;
   return terms;

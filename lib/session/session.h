@@ -25,12 +25,13 @@ struct Terms {
   std::size_t slot_size = 0;  // payload of a data frame, at most; bytes
   bool digest = true;
   bool sealed = false;
+  Content content = Content::kStream;
   std::optional<std::uint64_t> size;  // the sender's hint
   std::string peer_host;              // the other end's name, fit for a terminal
 };
 
 // Pure: the terms of two offers. Throws Error{kProtocol} where they cannot agree (two senders, another
-// transcript or fabric), Error{kUsage} for --encrypt against --no-encrypt, each with a line a user
+// transcript, fabric or content), Error{kUsage} for --encrypt against --no-encrypt, each with a line a user
 // understands.
 [[nodiscard]] Terms agree(const Offer& mine, const Offer& theirs);
 

@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "seal/frame_digest.h"
+
 namespace rdpipe {
 namespace {
 
@@ -25,7 +27,8 @@ Receiving::Receiving(Loop& loop, Session& session, Ring& ring, Sink& sink, const
       session_(session),
       ring_(ring),
       sink_(sink),
-      digests_(session.terms().digest, options.hash),
+      digests_(session.terms(), options.hash),
+      checks_frames_(has_frame_digests(session.terms())),
       clock_(options.stall_limit) {
   if (session.terms().sealed) {
     sealer_.emplace(session.receiving_key());
@@ -114,6 +117,7 @@ bool Receiving::advance() {
   const std::size_t free_before = ring_.free_slots();
   sink_.poll();
   const bool taken = ring_.free_slots() > free_before;
+  pass_notes();
   const bool granted = grant();
   if (taken || (granted && sequence_ > 0)) clock_.moved();  // a slow reader's taking counts as well
   if (end_ && !finishing_ && (!lane_ || lane_->empty())) {
@@ -121,8 +125,16 @@ bool Receiving::advance() {
     finishing_ = true;
     sink_.finish();
     sink_.poll();
+    pass_notes();
   }
   return commit() || granted;
+}
+
+void Receiving::pass_notes() {
+  while (auto note = sink_.take_note()) {
+    session_.send(Note{std::move(*note)});
+    clock_.moved();
+  }
 }
 
 bool Receiving::grant() {
@@ -140,9 +152,11 @@ void Receiving::deliver(Slot slot) {
   const bool hole = header && header->kind == FrameKind::kHole;
   if (!header || header->stream != 0 || ((header->flags & kFlagSealed) != 0) != lane_.has_value() ||
       header->raw_length != slot.size() || header->length == 0 || hole != (slot.size() == 0) ||
-      (hole ? header->length > kMaxHoleLength : header->length != slot.size())) {
+      (hole ? header->length > kMaxHoleLength : header->length != slot.size()) ||
+      ((header->flags & kFlagDigest) != 0) != checks_frames_) {
     throw_damaged("a malformed frame");
   }
+  if (checks_frames_ && !is_intact(slot)) throw_damaged("digest mismatch: a frame was altered on the way");
   constexpr auto kMaxLength = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   if (header->sequence != sequence_ || header->offset != offset_ || header->length > kMaxLength - offset_) {
     throw_damaged(fmt::format("frame {} at offset {} where frame {} at offset {} was due", header->sequence,

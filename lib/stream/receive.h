@@ -43,6 +43,7 @@ class Receiving {
   void take_messages();
   void take(const Message& message);
   void deliver(Slot slot);
+  void pass_notes();
   void check_end();
   [[nodiscard]] bool grant();
   [[nodiscard]] bool commit();
@@ -53,6 +54,7 @@ class Receiving {
   Ring& ring_;
   Sink& sink_;
   StreamDigests digests_;
+  bool checks_frames_;  // each frame carries its own digest
   std::optional<Sealer> sealer_;
   std::optional<SealLane> lane_;  // after sealer_: it ends first
   ProgressClock clock_;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "seal/frame_digest.h"
+
 namespace rdpipe {
 
 StreamResult send_stream(Loop& loop, Session& session, Ring& ring, Source& source,
@@ -18,7 +20,8 @@ Sending::Sending(Loop& loop, Session& session, Ring& ring, Source& source, const
     : loop_(loop),
       session_(session),
       source_(source),
-      digests_(session.terms().digest, options.hash),
+      digests_(session.terms(), options.hash),
+      stamps_frames_(has_frame_digests(session.terms())),
       spare_(ring.acquire()),
       clock_(options.stall_limit) {
   if (session.terms().sealed) {
@@ -84,6 +87,10 @@ void Sending::take_messages() {
 }
 
 void Sending::take(const Message& message) {
+  if (const auto* note = std::get_if<Note>(&message)) {
+    clock_.moved();
+    return source_.note(note->bytes);
+  }
   const auto* verdict = std::get_if<Committed>(&message);
   if (verdict == nullptr || !end_posted_ || verdict->length != offset_) {
     throw Error(Status::kDamaged, "send to " + session_.terms().peer_host, "a message out of turn");
@@ -141,6 +148,7 @@ void Sending::frame(Slot slot, FrameKind kind, std::uint64_t length) {
          slot.header());
   offset_ += length;
   ++queued_;
+  if (stamps_frames_) stamp(slot);
   if (lane_) {
     lane_->push(std::move(slot));
   } else {

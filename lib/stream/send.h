@@ -52,6 +52,7 @@ class Sending {
   Session& session_;
   Source& source_;
   StreamDigests digests_;
+  bool stamps_frames_;  // each frame carries its own digest
   std::optional<Sealer> sealer_;
   std::optional<SealLane> lane_;  // after sealer_: it ends first
   std::deque<Slot> ready_;        // framed (and sealed), waiting for a credit

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ring/ring.h"
 
@@ -30,6 +31,8 @@ class Sink {
   virtual void write_hole(Slot slot, std::uint64_t length) = 0;
   // Does all the work that needs no waiting and arms what wakes the caller. Throws Error{kFileIo}.
   virtual void poll() = 0;
+  // The next note for the far source, 1 to kMaxNote bytes; asked after poll(), until there is none.
+  [[nodiscard]] virtual std::optional<std::vector<std::byte>> take_note() { return {}; }
   // The stream is complete and was checked: begin to put it in place. Nothing is written after it.
   virtual void finish() = 0;
   // True once it is in place (file: renamed; pipe: the reader has taken every byte). Progress is poll()'s.

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 
+#include "ground/error.h"
 #include "ring/ring.h"
 
 namespace rdpipe {
@@ -37,6 +39,10 @@ class Source {
   // may sleep (what wakes it is armed). `urgent`: the line is idle, give what there is; otherwise a partial
   // slot may be held back to fill up. Throws Error{kFileIo}. After SourceEnd it is not called again.
   [[nodiscard]] virtual std::optional<SourceEvent> poll(bool urgent) = 0;
+  // What the far sink has noted, in its order. By default nothing is expected.
+  virtual void note(std::span<const std::byte> /*bytes*/) {
+    throw Error(Status::kDamaged, "send " + name(), "a message out of turn");
+  }
   // Bytes that are expected, where that is known: a hint.
   [[nodiscard]] virtual std::optional<std::uint64_t> size_hint() const = 0;
   [[nodiscard]] virtual const std::string& name() const = 0;  // for messages: "'a/b'", "standard input"

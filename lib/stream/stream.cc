@@ -22,8 +22,8 @@ void ProgressClock::throw_if_stalled(const std::string& peer) const {
               fmt::format("no data moved for {:g} s", seconds));
 }
 
-StreamDigests::StreamDigests(bool root, const std::string& hash) {
-  if (root) root_.emplace();
+StreamDigests::StreamDigests(const Terms& terms, const std::string& hash) {
+  if (terms.digest && terms.content == Content::kStream) root_.emplace();
   if (!hash.empty()) hash_.emplace(hash);
 }
 

@@ -49,10 +49,16 @@ class ProgressClock {
   std::optional<Clock::time_point> first_;
 };
 
+// Whether each frame is digested by itself, so that it can be used before the stream has ended; there is then
+// no root. Sealed frames need no digest.
+[[nodiscard]] constexpr bool has_frame_digests(const Terms& terms) {
+  return terms.digest && terms.content == Content::kTree && !terms.sealed;
+}
+
 // Both digests of a stream, each where it is wanted.
 class StreamDigests {
  public:
-  StreamDigests(bool root, const std::string& hash);
+  StreamDigests(const Terms& terms, const std::string& hash);
   void add(std::span<const std::byte> bytes);
   void add_zeros(std::uint64_t count);
   [[nodiscard]] std::optional<Digest128> root() const;

@@ -10,7 +10,7 @@
 namespace rdpipe {
 namespace {
 
-enum class Type : std::uint8_t { kOffer = 1, kEnd = 2, kCommitted = 3, kFailed = 4, kBye = 5 };
+enum class Type : std::uint8_t { kOffer = 1, kEnd = 2, kCommitted = 3, kFailed = 4, kBye = 5, kNote = 6 };
 
 struct MessageHeader {
   be8 type;
@@ -23,6 +23,7 @@ struct FieldHeader {
 static_assert(sizeof(MessageHeader) == 5 && sizeof(FieldHeader) == 4);
 
 constexpr std::uint16_t kCriticalTag = 0x8000;
+constexpr std::uint16_t kContentTag = kCriticalTag | 12;
 constexpr std::size_t kMaxName = 255;   // bytes of a host or software name
 constexpr std::size_t kMaxText = 2048;  // bytes of an attempt or cause
 
@@ -106,6 +107,10 @@ class Fields {
     const auto field = required(tag, 0, limit);
     if (ok_) value.assign(reinterpret_cast<const char*>(field.data()), field.size());
   }
+  void bytes(std::uint16_t tag, std::vector<std::byte>& value, std::size_t least, std::size_t most) {
+    const auto field = required(tag, least, most);
+    if (ok_) value.assign(field.begin(), field.end());
+  }
   // Whether the next known field is `tag`: for optional ones.
   [[nodiscard]] bool has(std::uint16_t tag) {
     skip_to(tag);
@@ -166,6 +171,7 @@ void put(const Offer& offer, std::vector<std::byte>& out) {
   if (offer.size) writer.integer(9, *offer.size);
   writer.text(10, offer.host, kMaxName);
   writer.text(11, offer.software, kMaxName);
+  if (offer.content != Content::kStream) writer.enumerator(kContentTag, offer.content);
 }
 
 void put(const End& end, std::vector<std::byte>& out) {
@@ -189,6 +195,10 @@ void put(const Failed& failed, std::vector<std::byte>& out) {
 
 void put(const Bye&, std::vector<std::byte>& out) { Writer(Type::kBye, out); }
 
+void put(const Note& note, std::vector<std::byte>& out) {
+  Writer(Type::kNote, out).bytes(1, std::span(note.bytes).first(std::min(note.bytes.size(), kMaxNote)));
+}
+
 void get(Fields& fields, Offer& offer) {
   fields.bytes(1, offer.transcript);
   fields.integer(2, offer.fabric);
@@ -201,6 +211,9 @@ void get(Fields& fields, Offer& offer) {
   if (fields.has(9)) fields.integer(9, offer.size.emplace());
   fields.text(10, offer.host, kMaxName);
   fields.text(11, offer.software, kMaxName);
+  if (fields.has(kContentTag)) {
+    fields.enumerator(kContentTag, offer.content, Content::kStream, Content::kTree);
+  }
 }
 
 void get(Fields& fields, End& end) {
@@ -221,6 +234,8 @@ void get(Fields& fields, Failed& failed) {
 }
 
 void get(Fields&, Bye&) {}
+
+void get(Fields& fields, Note& note) { fields.bytes(1, note.bytes, 1, kMaxNote); }
 
 template <typename T>
 std::optional<Message> decode_as(std::span<const std::byte> bytes) {
@@ -243,6 +258,8 @@ std::optional<Message> decode_body(std::uint8_t type, std::span<const std::byte>
       return decode_as<Failed>(bytes);
     case Type::kBye:
       return decode_as<Bye>(bytes);
+    case Type::kNote:
+      return decode_as<Note>(bytes);
   }
   return {};
 }

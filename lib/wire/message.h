@@ -21,13 +21,16 @@ constexpr std::uint32_t kProtocolMagic = 0x52445031;  // "RDP1"
 constexpr std::uint16_t kProtocolMajor = 1;
 constexpr std::uint16_t kProtocolMinor = 0;
 constexpr std::size_t kMaxMessage = 16384;  // bytes, header included
+constexpr std::size_t kMaxNote = 8192;      // bytes of a note
 
 enum class Role : std::uint8_t { kSends = 1, kReceives = 2, kBoth = 3 };
+enum class Content : std::uint8_t { kStream = 0, kTree = 1 };  // what the bytes of the stream are
 enum class Choice : std::uint8_t { kAuto = 0, kYes = 1, kNo = 2 };
 
 // What one end is and wants; each end sends one when it has its ring. agree() makes the terms of both.
 // Type 1. Fields: 1 transcript, 2 fabric u8, 3 minor u16, 4 role u8, 5 slot_size u32, 6 digest u8, 7 seal u8,
-// 8 same_host u8 (0 or 1), 9 size u64 (optional), 10 host, 11 software (texts of at most 255 bytes).
+// 8 same_host u8 (0 or 1), 9 size u64 (optional), 10 host, 11 software (texts of at most 255 bytes),
+// 0x800C content u8 (only where it is not 0: one that does not know it must not go on).
 struct Offer {
   std::array<std::byte, 32>
       transcript{};         // SHA-256 of HELLO and its answer as this end saw them: no downgrade
@@ -41,6 +44,7 @@ struct Offer {
   std::optional<std::uint64_t> size;  // of a sender's source, where it is known: a hint, bytes
   std::string host;                   // this end's name, for messages
   std::string software;               // "rdpipe 0.1.0", for messages
+  Content content = Content::kStream;
 
   bool operator==(const Offer&) const = default;
 };
@@ -73,7 +77,16 @@ struct Bye {
   bool operator==(const Bye&) const = default;
 };
 
-using Message = std::variant<Offer, End, Committed, Failed, Bye>;
+// The receiver's, while the stream runs and before Committed: what its sink has to say to the far source. The
+// session does not look into it.
+// Type 6. Field: 1 bytes (1 to 8192).
+struct Note {
+  std::vector<std::byte> bytes;
+
+  bool operator==(const Note&) const = default;
+};
+
+using Message = std::variant<Offer, End, Committed, Failed, Bye, Note>;
 
 void encode(const Message& message, std::vector<std::byte>& out);  // appended; longer texts are cut
 

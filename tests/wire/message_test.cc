@@ -31,6 +31,7 @@ Offer offer_of(const vectors::Vector& vector) {
               .host = vector.text("host"),
               .software = vector.text("software")};
   if (vector.has("size")) offer.size = vector.number("size");
+  if (vector.has("content")) offer.content = static_cast<Content>(vector.number("content"));
   return offer;
 }
 
@@ -39,6 +40,7 @@ Message message_of(const vectors::Vector& vector) {
   if (type == "offer") return offer_of(vector);
   if (type == "committed") return Committed{vector.number("length")};
   if (type == "bye") return Bye{};
+  if (type == "note") return Note{vector.bytes("bytes")};
   if (type == "failed") {
     return Failed{static_cast<int>(vector.number("status")), vector.text("attempt"), vector.text("cause"),
                   vector.text("host")};

@@ -1,0 +1,15 @@
+// A digest of one frame, in the frame: header and payload are checked before anything of them is used. It
+// detects damage; it is no defence against forgery. Any thread that may touch the slot.
+#pragma once
+
+#include "ring/ring.h"
+
+namespace rdpipe {
+
+// Completes slot.header(), which is encoded already: flag, and in `tag` the XXH3-128 (canonical) of the
+// header, its tag and credit fields zero, followed by slot.filled().
+void stamp(Slot& slot);
+// False when header or payload are not those that were stamped. The credit fields do not count.
+[[nodiscard]] bool is_intact(const Slot& slot);
+
+}  // namespace rdpipe

@@ -1,0 +1,219 @@
+#include "tree/attributes.h"
+
+#include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+namespace rdpipe {
+namespace {
+
+constexpr std::string_view kAccessAcl = "system.posix_acl_access";
+constexpr std::string_view kDefaultAcl = "system.posix_acl_default";
+constexpr std::size_t kNameListSize = 4096;  // bytes, at first
+
+// The kernel finds the entry beneath the descriptor: no call exists that takes a directory and a name.
+std::string path_beneath(int directory, const std::string& name) {
+  return fmt::format("/proc/self/fd/{}/{}", directory, name);
+}
+std::string path_of(int fd) { return fmt::format("/proc/self/fd/{}", fd); }
+
+// How an entry is reached: a path, and whether a symlink at its end is meant itself.
+struct Place {
+  std::string path;
+  bool itself = true;
+
+  [[nodiscard]] ssize_t list(char* into, std::size_t size) const {
+    return itself ? ::llistxattr(path.c_str(), into, size) : ::listxattr(path.c_str(), into, size);
+  }
+  [[nodiscard]] ssize_t get(const char* name, char* into, std::size_t size) const {
+    return itself ? ::lgetxattr(path.c_str(), name, into, size) : ::getxattr(path.c_str(), name, into, size);
+  }
+  [[nodiscard]] int set(const XattrValue& xattr) const {
+    return itself ? ::lsetxattr(path.c_str(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0)
+                  : ::setxattr(path.c_str(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0);
+  }
+  [[nodiscard]] int remove(const char* name) const {
+    return itself ? ::lremovexattr(path.c_str(), name) : ::removexattr(path.c_str(), name);
+  }
+};
+
+bool is_unsupported(int error) { return error == ENOTSUP || error == ENOSYS; }
+
+// All names, each with its NUL. Nothing with errno set on failure.
+std::optional<std::string> list_names(const Place& place) {
+  std::string names(kNameListSize, '\0');
+  for (;;) {
+    const ssize_t size = place.list(names.data(), names.size());
+    if (size >= 0) {
+      names.resize(static_cast<std::size_t>(size));
+      return names;
+    }
+    if (is_unsupported(errno)) return std::string();
+    if (errno != ERANGE || names.size() > kMaxXattrValue) return {};
+    names.resize(names.size() * 4);
+  }
+}
+
+// False with errno set; one that has gone meanwhile is none.
+bool read_value(const Place& place, const std::string& name, std::vector<XattrValue>& into) {
+  std::string value(256, '\0');
+  for (;;) {
+    const ssize_t size = place.get(name.c_str(), value.data(), value.size());
+    if (size >= 0) {
+      value.resize(static_cast<std::size_t>(size));
+      into.push_back({name, std::move(value)});
+      return true;
+    }
+    if (errno == ENODATA || is_unsupported(errno)) return true;
+    if (errno != ERANGE || value.size() >= kMaxXattrValue) return false;
+    value.resize(kMaxXattrValue);
+  }
+}
+
+bool read_all(const Place& place, XattrChoice choice, std::vector<XattrValue>& into) {
+  const auto names = list_names(place);
+  if (!names) return false;
+  for (std::size_t at = 0; at < names->size();) {
+    const std::string name(names->c_str() + at);
+    at += name.size() + 1;
+    if (is_chosen(name, choice) && !read_value(place, name, into)) return false;
+  }
+  std::ranges::sort(into, {}, &XattrValue::name);
+  return true;
+}
+
+bool write_all(const Place& place, XattrChoice choice, const std::vector<XattrValue>& wanted) {
+  std::vector<XattrValue> present;
+  if (!read_all(place, choice, present)) return false;
+  bool good = true;
+  int error = 0;
+  const auto note = [&](int result) {
+    if (result == 0 || errno == ENODATA) return;
+    good = false;
+    error = errno;
+  };
+  for (const XattrValue& xattr : present) {
+    const auto same = [&](const XattrValue& other) { return other.name == xattr.name; };
+    if (std::ranges::none_of(wanted, same)) note(place.remove(xattr.name.c_str()));
+  }
+  for (const XattrValue& xattr : wanted) {
+    if (is_chosen(xattr.name, choice) && std::ranges::find(present, xattr) == present.end())
+      note(place.set(xattr));
+  }
+  errno = error;
+  return good;
+}
+
+template <typename Lookup>
+auto with_buffer(Lookup lookup) {
+  std::vector<char> buffer(1024);
+  for (;;) {
+    auto [error, result] = lookup(buffer);
+    if (error != ERANGE || buffer.size() > (std::size_t{1} << 20)) return result;
+    buffer.resize(buffer.size() * 4);
+  }
+}
+
+}  // namespace
+
+bool is_acl(std::string_view name) { return name == kAccessAcl || name == kDefaultAcl; }
+
+bool is_chosen(std::string_view name, XattrChoice choice) {
+  if (is_acl(name)) return choice.acls;
+  if (!choice.xattrs || name.starts_with("system.") || name == "security.selinux") return false;
+  return name.starts_with("user.") || is_root();
+}
+
+bool read_xattrs(int directory, const std::string& name, XattrChoice choice, std::vector<XattrValue>& into) {
+  return read_all({path_beneath(directory, name), true}, choice, into);
+}
+
+bool read_xattrs(int fd, XattrChoice choice, std::vector<XattrValue>& into) {
+  return read_all({path_of(fd), false}, choice, into);
+}
+
+bool write_xattrs(int directory, const std::string& name, XattrChoice choice,
+                  const std::vector<XattrValue>& wanted) {
+  return write_all({path_beneath(directory, name), true}, choice, wanted);
+}
+
+bool write_xattrs(int fd, XattrChoice choice, const std::vector<XattrValue>& wanted) {
+  return write_all({path_of(fd), false}, choice, wanted);
+}
+
+// Little-endian: version u32 (2), then entries of tag u16, permissions u16, id u32.
+bool map_acl(std::string& value, const std::function<std::uint32_t(bool, std::uint32_t)>& map) {
+  constexpr std::size_t kHeader = 4;
+  constexpr std::size_t kEntry = 8;
+  constexpr unsigned kUser = 0x02;
+  constexpr unsigned kGroup = 0x08;
+  if (value.size() < kHeader || (value.size() - kHeader) % kEntry != 0) return false;
+  for (std::size_t at = kHeader; at < value.size(); at += kEntry) {
+    const auto octet = [&](std::size_t i) {
+      return static_cast<std::uint32_t>(static_cast<unsigned char>(value[at + i]));
+    };
+    const std::uint32_t tag = octet(0) | octet(1) << 8;
+    if (tag != kUser && tag != kGroup) continue;
+    const std::uint32_t id = map(tag == kGroup, octet(4) | octet(5) << 8 | octet(6) << 16 | octet(7) << 24);
+    for (std::size_t i = 0; i < 4; ++i) value[at + 4 + i] = static_cast<char>((id >> (8 * i)) & 0xFF);
+  }
+  return true;
+}
+
+std::string name_of_id(bool group, std::uint32_t id) {
+  return with_buffer([&](std::vector<char>& buffer) {
+    std::string name;
+    int error = 0;
+    if (group) {
+      struct group entry {};
+      struct group* found = nullptr;
+      error = ::getgrgid_r(id, &entry, buffer.data(), buffer.size(), &found);
+      if (found != nullptr) name = found->gr_name;
+    } else {
+      passwd entry{};
+      passwd* found = nullptr;
+      error = ::getpwuid_r(id, &entry, buffer.data(), buffer.size(), &found);
+      if (found != nullptr) name = found->pw_name;
+    }
+    return std::pair(error, name);
+  });
+}
+
+std::optional<std::uint32_t> id_of_name(bool group, const std::string& name) {
+  return with_buffer([&](std::vector<char>& buffer) {
+    std::optional<std::uint32_t> id;
+    int error = 0;
+    if (group) {
+      struct group entry {};
+      struct group* found = nullptr;
+      error = ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+      if (found != nullptr) id = found->gr_gid;
+    } else {
+      passwd entry{};
+      passwd* found = nullptr;
+      error = ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+      if (found != nullptr) id = found->pw_uid;
+    }
+    return std::pair(error, id);
+  });
+}
+
+// Asked without changing it, which other threads would notice.
+mode_t process_umask() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("Umask:")) return static_cast<mode_t>(std::stoul(line.substr(6), nullptr, 8));
+  }
+  return 022;
+}
+
+bool is_root() { return ::geteuid() == 0; }
+
+}  // namespace rdpipe

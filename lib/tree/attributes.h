@@ -1,0 +1,59 @@
+// What is kept of an entry besides its content: extended attributes and ACLs as the kernel gives them, owners
+// and their names. Blocking calls, for workers; no state but the caches of names, which belong to one thread
+// at a time.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "tree/record.h"
+
+namespace rdpipe {
+
+// One that was read: name and value.
+struct XattrValue {
+  std::string name, value;
+  bool operator==(const XattrValue&) const = default;
+};
+
+struct XattrChoice {
+  bool acls = false;    // system.posix_acl_access and _default
+  bool xattrs = false;  // user.*; for root everything but system.*
+};
+
+[[nodiscard]] bool is_acl(std::string_view name);
+// Whether an attribute of this name is one of those that are kept.
+[[nodiscard]] bool is_chosen(std::string_view name, XattrChoice choice);
+
+// The chosen attributes of the entry `name` in the directory `fd`, sorted by name; a symlink's own. Where
+// they are not supported: none. False with errno set when they cannot be read.
+[[nodiscard]] bool read_xattrs(int directory, const std::string& name, XattrChoice choice,
+                               std::vector<XattrValue>& into);
+// The same of an open file or directory; `fd` may be O_PATH.
+[[nodiscard]] bool read_xattrs(int fd, XattrChoice choice, std::vector<XattrValue>& into);
+
+// Makes the chosen attributes of an entry those that are `wanted`: sets what differs, removes what is too
+// much. False with errno set when one could not be set. ACLs only with `acls`.
+[[nodiscard]] bool write_xattrs(int directory, const std::string& name, XattrChoice choice,
+                                const std::vector<XattrValue>& wanted);
+[[nodiscard]] bool write_xattrs(int fd, XattrChoice choice, const std::vector<XattrValue>& wanted);
+
+// Calls `map` with each id that an ACL names and puts its answer in the id's place. False for what is no ACL.
+[[nodiscard]] bool map_acl(std::string& value,
+                           const std::function<std::uint32_t(bool group, std::uint32_t id)>& map);
+
+// The name of a user or group; empty where it has none.
+[[nodiscard]] std::string name_of_id(bool group, std::uint32_t id);
+[[nodiscard]] std::optional<std::uint32_t> id_of_name(bool group, const std::string& name);
+
+[[nodiscard]] mode_t process_umask();
+[[nodiscard]] bool is_root();
+
+}  // namespace rdpipe

@@ -1,0 +1,53 @@
+#include "tree/content_digest.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+namespace rdpipe {
+namespace {
+
+constexpr std::size_t kReadSize = 256_KiB;
+
+// Up to into.size() bytes from `offset`; less only at the end of the file; -1 with errno.
+ssize_t read_fully(int fd, std::span<std::byte> into, std::uint64_t offset) {
+  std::size_t got = 0;
+  while (got < into.size()) {
+    const ssize_t count = ::pread(fd, into.data() + got, into.size() - got, static_cast<off_t>(offset + got));
+    if (count == -1 && errno == EINTR) continue;
+    if (count == -1) return -1;
+    if (count == 0) break;
+    got += static_cast<std::size_t>(count);
+  }
+  return static_cast<ssize_t>(got);
+}
+
+}  // namespace
+
+std::optional<Digest128> content_digest(int fd) {
+  StreamDigest digest;
+  std::vector<std::byte> buffer(kReadSize);
+  for (;;) {
+    const ssize_t count = read_fully(fd, buffer, digest.length());
+    if (count == -1) return {};
+    digest.add(std::span(buffer).first(static_cast<std::size_t>(count)));
+    if (static_cast<std::size_t>(count) < buffer.size()) return digest.root();
+  }
+}
+
+std::optional<std::vector<Digest128>> leaf_digests(int fd, std::uint64_t length) {
+  std::vector<Digest128> leaves;
+  std::vector<std::byte> buffer(kLeafSize);
+  for (std::uint64_t at = 0; at < length; at += kLeafSize) {
+    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(kLeafSize, length - at));
+    const ssize_t count = read_fully(fd, std::span(buffer).first(want), at);
+    if (count == -1) return {};
+    if (static_cast<std::size_t>(count) < want) break;
+    leaves.push_back(digest_of(std::span(buffer).first(want)));
+  }
+  return leaves;
+}
+
+}  // namespace rdpipe

@@ -1,0 +1,159 @@
+// Copying trees: what is asked for, and what became of it. Plain values; every default is rdcp's. Both ends
+// are given the same options (they come from one command line): the sender uses what concerns the walk, the
+// receiver what concerns the target. A file is the old one or the whole new one, never a part; a failure of
+// one file costs one line and a count, and the rest goes on.
+//
+// Copying is Connection::send_tree() at one end and Connection::receive_tree() at the other (connection.h),
+// or copy_tree() from this host to this host.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rdpipe {
+
+enum class CopyDirect : unsigned char { kAuto, kOn, kOff };  // O_DIRECT; auto: where it pays
+
+// One rule of --include or --exclude, as in rsync: the first that matches a name decides. `*` and `?` stop at
+// '/', `**` does not, [...] is a class; a '/' in front anchors the pattern at the top of the transfer, one at
+// the end makes it match directories only; a pattern without any other '/' is held against the last
+// component, one with '/' against the end of the path.
+struct CopyFilter {
+  bool include = false;
+  std::string pattern;
+  bool operator==(const CopyFilter&) const = default;
+};
+
+struct CopyProgress {
+  std::uint64_t bytes = 0;        // of file content that is through: sent and received, or found to be there
+  std::uint64_t total_bytes = 0;  // of all regular files seen so far
+  std::uint64_t files = 0;        // entries that are settled
+  std::uint64_t total_files = 0;  // entries seen so far
+  bool total_known = false;       // the walk has ended: the totals will not grow
+  std::chrono::nanoseconds elapsed{0};
+};
+
+struct CopyOptions {
+  // Where to. By default as cp and scp: an existing directory receives each source inside it; otherwise the
+  // destination is the new name of the only source; a trailing '/' demands a directory, and several sources
+  // make it one that must exist. A source with a trailing '/' (or that ends in "." or "..") stands for its
+  // contents, which go into the destination itself; it is created when it does not exist.
+  bool no_target_directory = false;  // the destination is the name, never a directory to put into
+  bool target_directory = false;     // the destination must be a directory
+  bool mkpath = false;               // creates missing directories of the destination
+
+  // What of the sources.
+  bool recursive = false;        // -r; a directory without it fails: "is a directory (not copied without -r)"
+  bool symlinks = true;          // as symlinks; false (--no-links): each is left out, with a line
+  bool copy_links = false;       // -L: what they point to, instead
+  bool safe_links = false;       // --safe-links: those that are absolute or lead out of the tree are left out
+  bool one_file_system = false;  // -x
+  bool devices = false;          // device nodes (-D); needs root at the receiver
+  bool specials = false;         // FIFOs and sockets (-D)
+  std::vector<CopyFilter> filters{};  // in order; an --exclude-from is read by the caller into these
+  // --files-from, read by the caller: only these, relative to the (single) source directory, with the
+  // directories on the way. "" and "." are skipped.
+  std::optional<std::vector<std::string>> files_from{};
+  bool globs = false;  // sources that do not exist by their literal name are patterns (the remote rdcp's)
+
+  // What is kept of each.
+  bool hard_links = false;  // -H
+  bool sparse = false;      // -S: runs of zeros become holes, too; holes that the source has are always kept
+  bool perms = false;   // -p; without it new files have the source's mode less the umask and the special bits
+  bool times = false;   // -t
+  bool owner = false;   // -o; only root can
+  bool group = false;   // -g
+  bool acls = false;    // -A, implies perms
+  bool xattrs = false;  // -X: user.*; root: all namespaces but system.*
+  bool numeric_ids = false;
+  std::string
+      chmod{};  // as rsync's --chmod: "u+rw,D755,Fgo-w,..." ; check_chmod() says whether it is well-formed
+
+  // What moves. By default what differs in size or time of modification (to the second where a file system
+  // keeps no more).
+  bool ignore_times = false;     // -I: everything
+  bool checksum = false;         // -c: what differs in size or digest
+  bool size_only = false;        // --size-only
+  bool update = false;           // -u: not what is newer at the receiver
+  bool existing = false;         // creates nothing new
+  bool ignore_existing = false;  // touches nothing that is there
+  bool delete_extra =
+      false;  // --delete: what the source directory does not have; never where it could not be read in full
+  bool delete_excluded = false;               // ... also what a filter excludes
+  std::optional<std::uint64_t> max_delete{};  // at most so many; the rest stays, with a line and status 25
+  bool dry_run = false;                       // -n: says what it would do
+  bool remove_source_files =
+      false;  // the sender's files that were copied go, after the receiver has committed all
+
+  // How a file is written.
+  bool inplace = false;  // large files: into the old file itself; it is neither old nor new if that fails
+  bool backup = false;   // -b: what is replaced or deleted keeps its name with a suffix
+  std::string backup_suffix = "~";  // --suffix
+  std::string backup_dir{};         // --backup-dir: it is moved there instead (relative: to the destination)
+  bool partial = false;  // --partial: what arrived of an interrupted file is kept and used by the next run
+  std::string partial_dir{};  // --partial-dir: where; implies `partial`; empty: beside the file, hidden
+  bool fsync = false;         // every file and directory is on the medium before the copy counts as done
+  bool verify = false;        // reads back what was written, past the page cache
+  CopyDirect direct = CopyDirect::kAuto;  // O_DIRECT for large files
+
+  // The sources that a receiver asked for, as given to the sender. It refuses every top-level name that is
+  // not the last component of one of them (or matches it as a pattern). Empty: it takes what comes (a push).
+  std::vector<std::string> requested{};
+
+  // Lines for the user, without a newline, names made printable; on the calling thread. The end with
+  // `hears_peer` (that of the user's own process) also hears the other end's lines, those of failures with
+  // its host name in front, and the other end's functions are then not called for them. At most one end.
+  bool hears_peer = false;
+  // One line for each entry that failed, or was left out with a reason.
+  std::function<void(const std::string& line)> notice{};
+  // One line for each entry that was created, changed or deleted (with dry_run: would be), formatted by
+  // `out_format`. rsync's escapes: %i (itemized), %n (name; '/' behind a directory), %L (" -> target"), %l
+  // (size), %b (bytes of content moved), %M (time), %o ("send", "recv" or "del."), %B (mode), %U, %G, %%.
+  std::function<void(const std::string& line)> listed{};
+  std::string out_format = "%n%L";                      // -i: "%i %n%L"
+  std::function<void(const CopyProgress&)> progress{};  // about five times a second, and once at the end
+};
+
+struct CopyReport {
+  // Of both ends together, the same at both.
+  std::uint64_t entries = 0;      // that the sender listed
+  std::uint64_t files = 0;        // ... of these regular files
+  std::uint64_t directories = 0;  // ... directories
+  std::uint64_t symlinks = 0;
+  std::uint64_t specials = 0;      // FIFOs, sockets, devices
+  std::uint64_t file_bytes = 0;    // the size of all regular files
+  std::uint64_t files_moved = 0;   // regular files whose content travelled (dry_run: would)
+  std::uint64_t bytes_moved = 0;   // of their content, as files count it (holes included)
+  std::uint64_t bytes_reused = 0;  // of their content that was found at the receiver (partial files)
+  std::uint64_t created = 0;       // entries that were not there
+  std::uint64_t linked = 0;        // hard links made
+  std::uint64_t deleted = 0;
+  std::uint64_t undeleted = 0;     // what max_delete kept
+  std::uint64_t failed = 0;        // entries that could not be copied in full, at either end
+  std::uint64_t vanished = 0;      // sources that went away before they were read
+  std::uint64_t stream_bytes = 0;  // that went over the connection
+
+  std::chrono::nanoseconds elapsed{0};  // from the first byte until all was in place
+  std::string fabric{};                 // "RDMA", "TCP", "local"
+  std::string device{};
+  std::string peer{};  // the other end's host name
+  bool sealed = false;
+  std::string warning{};
+
+  // kOk; kPartial (23) when something failed, otherwise kVanished (24) when something vanished; 25 when
+  // max_delete alone kept something.
+  [[nodiscard]] __attribute__((visibility("default"))) int status() const;
+};
+
+// What is wrong with it ("'q+x': ..."); nothing for a good one (or an empty text).
+[[nodiscard]] __attribute__((visibility("default"))) std::optional<std::string> check_chmod(
+    const std::string& chmod);
+
+// True for a path that a source or destination names by itself: its contents, not its name, are copied.
+[[nodiscard]] __attribute__((visibility("default"))) bool stands_for_contents(const std::string& source);
+
+}  // namespace rdpipe

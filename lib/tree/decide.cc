@@ -1,0 +1,544 @@
+#include "tree/decide.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "ground/error.h"
+#include "tree/content_digest.h"
+#include "tree/partial.h"
+
+namespace rdpipe {
+namespace {
+
+constexpr mode_t kPermissions = 07777;
+constexpr std::size_t kMaxIds = 1000000;
+
+mode_t format_of(EntryType type) {
+  switch (type) {
+    case EntryType::kDirectory:
+      return S_IFDIR;
+    case EntryType::kSymlink:
+      return S_IFLNK;
+    case EntryType::kFifo:
+      return S_IFIFO;
+    case EntryType::kSocket:
+      return S_IFSOCK;
+    case EntryType::kCharacter:
+      return S_IFCHR;
+    case EntryType::kBlock:
+      return S_IFBLK;
+    default:
+      return S_IFREG;
+  }
+}
+
+bool is_device(EntryType type) { return type == EntryType::kCharacter || type == EntryType::kBlock; }
+
+// A file system that keeps whole seconds only shows none of the rest.
+bool is_same_time(const struct stat& now, std::int64_t seconds, std::uint32_t nanoseconds) {
+  return now.st_mtim.tv_sec == seconds &&
+         (now.st_mtim.tv_nsec == static_cast<long>(nanoseconds) || now.st_mtim.tv_nsec == 0);
+}
+
+bool is_newer(const struct stat& now, const EntryRecord& entry) {
+  return now.st_mtim.tv_sec > entry.seconds ||
+         (now.st_mtim.tv_sec == entry.seconds && now.st_mtim.tv_nsec > static_cast<long>(entry.nanoseconds));
+}
+
+std::string last_component(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+}  // namespace
+
+Decider::Decider(std::string destination, const CopyOptions& options, Writer& writer)
+    : path_(std::move(destination)),
+      options_(options),
+      writer_(writer),
+      mode_change_(ModeChange::parse(options.chmod, writer.umask()).value_or(ModeChange())) {}
+
+Decision Decider::decide(std::span<const std::byte> records) {
+  decision_ = {};
+  RecordReader reader;
+  reader.add(records);
+  while (const auto record = reader.next()) {
+    if (record->type == RecordType::kBegin) {
+      const auto begin = decode_begin(record->body);
+      if (!begin || begun_) throw_malformed("a malformed record");
+      begun_ = true;
+      sources_ = begin->sources;
+      hears_peer_ = begin->hears_peer;
+      decision_.begin = begin;
+    } else if (record->type == RecordType::kIdentity) {
+      const auto identity = decode_identity(record->body);
+      if (!identity) throw_malformed("a malformed record");
+      take_identity(*identity);
+    } else if (record->type == RecordType::kEntry) {
+      const auto entry = decode_entry(record->body);
+      if (!entry || !begun_) throw_malformed("a malformed entry");
+      take_entry(*entry);
+    } else if (record->type == RecordType::kKeep) {
+      const auto keep = decode_keep(record->body);
+      if (!keep) throw_malformed("a malformed record");
+      const auto found = directories_.find(keep->parent);
+      if (found != directories_.end()) found->second->names.insert(keep->name);
+    }
+  }
+  return std::move(decision_);
+}
+
+void Decider::forget(const std::vector<std::uint64_t>& directories) {
+  for (const std::uint64_t number : directories) directories_.erase(number);
+}
+
+void Decider::take_identity(const IdentityRecord& record) {
+  if (options_.numeric_ids || record.id == 0 || ids_.size() >= kMaxIds) return;
+  const auto id = id_of_name(record.group, std::string(record.name));
+  if (id) ids_[record.id | (std::uint64_t{record.group} << 32)] = *id;
+}
+
+std::uint32_t Decider::local_id(bool group, std::uint32_t id) const {
+  const auto found = ids_.find(id | (std::uint64_t{group} << 32));
+  return found == ids_.end() ? id : found->second;
+}
+
+void Decider::take_entry(const EntryRecord& entry) {
+  std::string name(entry.name);
+  const auto parent = directory_of(entry, name);
+  if (parent && entry.type != EntryType::kDirectory && parent->skipped) {
+    if (entry.is_asked_for()) answer(TreeVerdict::kSkip);
+  } else if (!parent) {
+    take_contents(entry);
+  } else if (entry.type == EntryType::kDirectory) {
+    take_directory(entry, parent, name);
+  } else if (entry.head) {
+    take_link(entry, parent, name);
+  } else if (entry.type == EntryType::kFile) {
+    take_file(entry, parent, name);
+  } else {
+    take_other(entry, parent, name);
+  }
+  ++next_entry_;
+}
+
+// The directory that `entry` goes into; null: it is the destination itself.
+std::shared_ptr<TargetDirectory> Decider::directory_of(const EntryRecord& entry, std::string& name) {
+  if (entry.parent == 0) return top_of(entry, name);
+  const auto found = directories_.find(entry.parent);
+  if (found == directories_.end()) throw_malformed("an entry in a directory that was not listed");
+  if (!found->second->names.insert(entry.name)) {
+    throw_malformed(fmt::format("'{}' twice", printable(found->second->directory->path_of(entry.name))));
+  }
+  return found->second;
+}
+
+std::shared_ptr<TargetDirectory> Decider::top_of(const EntryRecord& entry, std::string& name) {
+  require_requested(entry);
+  if (entry.name == ".") return nullptr;
+  const bool first = !destination_;
+  if (first) destination_ = resolve_destination(path_, options_, sources_, entry);
+  if (destination_->itself) {
+    if (!first || entry.type != EntryType::kDirectory) throw_malformed("a second source for one name");
+    return nullptr;
+  }
+  if (!base_) {
+    base_ = std::make_shared<TargetDirectory>();
+    base_->directory = destination_->directory;
+    base_->fresh = destination_->created;
+    base_->absent = !destination_->directory;
+    base_->merged = true;
+    if (base_->absent) base_->directory = std::make_shared<Directory>(Descriptor(), path_, "");
+  }
+  if (!root_) root_ = base_->directory;
+  if (!destination_->rename.empty()) name = destination_->rename;
+  return base_;
+}
+
+// A sender that was asked for some names may not send others, whatever it wants to overwrite.
+void Decider::require_requested(const EntryRecord& entry) const {
+  if (options_.requested.empty()) return;
+  for (const std::string& source : options_.requested) {
+    const std::string last = last_component(source);
+    if (entry.name == "."
+            ? source.empty() || stands_for_contents(source) || options_.files_from.has_value()
+            : last == entry.name || last.starts_with('~') || matches_pattern(last, entry.name)) {
+      return;
+    }
+  }
+  throw_malformed(fmt::format("'{}', which nobody asked for", printable(entry.name)));
+}
+
+// The source's contents go into the destination, which exists now (or will not, with dry_run).
+void Decider::take_contents(const EntryRecord& entry) {
+  auto made = std::make_shared<TargetDirectory>();
+  made->number = next_directory_++;
+  made->merged = sources_ > 1;
+  const Destination destination = resolve_destination(path_, options_, sources_, entry);
+  made->absent = !destination.directory;
+  made->fresh = destination.created;
+  made->directory =
+      made->absent ? std::make_shared<Directory>(Descriptor(), path_, "") : destination.directory;
+  if (!root_) root_ = made->directory;
+  struct stat now {};
+  if (!made->absent) {
+    const auto lease = writer_.cache().open(made->directory);
+    if (lease && ::fstat(lease->get(), &now) == 0) made->old = now;
+  }
+  made->attributes = attributes_of(entry, made->old && !made->fresh ? &*made->old : nullptr);
+  made->changes.created = made->fresh || made->absent;
+  if (made->changes.created) ++decision_.counts.created;
+  if (made->old && !made->fresh) {
+    const auto lease = writer_.cache().open(made->directory);
+    if (lease) compare(made->attributes, *made->old, lease->get(), ".", made->changes);
+  }
+  if (made->changes.any()) show(entry, *made, "", made->changes.created ? 'c' : '.', made->changes);
+  add_directory(std::move(made));
+}
+
+void Decider::add_directory(std::shared_ptr<TargetDirectory> directory) {
+  decision_.directories.push_back(directory);
+  directories_.emplace(directory->number, std::move(directory));
+}
+
+void Decider::take_directory(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
+                             const std::string& name) {
+  auto made = std::make_shared<TargetDirectory>();
+  made->number = next_directory_++;
+  made->parent = parent;
+  made->directory = std::make_shared<Directory>(parent->directory, name, false);
+  made->skipped = parent->skipped;
+  made->absent = parent->absent;
+  if (made->skipped) return add_directory(std::move(made));
+  if (parent->number == 0 && !parent->names.insert(name)) {
+    made->skipped = true;
+    fail(next_entry_, *parent, name, "another source has this name");
+    return add_directory(std::move(made));
+  }
+  try {
+    if (made->absent) {
+      made->attributes = attributes_of(entry, nullptr);
+      made->changes.created = true;
+    } else {
+      const auto lease = writer_.open(parent->directory);
+      struct stat now {};
+      const bool exists =
+          !parent->fresh && ::fstatat(lease->get(), name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
+      if (exists) made->old = now;
+      const bool is_directory = exists && S_ISDIR(now.st_mode);
+      made->attributes = attributes_of(entry, is_directory ? &now : nullptr);
+      if (is_directory) {
+        compare(made->attributes, now, lease->get(), name, made->changes);
+        open_up(*made, lease->get(), name);
+      } else {
+        make_directory(*made, name, lease->get());
+      }
+    }
+    if (made->changes.created) ++decision_.counts.created;
+    if (made->changes.any()) show(entry, *parent, name, made->changes.created ? 'c' : '.', made->changes);
+  } catch (const EntryError& error) {
+    made->skipped = true;
+    fail(next_entry_, *parent, name, errno_text(error.error));
+    if (is_fatal(error.error)) throw Error(Status::kFileIo, "store", errno_text(error.error));
+  }
+  add_directory(std::move(made));
+}
+
+void Decider::make_directory(TargetDirectory& made, const std::string& name, int at) {
+  if (options_.existing || (made.old && options_.ignore_existing)) {
+    made.skipped = true;
+    return;
+  }
+  made.changes.created = true;
+  made.absent = options_.dry_run;
+  if (options_.dry_run) return;
+  if (made.old) make_way(*made.parent, name, *made.old, at);
+  const mode_t mode = made.attributes.exact_mode ? 0 : made.attributes.mode & 0777;
+  if (::mkdirat(at, name.c_str(), mode | 0700) == -1) throw EntryError{errno};
+  made.fresh = true;
+  made.old.reset();
+}
+
+// What is written into must be open to its owner meanwhile.
+void Decider::open_up(TargetDirectory& directory, int at, const std::string& name) {
+  if (options_.dry_run || writer_.as_root() || (directory.old->st_mode & S_IRWXU) == S_IRWXU) return;
+  ::fchmodat(at, name.c_str(), (directory.old->st_mode & kPermissions) | S_IRWXU, 0);
+}
+
+Attributes Decider::attributes_of(const EntryRecord& entry, const struct stat* old) {
+  Attributes attributes;
+  const bool is_directory = entry.type == EntryType::kDirectory;
+  const mode_t mode = mode_change_.apply(entry.mode, is_directory);
+  if (options_.perms || options_.acls) {
+    attributes.mode = mode;
+  } else if (old != nullptr) {
+    attributes.mode = old->st_mode & (is_directory ? kPermissions : 01777U);
+  } else {
+    attributes.mode = mode & 0777;
+    attributes.exact_mode = false;
+  }
+  attributes.uid = local_id(false, entry.uid);
+  attributes.gid = local_id(true, entry.gid);
+  attributes.seconds = entry.seconds;
+  attributes.nanoseconds = entry.nanoseconds;
+  for (const Xattr& xattr : entry.xattrs) {
+    if (!is_chosen(xattr.name, writer_.xattr_choice())) continue;
+    XattrValue value{std::string(xattr.name), std::string(xattr.value)};
+    const auto map = [this](bool group, std::uint32_t id) { return local_id(group, id); };
+    if (is_acl(value.name) && !map_acl(value.value, map)) throw_malformed("a malformed ACL");
+    attributes.xattrs.push_back(std::move(value));
+  }
+  return attributes;
+}
+
+void Decider::compare(const Attributes& wanted, const struct stat& now, int at, const std::string& name,
+                      Changes& changes) const {
+  const bool is_link = S_ISLNK(now.st_mode);
+  changes.time = options_.times && !is_same_time(now, wanted.seconds, wanted.nanoseconds);
+  changes.mode = !is_link && wanted.exact_mode && (now.st_mode & kPermissions) != wanted.mode;
+  changes.owner = options_.owner && writer_.as_root() && now.st_uid != wanted.uid;
+  changes.group = options_.group && now.st_gid != wanted.gid;
+  const XattrChoice choice = writer_.xattr_choice();
+  if (!choice.acls && !choice.xattrs) return;
+  std::vector<XattrValue> present;
+  if (!read_xattrs(at, name, choice, present)) return;
+  const auto differs = [&](bool acls) {
+    const auto counts = [&](const XattrValue& value) { return is_acl(value.name) == acls; };
+    std::vector<XattrValue> here, there;
+    std::ranges::copy_if(present, std::back_inserter(here), counts);
+    std::ranges::copy_if(wanted.xattrs, std::back_inserter(there), counts);
+    return here != there;
+  };
+  changes.acl = choice.acls && differs(true);
+  changes.xattrs = choice.xattrs && differs(false);
+}
+
+void Decider::correct(const std::string& name, int at, const struct stat& now, const Attributes& attributes,
+                      const Changes& changes) {
+  if (options_.dry_run || !changes.attributes()) return;
+  writer_.update_attributes(at, name, now, attributes);
+}
+
+void Decider::take_file(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
+                        const std::string& name) {
+  decision_.file_bytes += entry.size;
+  WantedFile file{.entry = next_entry_, .directory = parent, .name = name, .size = entry.size};
+  if (entry.is_head) decision_.heads.push_back({next_entry_, {parent, name}});
+  if (parent->number == 0 && !parent->names.insert(name)) {
+    answer(TreeVerdict::kSkip);
+    return fail(next_entry_, *parent, name, "another source has this name");
+  }
+  try {
+    const auto lease = parent->absent ? DirectoryLease() : writer_.open(parent->directory);
+    const int at = lease ? lease->get() : -1;
+    if (wants(entry, file, at)) {
+      ask_for(std::move(file), at);
+    } else {
+      answer(TreeVerdict::kSkip);
+    }
+  } catch (const EntryError& error) {
+    answer(TreeVerdict::kSkip);
+    fail(next_entry_, *parent, name, errno_text(error.error));
+  }
+}
+
+bool Decider::wants(const EntryRecord& entry, WantedFile& file, int at) {
+  struct stat now {};
+  const bool exists =
+      at >= 0 && !file.directory->fresh && ::fstatat(at, file.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
+  if (exists) file.old = now;
+  const bool is_file = exists && S_ISREG(now.st_mode);
+  file.attributes = attributes_of(entry, is_file ? &now : nullptr);
+  file.changes.created = !exists;
+  file.changes.replaced = exists && !is_file;
+  if (exists ? options_.ignore_existing : options_.existing) return false;
+  if (!is_file) {
+    if (exists && S_ISDIR(now.st_mode) && !options_.dry_run) make_way(*file.directory, file.name, now, at);
+    return true;
+  }
+  if (options_.update && is_newer(now, entry)) return false;
+  compare(file.attributes, now, at, file.name, file.changes);
+  file.changes.size = static_cast<std::uint64_t>(now.st_size) != entry.size;
+  if (!is_same_content(entry, now, at, file.name)) {
+    file.changes.content = options_.checksum && !file.changes.size;
+    return true;
+  }
+  if (file.changes.attributes()) {
+    correct(file.name, at, now, file.attributes, file.changes);
+    show(entry, *file.directory, file.name, '.', file.changes);
+  }
+  return false;
+}
+
+bool Decider::is_same_content(const EntryRecord& entry, const struct stat& now, int at,
+                              const std::string& name) const {
+  if (options_.ignore_times || static_cast<std::uint64_t>(now.st_size) != entry.size) return false;
+  if (!options_.checksum) {
+    return options_.size_only || is_same_time(now, entry.seconds, entry.nanoseconds);
+  }
+  const Descriptor fd(::openat(at, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  return fd && entry.digest && content_digest(fd.get()) == entry.digest;
+}
+
+void Decider::ask_for(WantedFile file, int at) {
+  if (options_.dry_run) {
+    ++decision_.counts.files_moved;
+    decision_.counts.bytes_moved += file.size;
+    if (file.changes.created) ++decision_.counts.created;
+    EntryRecord entry;
+    entry.type = EntryType::kFile;
+    entry.size = file.size;
+    entry.mode = file.attributes.mode;
+    entry.seconds = file.attributes.seconds;
+    show(entry, *file.directory, file.name, hears_peer_ ? '<' : '>', file.changes);
+    return answer(TreeVerdict::kSkip);
+  }
+  if (keeps_partial(options_) && file.size > kPageSize) offer_leaves(file, at);
+  answer(file.resumes ? TreeVerdict::kResume : TreeVerdict::kSend);
+  decision_.wanted.push_back(std::move(file));
+}
+
+void Decider::offer_leaves(WantedFile& file, int at) {
+  const PartialPlace place = partial_place(at, file.name, options_, false);
+  if (!place.directory) return;
+  const Descriptor fd(
+      ::openat(place.directory.get(), place.leaf.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat now {};
+  if (!fd || ::fstat(fd.get(), &now) == -1 || !S_ISREG(now.st_mode) || now.st_size == 0) return;
+  const auto leaves = leaf_digests(fd.get(), std::min(file.size, static_cast<std::uint64_t>(now.st_size)));
+  if (!leaves || leaves->empty()) return;
+  for (std::size_t first = 0; first < leaves->size(); first += kMaxLeavesInNote) {
+    const auto count = std::min(kMaxLeavesInNote, leaves->size() - first);
+    const auto begin = leaves->begin() + static_cast<std::ptrdiff_t>(first);
+    decision_.leaves.push_back({file.entry, first, {begin, begin + static_cast<std::ptrdiff_t>(count)}});
+  }
+  file.resumes = true;
+}
+
+void Decider::take_link(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
+                        const std::string& name) {
+  if (!options_.hard_links || *entry.head >= next_entry_) throw_malformed("a hard link to nothing");
+  decision_.links.push_back({next_entry_, *entry.head, entry.type, parent, name});
+}
+
+void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
+                         const std::string& name) {
+  const bool refused = entry.type == EntryType::kSymlink ? !options_.symlinks
+                       : is_device(entry.type)           ? !options_.devices
+                                                         : !options_.specials;
+  if (refused) return fail(next_entry_, *parent, name, "of a kind that was not asked for");
+  if (entry.is_head) decision_.heads.push_back({next_entry_, {parent, name}});
+  if (parent->number == 0 && !parent->names.insert(name)) {
+    return fail(next_entry_, *parent, name, "another source has this name");
+  }
+  try {
+    const auto lease = parent->absent ? DirectoryLease() : writer_.open(parent->directory);
+    const int at = lease ? lease->get() : -1;
+    struct stat now {};
+    const bool exists =
+        at >= 0 && !parent->fresh && ::fstatat(at, name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
+    if (exists ? options_.ignore_existing : options_.existing) return;
+    if (exists && options_.update && is_newer(now, entry)) return;
+    const bool same_type = exists && (now.st_mode & S_IFMT) == format_of(entry.type);
+    Attributes attributes = attributes_of(entry, same_type ? &now : nullptr);
+    Changes changes{.created = !exists, .replaced = exists && !same_type};
+    if (same_type && entry.type == EntryType::kSymlink) {
+      std::string target(kMaxLinkTarget, '\0');
+      const auto size = ::readlinkat(at, name.c_str(), target.data(), target.size());
+      changes.content =
+          size < 0 || std::string_view(target).substr(0, static_cast<std::size_t>(size)) != entry.target;
+    }
+    if (same_type && is_device(entry.type)) {
+      changes.content = now.st_rdev != makedev(entry.device_major, entry.device_minor);
+    }
+    if (same_type) compare(attributes, now, at, name, changes);
+    if (changes.created || changes.replaced || changes.content) {
+      if (exists && S_ISDIR(now.st_mode) && !options_.dry_run) make_way(*parent, name, now, at);
+      if (!options_.dry_run) make_other(entry, *parent, name, at, attributes);
+      if (changes.created) ++decision_.counts.created;
+      show(entry, *parent, name, 'c', changes);
+    } else if (changes.any()) {
+      correct(name, at, now, attributes, changes);
+      show(entry, *parent, name, '.', changes);
+    }
+  } catch (const EntryError& error) {
+    fail(next_entry_, *parent, name,
+         (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error));
+    if (is_fatal(error.error)) throw Error(Status::kFileIo, "store", errno_text(error.error));
+  }
+}
+
+void Decider::make_other(const EntryRecord& entry, const TargetDirectory& parent, const std::string& name,
+                         int at, const Attributes& attributes) const {
+  if (entry.type == EntryType::kSymlink) {
+    return writer_.make_symlink(parent.directory, at, name, std::string(entry.target), attributes,
+                                parent.fresh);
+  }
+  const dev_t device = is_device(entry.type) ? makedev(entry.device_major, entry.device_minor) : 0;
+  writer_.make_special(parent.directory, at, name, format_of(entry.type), device, attributes);
+}
+
+// A directory gives way only when it is empty, or may be deleted with all that is in it.
+void Decider::make_way(const TargetDirectory& parent, const std::string& name, const struct stat& now,
+                       int at) {
+  if (options_.backup) {
+    if (!writer_.set_aside(parent.directory, at, name)) throw EntryError{errno};
+    return;
+  }
+  if (!S_ISDIR(now.st_mode)) {
+    if (::unlinkat(at, name.c_str(), 0) == -1) throw EntryError{errno};
+    return;
+  }
+  if (::unlinkat(at, name.c_str(), AT_REMOVEDIR) == 0) return;
+  if (!options_.delete_extra) throw EntryError{EISDIR};
+  Eraser eraser(writer_.cache(), {});
+  if (!eraser.erase(parent.directory, name, true)) throw EntryError{ENOTEMPTY};
+  decision_.counts.deleted += eraser.counts().deleted;
+}
+
+void Decider::answer(TreeVerdict verdict) {
+  if (!decision_.runs.empty() && decision_.runs.back().verdict == verdict) {
+    ++decision_.runs.back().count;
+  } else {
+    decision_.runs.push_back({verdict, 1});
+  }
+}
+
+void Decider::show(const EntryRecord& entry, const TargetDirectory& parent, const std::string& name,
+                   char update, const Changes& changes) {
+  if (!options_.listed && !hears_peer_) return;
+  ListedEntry listed;
+  listed.update = update;
+  listed.type = entry.type;
+  listed.path = name.empty() ? parent.directory->relative() : parent.directory->relative_of(name);
+  listed.target = entry.target;
+  listed.size = entry.size;
+  listed.attributes.mode = entry.mode;
+  listed.attributes.uid = entry.uid;
+  listed.attributes.gid = entry.gid;
+  listed.attributes.seconds = entry.seconds;
+  listed.changes = changes;
+  decision_.lines.push_back({true, format_line(options_.out_format, listed)});
+}
+
+void Decider::fail(std::uint64_t entry, const TargetDirectory& parent, const std::string& name,
+                   const std::string& cause) {
+  ++decision_.counts.failed;
+  decision_.failed_entries.push_back(entry);
+  decision_.lines.push_back(
+      {false, fmt::format("'{}': {}", printable(parent.directory->path_of(name)), cause)});
+}
+
+void Decider::throw_malformed(const std::string& cause) const {
+  throw Error(Status::kDamaged, "receive a tree", "the sender sent " + cause);
+}
+
+}  // namespace rdpipe

@@ -1,0 +1,113 @@
+// The receiver's decisions: of each entry that the sender lists, what is missing here. Directories, symlinks
+// and the like are made at once; files are asked for. Blocks; runs on workers, one batch at a time, in stream
+// order.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "tree/copy.h"
+#include "tree/destination.h"
+#include "tree/erase.h"
+#include "tree/filter.h"
+#include "tree/listing.h"
+#include "tree/mode_change.h"
+#include "tree/note.h"
+#include "tree/record.h"
+#include "tree/target.h"
+#include "tree/writer.h"
+
+namespace rdpipe {
+
+// What came of a batch.
+struct Decision {
+  std::vector<VerdictNote::Run> runs{};
+  std::vector<LeavesNote> leaves{};
+  std::vector<WantedFile> wanted{};
+  std::vector<WantedLink> links{};
+  std::vector<std::pair<std::uint64_t, LinkHead>> heads{};
+  std::vector<std::shared_ptr<TargetDirectory>> directories{};
+  std::vector<LineNote> lines{};
+  std::vector<std::uint64_t> failed_entries{};
+  ReportNote counts{};
+  std::uint64_t file_bytes = 0;  // of the files that were listed
+  std::optional<BeginRecord> begin{};
+};
+
+class Decider {
+ public:
+  // `writer` outlives it. `pushed`: the sender's is the user's end (for '<' and '>').
+  Decider(std::string destination, const CopyOptions& options, Writer& writer);
+
+  // Takes whole BEGIN, IDENTITY, ENTRY and KEEP records. Throws Error{kDamaged} for what makes no sense,
+  // Error{kEndpoint} when there is nowhere to put it all.
+  [[nodiscard]] Decision decide(std::span<const std::byte> records);
+  // Directories of which nothing more will be listed.
+  void forget(const std::vector<std::uint64_t>& directories);
+  [[nodiscard]] const std::string& path() const { return path_; }
+  // The destination's directory, once there was an entry.
+  [[nodiscard]] const std::shared_ptr<Directory>& root() const { return root_; }
+
+ private:
+  void take_identity(const IdentityRecord& record);
+  void take_entry(const EntryRecord& entry);
+  [[nodiscard]] std::shared_ptr<TargetDirectory> directory_of(const EntryRecord& entry, std::string& name);
+  [[nodiscard]] std::shared_ptr<TargetDirectory> top_of(const EntryRecord& entry, std::string& name);
+  void require_requested(const EntryRecord& entry) const;
+  void take_contents(const EntryRecord& entry);
+  void take_directory(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
+                      const std::string& name);
+  void make_directory(TargetDirectory& made, const std::string& name, int at);
+  void open_up(TargetDirectory& directory, int at, const std::string& name);
+  void add_directory(std::shared_ptr<TargetDirectory> directory);
+  void take_file(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
+                 const std::string& name);
+  [[nodiscard]] bool wants(const EntryRecord& entry, WantedFile& file, int at);
+  [[nodiscard]] bool is_same_content(const EntryRecord& entry, const struct stat& now, int at,
+                                     const std::string& name) const;
+  void ask_for(WantedFile file, int at);
+  void offer_leaves(WantedFile& file, int at);
+  void take_other(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
+                  const std::string& name);
+  void make_other(const EntryRecord& entry, const TargetDirectory& parent, const std::string& name, int at,
+                  const Attributes& attributes) const;
+  void take_link(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
+                 const std::string& name);
+  void compare(const Attributes& wanted, const struct stat& now, int at, const std::string& name,
+               Changes& changes) const;
+  void correct(const std::string& name, int at, const struct stat& now, const Attributes& attributes,
+               const Changes& changes);
+  void make_way(const TargetDirectory& parent, const std::string& name, const struct stat& now, int at);
+  [[nodiscard]] Attributes attributes_of(const EntryRecord& entry, const struct stat* old);
+  [[nodiscard]] std::uint32_t local_id(bool group, std::uint32_t id) const;
+  void answer(TreeVerdict verdict);
+  void show(const EntryRecord& entry, const TargetDirectory& parent, const std::string& name, char update,
+            const Changes& changes);
+  void fail(std::uint64_t entry, const TargetDirectory& parent, const std::string& name,
+            const std::string& cause);
+  [[noreturn]] void throw_malformed(const std::string& cause) const;
+
+  std::string path_;
+  const CopyOptions& options_;
+  Writer& writer_;
+  ModeChange mode_change_;
+  std::uint64_t sources_ = 0;
+  bool hears_peer_ = false;  // the sender's end is the user's
+  bool begun_ = false;
+  std::uint64_t next_entry_ = 0;
+  std::uint64_t next_directory_ = 1;
+  std::optional<Destination> destination_;
+  std::shared_ptr<TargetDirectory> base_;  // receives the names at the top
+  std::shared_ptr<Directory> root_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<TargetDirectory>> directories_;
+  std::unordered_map<std::uint64_t, std::uint32_t>
+      ids_;  // of the sender, groups with bit 32, to those of this host
+  Decision decision_;
+};
+
+}  // namespace rdpipe

@@ -1,0 +1,78 @@
+// Directories of a tree that is walked or written, and their descriptors. A Directory is a name beneath its
+// parent; it is opened one component at a time beneath its root, never through a symlink, and is the same one
+// each time (device and inode are compared): paths of any length, and a name that somebody swaps meanwhile,
+// lead nowhere else. Descriptors are O_PATH, few of them open at a time. Any thread.
+#pragma once
+
+#include <sys/types.h>
+
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "ground/descriptor.h"
+
+namespace rdpipe {
+
+class DirectoryCache;
+
+class Directory {
+ public:
+  // A root: `fd` stays open as long as it lives. `path` for messages; `relative` from the top of the
+  // transfer.
+  Directory(Descriptor fd, std::string path, std::string relative);
+  // `follow`: it may be a symlink to one (of a source that is read with -L).
+  Directory(std::shared_ptr<Directory> parent, std::string name, bool follow);
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+  ~Directory();
+
+  [[nodiscard]] std::string path() const;                          // for messages
+  [[nodiscard]] std::string path_of(std::string_view name) const;  // ... of an entry in it
+  [[nodiscard]] std::string relative() const;                      // "" at the top
+  [[nodiscard]] std::string relative_of(std::string_view name) const;
+  [[nodiscard]] const std::shared_ptr<Directory>& parent() const { return parent_; }  // null for a root
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+ private:
+  friend class DirectoryCache;
+  [[nodiscard]] std::string join(bool from_top) const;
+
+  std::shared_ptr<Directory> parent_;
+  std::string name_;      // of a root: its path for messages
+  std::string relative_;  // of a root
+  bool follow_ = false;
+
+  // Guarded by the cache.
+  std::shared_ptr<const Descriptor> open_;
+  std::list<std::weak_ptr<Directory>>::iterator place_{};
+  bool cached_ = false;
+  bool known_ = false;  // device and inode are those of the first time it was opened
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+using DirectoryLease = std::shared_ptr<const Descriptor>;
+
+class DirectoryCache {
+ public:
+  DirectoryCache();
+  // Its descriptor, open for as long as the lease is held; empty with errno set when it cannot be opened
+  // (ESTALE: another one has its name).
+  [[nodiscard]] DirectoryLease open(const std::shared_ptr<Directory>& directory);
+  // Whether `device` and `inode` are those of it or of one above it.
+  [[nodiscard]] bool is_within(const Directory* directory, dev_t device, ino_t inode);
+
+ private:
+  [[nodiscard]] DirectoryLease open_child(const DirectoryLease& parent,
+                                          const std::shared_ptr<Directory>& child);
+  void remember(const std::shared_ptr<Directory>& directory, DirectoryLease lease);
+
+  std::mutex mutex_;
+  std::size_t limit_;
+  std::list<std::weak_ptr<Directory>> recent_;  // most recent first
+};
+
+}  // namespace rdpipe

@@ -1,0 +1,108 @@
+#include "tree/erase.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace rdpipe {
+
+bool list_directory(int directory, std::vector<NamedEntry>& into) {
+  const int fd = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd == -1) return false;
+  DIR* listing = ::fdopendir(fd);
+  if (listing == nullptr) {
+    ::close(fd);
+    return false;
+  }
+  errno = 0;
+  while (const dirent* found = ::readdir(listing)) {
+    const bool dots = std::strcmp(found->d_name, ".") == 0 || std::strcmp(found->d_name, "..") == 0;
+    if (dots) continue;
+    bool is_directory = found->d_type == DT_DIR;
+    struct stat status {};
+    if (found->d_type == DT_UNKNOWN && ::fstatat(fd, found->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+      is_directory = S_ISDIR(status.st_mode);
+    }
+    into.push_back({found->d_name, is_directory});
+    errno = 0;
+  }
+  const int error = errno;
+  ::closedir(listing);
+  errno = error;
+  return error == 0;
+}
+
+bool Eraser::may() {
+  if (voice_.budget == nullptr) return true;
+  if (*voice_.budget == 0) {
+    ++counts_.kept;
+    return false;
+  }
+  --*voice_.budget;
+  return true;
+}
+
+bool Eraser::erase_one(const std::shared_ptr<Directory>& directory, const std::string& name,
+                       bool is_directory) {
+  if (!may()) return false;
+  if (!voice_.dry_run && !(voice_.set_aside && voice_.set_aside(directory, name))) {
+    const auto lease = cache_.open(directory);
+    if (!lease || ::unlinkat(lease->get(), name.c_str(), is_directory ? AT_REMOVEDIR : 0) == -1) {
+      ++counts_.failed;
+      if (voice_.fail) voice_.fail(directory, name, errno);
+      return false;
+    }
+  }
+  ++counts_.deleted;
+  if (voice_.tell) voice_.tell(directory, name, is_directory);
+  return true;
+}
+
+// Depth first, with a stack of its own: a tree may be deeper than the thread's.
+bool Eraser::erase(const std::shared_ptr<Directory>& top, const std::string& top_name,
+                   bool top_is_directory) {
+  struct Level {
+    std::shared_ptr<Directory> parent, directory;
+    std::string name;
+    std::vector<NamedEntry> entries{};
+    bool listed = false, whole = true;
+  };
+  if (voice_.spares && voice_.spares(top, top_name, top_is_directory)) return false;
+  if (!top_is_directory) return erase_one(top, top_name, false);
+  std::vector<Level> levels;
+  const auto enter = [&](const std::shared_ptr<Directory>& parent, const std::string& name) {
+    levels.push_back({parent, std::make_shared<Directory>(parent, name, false), name});
+  };
+  enter(top, top_name);
+  bool last = true;
+  while (!levels.empty()) {
+    Level& level = levels.back();
+    if (!std::exchange(level.listed, true)) {
+      const auto lease = cache_.open(level.directory);
+      if (!lease || !list_directory(lease->get(), level.entries)) level.whole = false;
+    }
+    if (!level.entries.empty()) {
+      const NamedEntry entry = std::move(level.entries.back());
+      level.entries.pop_back();
+      if (voice_.spares && voice_.spares(level.directory, entry.name, entry.is_directory)) {
+        level.whole = false;
+      } else if (entry.is_directory) {
+        enter(level.directory, entry.name);
+      } else {
+        level.whole = erase_one(level.directory, entry.name, false) && level.whole;
+      }
+      continue;
+    }
+    last = level.whole && erase_one(level.parent, level.name, true);
+    levels.pop_back();
+    if (!levels.empty()) levels.back().whole = levels.back().whole && last;
+  }
+  return last;
+}
+
+}  // namespace rdpipe

@@ -1,0 +1,59 @@
+// Removing what a source does not have: whole subtrees beneath a descriptor, one component at a time, never
+// through a symlink. Blocks; for workers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tree/directory.h"
+
+namespace rdpipe {
+
+struct EraseCounts {
+  std::uint64_t deleted = 0, kept = 0, failed = 0;
+};
+
+class Eraser {
+ public:
+  // `budget`: how many may yet go; null: no limit. `tell`: each that went. `fail`: each that could not.
+  struct Voice {
+    std::uint64_t* budget = nullptr;
+    bool dry_run = false;
+    std::function<bool(const std::shared_ptr<Directory>& directory, const std::string& name)>
+        set_aside{};  // backed up: true
+    std::function<void(const std::shared_ptr<Directory>& directory, const std::string& name,
+                       bool is_directory)>
+        tell{};
+    std::function<void(const std::shared_ptr<Directory>& directory, const std::string& name, int error)>
+        fail{};
+    std::function<bool(const std::shared_ptr<Directory>& directory, const std::string& name,
+                       bool is_directory)>
+        spares{};
+  };
+  Eraser(DirectoryCache& cache, Voice voice) : cache_(cache), voice_(std::move(voice)) {}
+
+  // Removes `name` in `directory`, with all that is in it. False when something of it stays.
+  bool erase(const std::shared_ptr<Directory>& directory, const std::string& name, bool is_directory);
+  [[nodiscard]] const EraseCounts& counts() const { return counts_; }
+
+ private:
+  [[nodiscard]] bool may();
+  [[nodiscard]] bool erase_one(const std::shared_ptr<Directory>& directory, const std::string& name,
+                               bool is_directory);
+
+  DirectoryCache& cache_;
+  Voice voice_;
+  EraseCounts counts_;
+};
+
+struct NamedEntry {
+  std::string name;
+  bool is_directory = false;
+};
+// What is in an open directory (it may be O_PATH), without "." and "..". False with errno set.
+[[nodiscard]] bool list_directory(int directory, std::vector<NamedEntry>& into);
+
+}  // namespace rdpipe

@@ -1,0 +1,188 @@
+#include "tree/finish.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <limits>
+#include <utility>
+
+#include "files/temporary.h"
+#include "ground/error.h"
+#include "tree/erase.h"
+#include "tree/listing.h"
+#include "tree/partial.h"
+
+namespace rdpipe {
+namespace {
+
+constexpr mode_t kPermissions = 07777;
+
+std::string cause_of(const EntryError& error) {
+  return (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error);
+}
+
+// How a directory is reached: in its parent, or a root by itself.
+struct Reach {
+  DirectoryLease lease;
+  std::string name;
+};
+
+}  // namespace
+
+Finisher::Finisher(const CopyOptions& options, Writer& writer)
+    : options_(options),
+      writer_(writer),
+      filters_(options.filters),
+      delete_budget_(options.max_delete.value_or(std::numeric_limits<std::uint64_t>::max())) {}
+
+FinishResult Finisher::finish(const std::vector<FinishStep>& steps, bool shows) {
+  result_ = {};
+  shows_ = shows;
+  for (const FinishStep& step : steps) {
+    std::visit([this](const auto& alternative) { take(alternative); }, step);
+  }
+  return std::move(result_);
+}
+
+void Finisher::take(const LinkStep& step) {
+  const WantedLink& link = step.link;
+  const std::string path = link.directory->directory->path_of(link.name);
+  if (link.directory->skipped) return;
+  try {
+    bool made = true;
+    if (!options_.dry_run) {
+      if (!step.head || step.head->directory->skipped) throw EntryError{ENOENT, "find what it is a link to"};
+      const auto from = writer_.open(step.head->directory->directory);
+      const auto into = writer_.open(link.directory->directory);
+      struct stat now {};
+      const bool exists = ::fstatat(into->get(), link.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
+      if (exists ? options_.ignore_existing : options_.existing) return;
+      made =
+          writer_.make_link(from->get(), step.head->name, link.directory->directory, into->get(), link.name);
+    }
+    if (!made) return;
+    ++result_.counts.linked;
+    if (!shows_ || !step.head) return;
+    ListedEntry listed;
+    listed.update = 'h';
+    listed.type = link.type;
+    listed.path = link.directory->directory->relative_of(link.name);
+    listed.target = step.head->directory->directory->relative_of(step.head->name);
+    listed.changes.created = true;
+    result_.lines.push_back({true, format_line(options_.out_format, listed)});
+  } catch (const EntryError& error) {
+    fail(path, cause_of(error));
+    result_.failed_entries.push_back(link.entry);
+  }
+}
+
+void Finisher::take(const DirectoryStep& step) {
+  const TargetDirectory& directory = *step.directory;
+  if (directory.skipped || directory.absent) return;
+  if (!directory.fresh && !directory.merged && options_.delete_extra && step.complete)
+    delete_extra(directory);
+  if (options_.dry_run) return;
+  if (!directory.fresh && directory.touched) sweep(directory);
+  try {
+    set_attributes(directory);
+  } catch (const EntryError& error) {
+    fail(directory.directory->path(), cause_of(error));
+  }
+}
+
+bool Finisher::spares(const std::shared_ptr<Directory>& directory, const std::string& name,
+                      bool is_directory) const {
+  if (keeps_partial(options_) && (is_partial_name(name) || name == options_.partial_dir)) return true;
+  if (options_.backup && options_.backup_dir.empty() && name.ends_with(options_.backup_suffix)) return true;
+  if (filters_.empty() || options_.delete_excluded) return false;
+  return filters_.excludes(directory->relative_of(name), is_directory);
+}
+
+void Finisher::delete_extra(const TargetDirectory& directory) {
+  std::vector<NamedEntry> entries;
+  const auto lease = writer_.cache().open(directory.directory);
+  if (!lease || !list_directory(lease->get(), entries)) {
+    return fail(directory.directory->path(), "list it: " + errno_text(errno));
+  }
+  Eraser::Voice voice;
+  voice.budget = options_.max_delete ? &delete_budget_ : nullptr;
+  voice.dry_run = options_.dry_run;
+  voice.spares = [this](const auto& at, const std::string& name, bool is_directory) {
+    return spares(at, name, is_directory);
+  };
+  voice.tell = [this](const auto& at, const std::string& name, bool is_directory) {
+    show_deleted(at, name, is_directory);
+  };
+  voice.fail = [this](const auto& at, const std::string& name, int error) {
+    fail(at->path_of(name), "delete it: " + errno_text(error));
+  };
+  if (options_.backup) {
+    voice.set_aside = [this](const auto& at, const std::string& name) {
+      const auto where = writer_.cache().open(at);
+      return where && writer_.set_aside(at, where->get(), name);
+    };
+  }
+  Eraser eraser(writer_.cache(), std::move(voice));
+  for (const NamedEntry& entry : entries) {
+    if (directory.names.contains(entry.name)) continue;
+    if (is_temporary_name(entry.name)) {
+      if (!options_.dry_run) remove_if_left_over(lease->get(), entry.name.c_str());
+      continue;
+    }
+    eraser.erase(directory.directory, entry.name, entry.is_directory);
+  }
+  result_.counts.deleted += eraser.counts().deleted;
+  result_.counts.undeleted += eraser.counts().kept;
+}
+
+void Finisher::show_deleted(const std::shared_ptr<Directory>& directory, const std::string& name,
+                            bool is_directory) {
+  if (!shows_) return;
+  ListedEntry listed;
+  listed.update = '*';
+  listed.type = is_directory ? EntryType::kDirectory : EntryType::kFile;
+  listed.path = directory->relative_of(name);
+  const bool itemized = options_.out_format.find("%i") != std::string::npos ||
+                        options_.out_format.find("%o") != std::string::npos;
+  result_.lines.push_back({true, format_line(itemized ? options_.out_format : "deleting %n", listed)});
+}
+
+// What a copy that was killed has left in it.
+void Finisher::sweep(const TargetDirectory& directory) {
+  std::vector<NamedEntry> entries;
+  const auto lease = writer_.cache().open(directory.directory);
+  if (!lease || !list_directory(lease->get(), entries)) return;
+  for (const NamedEntry& entry : entries) {
+    if (is_temporary_name(entry.name)) remove_if_left_over(lease->get(), entry.name.c_str());
+  }
+}
+
+void Finisher::set_attributes(const TargetDirectory& directory) {
+  const auto& self = directory.directory;
+  const Reach reach{writer_.open(self->parent() ? self->parent() : self),
+                    self->parent() ? self->name() : "."};
+  struct stat now {};
+  if (::fstatat(reach.lease->get(), reach.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == -1)
+    throw EntryError{errno};
+  Attributes attributes = directory.attributes;
+  if (!attributes.exact_mode) {
+    // What the umask and a default ACL have left of it, without the bits it was opened up with.
+    attributes.mode = now.st_mode & kPermissions & ~(S_IRWXU & ~attributes.mode);
+    attributes.exact_mode = true;
+  }
+  const bool same = (now.st_mode & kPermissions) == attributes.mode &&
+                    now.st_mtim.tv_sec == attributes.seconds &&
+                    now.st_mtim.tv_nsec == static_cast<long>(attributes.nanoseconds);
+  const Changes& changes = directory.changes;
+  const bool named = changes.owner || changes.group || changes.acl || changes.xattrs || directory.fresh;
+  if (!same || named) writer_.update_attributes(reach.lease->get(), reach.name, now, attributes);
+}
+
+void Finisher::fail(const std::string& path, const std::string& cause) {
+  ++result_.counts.failed;
+  result_.lines.push_back({false, fmt::format("'{}': {}", printable(path), cause)});
+}
+
+}  // namespace rdpipe

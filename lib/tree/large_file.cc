@@ -1,0 +1,188 @@
+#include "tree/large_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "ground/error.h"
+#include "tree/content_digest.h"
+
+namespace rdpipe {
+namespace {
+
+// Content that is announced at once. Between two such runs entries are listed, so that the receiver has
+// something to decide while a huge file is under way.
+constexpr std::uint64_t kMaxRun = 64_MiB;
+
+DirectIo direct_of(CopyDirect direct) {
+  return direct == CopyDirect::kOn    ? DirectIo::kOn
+         : direct == CopyDirect::kOff ? DirectIo::kOff
+                                      : DirectIo::kAuto;
+}
+
+}  // namespace
+
+LargeFile::LargeFile(SourceItem item, std::vector<Digest128> leaves, const CopyOptions& options,
+                     DirectoryCache& cache)
+    : item_(std::move(item)),
+      theirs_(std::move(leaves)),
+      file_options_{.direct = direct_of(options.direct)},
+      path_(fmt::format("'{}'", printable(item_.directory->path_of(item_.name)))) {
+  open(cache, options.copy_links);
+}
+
+void LargeFile::open(DirectoryCache& cache, bool follow) {
+  const auto lease = cache.open(item_.directory);
+  const int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
+  if (lease) fd_ = Descriptor(::openat(lease->get(), item_.name.c_str(), flags));
+  if (!fd_ && errno == ENOENT) return fail(FileStatus::kVanished, "it vanished before it was read");
+  if (!fd_ || ::fstat(fd_.get(), &opened_) == -1) return fail(FileStatus::kUnreadable, errno_text(errno));
+  if (!S_ISREG(opened_.st_mode)) return fail(FileStatus::kChanged, "it is no file any more");
+  size_ = static_cast<std::uint64_t>(opened_.st_size);
+}
+
+void LargeFile::start(Loop& loop, Ring& ring, std::size_t max_payload, bool pauses) {
+  loop_ = &loop;
+  ring_ = &ring;
+  unit_ = max_payload;
+  pauses_ = pauses;
+  if (status_ != FileStatus::kWhole || size_ == 0) return;
+  if (theirs_.empty()) return ranges_.push_back({false, 0, size_});
+  const std::uint64_t common = std::min<std::uint64_t>(size_, theirs_.size() * kLeafSize);
+  loop.run(comparing_, [this, common]() -> std::int64_t {
+    auto leaves = leaf_digests(fd_.get(), common);
+    if (!leaves) return -errno;
+    ours_ = std::move(*leaves);
+    return 0;
+  });
+}
+
+bool LargeFile::pass_on(LocalFiles& local, std::vector<std::byte>& records) {
+  if (status_ != FileStatus::kWhole || size_ == 0) return false;
+  local.put(item_.number, std::move(fd_));
+  append(RecordType::kLocal, RangeRecord{item_.number, 0, size_}, records);
+  return true;
+}
+
+// Runs of leaves that are the same at both ends, and of those that are not.
+void LargeFile::plan_ranges(const std::vector<Digest128>& theirs, const std::vector<Digest128>& ours) {
+  for (std::uint64_t at = 0; at < size_; at += kLeafSize) {
+    const auto leaf = static_cast<std::size_t>(at / kLeafSize);
+    const bool same = leaf < ours.size() && leaf < theirs.size() && ours[leaf] == theirs[leaf];
+    const std::uint64_t length = std::min<std::uint64_t>(kLeafSize, size_ - at);
+    if (!ranges_.empty() && ranges_.back().same == same) {
+      ranges_.back().length += length;
+    } else {
+      ranges_.push_back({same, at, length});
+    }
+  }
+}
+
+bool LargeFile::next_record(std::vector<std::byte>& records) {
+  if (comparing_.pending() || hole_) return hole_ && more_of_data(records);
+  if (comparing_.done()) {
+    const std::int64_t result = comparing_.take();
+    if (result < 0) {
+      fail(FileStatus::kUnreadable, errno_text(static_cast<int>(-result)));
+    } else {
+      plan_ranges(theirs_, ours_);
+    }
+  }
+  if (data_left_ > 0 && status_ == FileStatus::kWhole) return more_of_data(records);
+  source_.reset();
+  if (ranges_.empty() || status_ != FileStatus::kWhole) {
+    if (status_ == FileStatus::kWhole) check_unchanged();
+    append(EndFileRecord{item_.number, status_, size_, opened_.st_mtim.tv_sec,
+                         static_cast<std::uint32_t>(opened_.st_mtim.tv_nsec)},
+           records);
+    ended_ = true;
+    return true;
+  }
+  const Range range = ranges_.front();
+  ranges_.pop_front();
+  if (range.same) {
+    append(RecordType::kSame, RangeRecord{item_.number, range.offset, range.length}, records);
+    return true;
+  }
+  begin_data(range);
+  return more_of_data(records);
+}
+
+void LargeFile::begin_data(const Range& range) {
+  data_offset_ = range.offset;
+  data_left_ = range.length;
+  Descriptor own(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+  const int fd = own.get();
+  try {
+    check(fd, Status::kFileIo, "read " + path_);
+    source_ =
+        std::make_unique<FileSource>(std::move(own), fd, range.offset, path_, file_options_, range.length);
+    source_->start(*loop_, *ring_, unit_);
+  } catch (const Error& error) {
+    fail(FileStatus::kUnreadable, error.cause());
+  }
+}
+
+bool LargeFile::more_of_data(std::vector<std::byte>& records) {
+  const std::uint64_t run = pauses_ ? std::min(data_left_, kMaxRun / unit_ * unit_) : data_left_;
+  append(RecordType::kData, RangeRecord{item_.number, data_offset_, run}, records);
+  data_offset_ += run;
+  data_left_ -= run;
+  range_left_ = run;
+  return true;
+}
+
+std::optional<SourceEvent> LargeFile::poll() {
+  const auto give_hole = [this](std::uint64_t length) {
+    range_left_ -= length;
+    return Hole{length};
+  };
+  // What was announced and cannot be read any more: the file will not be put in place.
+  if (status_ != FileStatus::kWhole) return give_hole(range_left_);
+  try {
+    if (!hole_) {
+      auto event = source_->poll(true);
+      if (!event) return {};
+      if (auto* filled = std::get_if<Filled>(&*event)) {
+        range_left_ -= filled->slot.size();
+        moved_ += filled->slot.size();
+        return event;
+      }
+      if (std::holds_alternative<SourceEnd>(*event)) throw Error(Status::kFileIo, "read", "it shrank");
+      hole_ = std::get<Hole>(*event).length;
+      moved_ += *hole_;
+    }
+    const std::uint64_t length = std::min(*hole_, range_left_);
+    hole_ = *hole_ > length ? std::optional(*hole_ - length) : std::nullopt;
+    return give_hole(length);
+  } catch (const Error& error) {
+    source_.reset();
+    struct stat now {};
+    const bool shrank = ::fstat(fd_.get(), &now) == 0 && now.st_size < opened_.st_size;
+    fail(shrank ? FileStatus::kChanged : FileStatus::kUnreadable,
+         shrank ? "it shrank while it was read" : error.cause());
+    return give_hole(range_left_);
+  }
+}
+
+// What was appended meanwhile goes with the next copy, which sees that time and size differ.
+void LargeFile::check_unchanged() {
+  struct stat now {};
+  if (::fstat(fd_.get(), &now) == -1) return fail(FileStatus::kUnreadable, errno_text(errno));
+  const bool touched =
+      now.st_mtim.tv_sec != opened_.st_mtim.tv_sec || now.st_mtim.tv_nsec != opened_.st_mtim.tv_nsec;
+  if (now.st_size < opened_.st_size || (touched && now.st_size == opened_.st_size)) {
+    fail(FileStatus::kChanged, "it changed while it was read");
+  }
+}
+
+void LargeFile::fail(FileStatus status, const std::string& cause) {
+  if (status_ != FileStatus::kWhole) return;
+  status_ = status;
+  failure_ = path_ + ": " + cause;
+}
+
+}  // namespace rdpipe

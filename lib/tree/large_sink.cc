@@ -1,0 +1,151 @@
+#include "tree/large_sink.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "files/direct_io.h"
+#include "ground/error.h"
+#include "tree/content_digest.h"
+#include "tree/partial.h"
+
+namespace rdpipe {
+namespace {
+
+bool is_zero(std::span<const std::byte> bytes) {
+  return bytes.front() == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
+}
+
+DirectIo direct_of(CopyDirect direct) {
+  return direct == CopyDirect::kOn    ? DirectIo::kOn
+         : direct == CopyDirect::kOff ? DirectIo::kOff
+                                      : DirectIo::kAuto;
+}
+
+}  // namespace
+
+LargeSink::LargeSink(WantedFile wanted, const Writer& writer) : wanted_(std::move(wanted)), writer_(writer) {
+  if (writer.options().verify && !wanted_.resumes) digest_.emplace();
+}
+
+template <typename Work>
+void LargeSink::guarded(Work work) {
+  if (!sink_) return;
+  try {
+    work();
+  } catch (const Error& error) {
+    fail(error.cause(), 0);
+  } catch (const EntryError& error) {
+    fail((error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error), error.error);
+  }
+}
+
+void LargeSink::start(Loop& loop, Ring& ring) {
+  const CopyOptions& options = writer_.options();
+  try {
+    const auto lease = writer_.open(wanted_.directory->directory);
+    Target target;
+    target.name = fmt::format("'{}'", printable(wanted_.directory->directory->path_of(wanted_.name)));
+    target.directory = Descriptor(::fcntl(lease->get(), F_DUPFD_CLOEXEC, 0));
+    if (!target.directory) throw EntryError{errno};
+    target.leaf = wanted_.name;
+    target.old = wanted_.old;
+    if (!target.old) target.old.emplace();  // as when it replaces one: nobody's business until it is complete
+    Placement placement{[this](int fd) { complete(fd); }, {}};
+    if (keeps_partial(options)) {
+      PartialPlace place = partial_place(lease->get(), wanted_.name, options, true);
+      if (!place.directory) throw EntryError{errno, "open the directory for partial files"};
+      placement.kept = KeptPlace{std::move(place.directory), std::move(place.leaf)};
+    }
+    sink_ = std::make_unique<FileSink>(std::move(target), FileOptions{.direct = direct_of(options.direct)},
+                                       std::move(placement));
+    sink_->start(loop, ring, wanted_.size);
+  } catch (const Error& error) {
+    fail(error.cause(), 0);
+  } catch (const EntryError& error) {
+    fail((error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error), error.error);
+  }
+}
+
+void LargeSink::write(Slot slot) {
+  position_ += slot.size();
+  moved_ += slot.size();
+  guarded([&] {
+    if (digest_) digest_->add(slot.filled());
+    if (writer_.options().sparse && is_zero(slot.filled())) {
+      const std::size_t length = slot.size();
+      return sink_->write_hole(std::move(slot), length);
+    }
+    sink_->write(std::move(slot));
+  });
+}
+
+void LargeSink::write_hole(Slot slot, std::uint64_t length) {
+  position_ += length;
+  moved_ += length;
+  guarded([&] {
+    if (digest_) digest_->add_zeros(length);
+    sink_->write_hole(std::move(slot), length);
+  });
+}
+
+void LargeSink::keep(std::uint64_t length) {
+  position_ += length;
+  reused_ += length;
+  guarded([&] { sink_->skip(length); });
+}
+
+bool LargeSink::end(const EndFileRecord& record) {
+  ended_ = true;
+  if (record.status != FileStatus::kWhole) {
+    sink_.reset();  // the sender has said why
+    return true;
+  }
+  if (record.size != position_) return false;
+  wanted_.attributes.seconds = record.seconds;
+  wanted_.attributes.nanoseconds = record.nanoseconds;
+  guarded([&] { sink_->finish(); });
+  return true;
+}
+
+void LargeSink::poll() {
+  guarded([&] { sink_->poll(); });
+}
+
+// On a worker: its attributes, and a way for it.
+void LargeSink::complete(int fd) {
+  if (writer_.options().verify) verify(fd);
+  const auto lease = writer_.open(wanted_.directory->directory);
+  Attributes attributes = wanted_.attributes;
+  if (!attributes.exact_mode) attributes.mode &= ~writer_.umask();  // it was made with mode 0600
+  attributes.exact_mode = true;
+  writer_.set_attributes(fd, attributes, true);
+  writer_.make_way(wanted_.directory->directory, lease->get(), wanted_.name, wanted_.old.has_value());
+}
+
+// Read back past the page cache. What was kept from an earlier run has been read to be compared.
+void LargeSink::verify(int fd) const {
+  if (!digest_) return;
+  if (::fsync(fd) == -1) throw EntryError{errno, "write it"};
+  ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+  const Descriptor readable = reopen(fd, O_RDONLY);
+  const auto digest = readable ? content_digest(readable.get()) : std::nullopt;
+  if (!digest) throw EntryError{errno, "read it back"};
+  if (*digest != digest_->root()) throw EntryError{EIO, "verify it: what was read back differs"};
+}
+
+void LargeSink::fail(const std::string& cause, int error) {
+  sink_.reset();
+  const std::string path =
+      fmt::format("'{}'", printable(wanted_.directory->directory->path_of(wanted_.name)));
+  failure_ = path + ": " + cause;
+  if (is_fatal(error) || cause == errno_text(ENOSPC) || cause == errno_text(EDQUOT)) {
+    throw Error(Status::kFileIo, "store " + path, cause);
+  }
+}
+
+}  // namespace rdpipe

@@ -1,0 +1,28 @@
+// Where the part of an interrupted file is kept until a later run completes it: beside the target under a
+// name of its own, or in the directory that --partial-dir names. Blocks.
+#pragma once
+
+#include <string>
+
+#include "ground/descriptor.h"
+#include "tree/copy.h"
+
+namespace rdpipe {
+
+struct PartialPlace {
+  Descriptor directory;  // O_PATH; empty with errno set when it cannot be had
+  std::string leaf;
+};
+
+// `create`: makes a missing --partial-dir.
+[[nodiscard]] PartialPlace partial_place(int directory, const std::string& name, const CopyOptions& options,
+                                         bool create);
+// Removes a --partial-dir that is empty now.
+void drop_partial_directory(int directory, const CopyOptions& options);
+[[nodiscard]] inline bool keeps_partial(const CopyOptions& options) {
+  return options.partial || !options.partial_dir.empty();
+}
+// Whether `name` is that of a part of another file.
+[[nodiscard]] bool is_partial_name(const std::string& name);
+
+}  // namespace rdpipe

@@ -1,0 +1,387 @@
+#include "tree/record.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace rdpipe {
+namespace {
+
+constexpr std::uint8_t kTypeMask = 0x0F;
+constexpr std::uint8_t kHasXattrs = 0x10;
+constexpr std::uint8_t kIsLink = 0x20;
+constexpr std::uint8_t kIsHead = 0x40;
+constexpr std::uint8_t kHasDigest = 0x80;
+constexpr std::uint64_t kMaxId = 0xFFFFFFFF;
+constexpr std::uint64_t kMaxNanoseconds = 999999999;
+constexpr std::size_t kMaxXattrs = 4096;
+
+// A record whose length is written when it is complete.
+template <typename Body>
+void append_record(RecordType type, std::vector<std::byte>& out, Body body) {
+  const std::size_t start = out.size();
+  out.resize(start + kPaddedSize);
+  Packer packer(out);
+  packer.byte(static_cast<std::uint8_t>(type));
+  body(packer);
+  const std::span<std::byte, kPaddedSize> length(out.data() + start, kPaddedSize);
+  write_padded(out.size() - start - kPaddedSize, length);
+}
+
+bool is_device(EntryType type) { return type == EntryType::kCharacter || type == EntryType::kBlock; }
+
+std::uint8_t type_byte(const EntryRecord& entry) {
+  unsigned bits = static_cast<unsigned>(entry.type);
+  if (!entry.xattrs.empty()) bits |= kHasXattrs;
+  if (entry.head) bits |= kIsLink;
+  if (entry.is_head) bits |= kIsHead;
+  if (entry.digest) bits |= kHasDigest;
+  return static_cast<std::uint8_t>(bits);
+}
+
+void put_time(Packer& packer, std::int64_t seconds, std::uint32_t nanoseconds) {
+  packer.signed_number(seconds);
+  packer.number(nanoseconds);
+}
+
+template <typename Record>
+void get_time(Unpacker& unpacker, Record& record) {
+  record.seconds = unpacker.signed_number();
+  record.nanoseconds = static_cast<std::uint32_t>(unpacker.number(kMaxNanoseconds));
+}
+
+bool get_flag(Unpacker& unpacker) {
+  const std::uint8_t value = unpacker.byte();
+  if (value > 1) unpacker.fail();
+  return value == 1;
+}
+
+FileStatus get_status(Unpacker& unpacker) {
+  const std::uint8_t value = unpacker.byte();
+  if (value > static_cast<std::uint8_t>(FileStatus::kVanished)) unpacker.fail();
+  return static_cast<FileStatus>(value);
+}
+
+template <typename Record>
+std::optional<Record> if_complete(const Unpacker& unpacker, Record record) {
+  if (!unpacker.complete()) return {};
+  return record;
+}
+
+void get_xattrs(Unpacker& unpacker, std::vector<Xattr>& xattrs) {
+  const auto count = unpacker.number(kMaxXattrs);
+  for (std::uint64_t i = 0; i < count && unpacker.ok(); ++i) {
+    const auto name = unpacker.text(kMaxName);
+    xattrs.push_back({name, unpacker.text(kMaxXattrValue)});
+    if (name.empty() || name.find('\0') != std::string_view::npos) unpacker.fail();
+  }
+}
+
+void get_by_type(Unpacker& unpacker, std::uint8_t bits, EntryRecord& entry) {
+  if (entry.type == EntryType::kFile) entry.size = unpacker.number(kMaxFileSize);
+  if (is_device(entry.type)) {
+    entry.device_major = static_cast<std::uint32_t>(unpacker.number(kMaxId));
+    entry.device_minor = static_cast<std::uint32_t>(unpacker.number(kMaxId));
+  }
+  if (entry.type == EntryType::kSymlink) {
+    entry.target = unpacker.text(kMaxLinkTarget);
+    if (entry.target.empty() || entry.target.find('\0') != std::string_view::npos) unpacker.fail();
+  }
+  if ((bits & kIsLink) != 0) entry.head = unpacker.number();
+  if ((bits & kHasDigest) != 0) {
+    const auto digest = unpacker.raw(entry.digest.emplace().size());
+    std::copy(digest.begin(), digest.end(), entry.digest->begin());
+  }
+  if ((bits & kHasXattrs) != 0) get_xattrs(unpacker, entry.xattrs);
+}
+
+bool is_possible(const EntryRecord& entry) {
+  const bool root = entry.name == "." && entry.parent == 0 && entry.type == EntryType::kDirectory;
+  const bool linked = entry.head || entry.is_head;
+  if (linked && (entry.type == EntryType::kDirectory || (entry.head && entry.is_head))) return false;
+  return root || is_component(entry.name);
+}
+
+}  // namespace
+
+bool is_component(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxName && name != "." && name != ".." &&
+         name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
+}
+
+void append(const BeginRecord& record, std::vector<std::byte>& out) {
+  append_record(RecordType::kBegin, out, [&](Packer& packer) {
+    packer.byte(kTreeVersion);
+    packer.byte(record.hears_peer ? 1 : 0);
+    packer.number(record.sources);
+  });
+}
+
+void append(const IdentityRecord& record, std::vector<std::byte>& out) {
+  append_record(RecordType::kIdentity, out, [&](Packer& packer) {
+    packer.byte(record.group ? 1 : 0);
+    packer.number(record.id);
+    packer.text(record.name);
+  });
+}
+
+void append(const EntryRecord& entry, std::vector<std::byte>& out) {
+  append_record(RecordType::kEntry, out, [&](Packer& packer) {
+    packer.byte(type_byte(entry));
+    packer.number(entry.parent);
+    packer.text(entry.name);
+    packer.number(entry.mode);
+    packer.number(entry.uid);
+    packer.number(entry.gid);
+    put_time(packer, entry.seconds, entry.nanoseconds);
+    if (entry.type == EntryType::kFile) packer.number(entry.size);
+    if (is_device(entry.type)) {
+      packer.number(entry.device_major);
+      packer.number(entry.device_minor);
+    }
+    if (entry.type == EntryType::kSymlink) packer.text(entry.target);
+    if (entry.head) packer.number(*entry.head);
+    if (entry.digest) packer.raw(*entry.digest);
+    if (!entry.xattrs.empty()) packer.number(entry.xattrs.size());
+    for (const Xattr& xattr : entry.xattrs) {
+      packer.text(xattr.name);
+      packer.text(xattr.value);
+    }
+  });
+}
+
+void append(const KeepRecord& record, std::vector<std::byte>& out) {
+  append_record(RecordType::kKeep, out, [&](Packer& packer) {
+    packer.number(record.parent);
+    packer.text(record.name);
+  });
+}
+
+void append(RecordType type, const RangeRecord& record, std::vector<std::byte>& out) {
+  append_record(type, out, [&](Packer& packer) {
+    packer.number(record.entry);
+    packer.number(record.offset);
+    packer.number(record.length);
+  });
+}
+
+void append(const EndFileRecord& record, std::vector<std::byte>& out) {
+  append_record(RecordType::kEndFile, out, [&](Packer& packer) {
+    packer.number(record.entry);
+    packer.byte(static_cast<std::uint8_t>(record.status));
+    packer.number(record.size);
+    put_time(packer, record.seconds, record.nanoseconds);
+  });
+}
+
+void append(const LinkRecord& record, std::vector<std::byte>& out) {
+  append_record(RecordType::kLink, out, [&](Packer& packer) { packer.number(record.entry); });
+}
+
+void append(const DirectoryEndRecord& record, std::vector<std::byte>& out) {
+  append_record(RecordType::kDirectoryEnd, out, [&](Packer& packer) {
+    packer.number(record.directory);
+    packer.byte(record.complete ? 1 : 0);
+  });
+}
+
+void append(const EndRecord& end, std::vector<std::byte>& out) {
+  append_record(RecordType::kEnd, out, [&](Packer& packer) {
+    for (const std::uint64_t count : {end.entries, end.files, end.directories, end.symlinks, end.specials,
+                                      end.file_bytes, end.failed, end.vanished}) {
+      packer.number(count);
+    }
+  });
+}
+
+void append(const LineRecord& record, std::vector<std::byte>& out) {
+  append_record(RecordType::kLine, out,
+                [&](Packer& packer) { packer.text(record.text.substr(0, kMaxLine)); });
+}
+
+void append(const RawRecord& record, std::vector<std::byte>& out) {
+  append_record(record.type, out, [&](Packer& packer) { packer.raw(record.body); });
+}
+
+std::size_t write_file_head(const FileRecord& record, std::size_t content,
+                            std::span<std::byte, kMaxFileHead> out) {
+  std::vector<std::byte> fields;
+  fields.reserve(kMaxFileHead);
+  Packer packer(fields);
+  packer.byte(static_cast<std::uint8_t>(RecordType::kFile));
+  packer.number(record.entry);
+  packer.byte(static_cast<std::uint8_t>(record.status));
+  put_time(packer, record.seconds, record.nanoseconds);
+  write_padded(fields.size() + content, out.first<kPaddedSize>());
+  std::copy(fields.begin(), fields.end(), out.begin() + kPaddedSize);
+  return kPaddedSize + fields.size();
+}
+
+std::size_t file_head_size(std::uint64_t entry, std::int64_t seconds, std::uint32_t nanoseconds) {
+  std::array<std::byte, kMaxFileHead> head{};
+  return write_file_head({.entry = entry, .seconds = seconds, .nanoseconds = nanoseconds, .content = {}}, 0,
+                         head);
+}
+
+std::optional<BeginRecord> decode_begin(std::span<const std::byte> body) {
+  Unpacker unpacker(body);
+  BeginRecord record;
+  if (unpacker.byte() != kTreeVersion) unpacker.fail();
+  record.hears_peer = get_flag(unpacker);
+  record.sources = unpacker.number();
+  return if_complete(unpacker, record);
+}
+
+std::optional<IdentityRecord> decode_identity(std::span<const std::byte> body) {
+  Unpacker unpacker(body);
+  IdentityRecord record;
+  record.group = get_flag(unpacker);
+  record.id = static_cast<std::uint32_t>(unpacker.number(kMaxId));
+  record.name = unpacker.text(kMaxName);
+  return if_complete(unpacker, record);
+}
+
+std::optional<EntryRecord> decode_entry(std::span<const std::byte> body) {
+  Unpacker unpacker(body);
+  EntryRecord entry;
+  const std::uint8_t bits = unpacker.byte();
+  entry.type = static_cast<EntryType>(bits & kTypeMask);
+  if (entry.type < EntryType::kFile || entry.type > EntryType::kBlock) return {};
+  entry.is_head = (bits & kIsHead) != 0;
+  entry.parent = unpacker.number();
+  entry.name = unpacker.text(kMaxName);
+  entry.mode = static_cast<std::uint32_t>(unpacker.number(07777));
+  entry.uid = static_cast<std::uint32_t>(unpacker.number(kMaxId));
+  entry.gid = static_cast<std::uint32_t>(unpacker.number(kMaxId));
+  get_time(unpacker, entry);
+  get_by_type(unpacker, bits, entry);
+  if (!unpacker.complete() || !is_possible(entry)) return {};
+  return entry;
+}
+
+std::optional<KeepRecord> decode_keep(std::span<const std::byte> body) {
+  Unpacker unpacker(body);
+  KeepRecord record;
+  record.parent = unpacker.number();
+  record.name = unpacker.text(kMaxName);
+  if (!is_component(record.name)) unpacker.fail();
+  return if_complete(unpacker, record);
+}
+
+std::optional<FileRecord> decode_file(std::span<const std::byte> body) {
+  Unpacker unpacker(body);
+  FileRecord record;
+  record.entry = unpacker.number();
+  record.status = get_status(unpacker);
+  get_time(unpacker, record);
+  if (!unpacker.ok()) return {};
+  record.content = unpacker.rest();
+  return record;
+}
+
+std::optional<RangeRecord> decode_range(std::span<const std::byte> body) {
+  Unpacker unpacker(body);
+  RangeRecord record;
+  record.entry = unpacker.number();
+  record.offset = unpacker.number(kMaxFileSize);
+  record.length = unpacker.number(kMaxFileSize - record.offset);
+  if (record.length == 0) unpacker.fail();
+  return if_complete(unpacker, record);
+}
+
+std::optional<EndFileRecord> decode_end_file(std::span<const std::byte> body) {
+  Unpacker unpacker(body);
+  EndFileRecord record;
+  record.entry = unpacker.number();
+  record.status = get_status(unpacker);
+  record.size = unpacker.number(kMaxFileSize);
+  get_time(unpacker, record);
+  return if_complete(unpacker, record);
+}
+
+std::optional<LinkRecord> decode_link(std::span<const std::byte> body) {
+  Unpacker unpacker(body);
+  const LinkRecord record{unpacker.number()};
+  return if_complete(unpacker, record);
+}
+
+std::optional<DirectoryEndRecord> decode_directory_end(std::span<const std::byte> body) {
+  Unpacker unpacker(body);
+  DirectoryEndRecord record;
+  record.directory = unpacker.number();
+  record.complete = get_flag(unpacker);
+  return if_complete(unpacker, record);
+}
+
+std::optional<EndRecord> decode_end(std::span<const std::byte> body) {
+  Unpacker unpacker(body);
+  EndRecord end;
+  for (std::uint64_t* count : {&end.entries, &end.files, &end.directories, &end.symlinks, &end.specials,
+                               &end.file_bytes, &end.failed, &end.vanished}) {
+    *count = unpacker.number();
+  }
+  return if_complete(unpacker, end);
+}
+
+std::optional<LineRecord> decode_line(std::span<const std::byte> body) {
+  Unpacker unpacker(body);
+  const LineRecord record{unpacker.text(kMaxLine)};
+  return if_complete(unpacker, record);
+}
+
+void RecordReader::add(std::span<const std::byte> frame) { frame_ = frame; }
+
+std::optional<RawRecord> RecordReader::next() {
+  if (malformed_ || frame_.empty()) return {};
+  auto record = carried_.empty() ? next_in_frame() : next_carried();
+  return malformed_ ? std::nullopt : record;
+}
+
+std::optional<RawRecord> RecordReader::next_in_frame() {
+  Unpacker unpacker(frame_);
+  const std::uint64_t length = unpacker.number();
+  const auto body = unpacker.ok() ? unpacker.rest() : std::span<const std::byte>{};
+  if (unpacker.ok() && length == 0) malformed_ = true;
+  if (unpacker.ok() && length > 0 && length <= body.size()) {
+    frame_ = body.subspan(static_cast<std::size_t>(length));
+    in_frame_ = true;
+    return RawRecord{static_cast<RecordType>(body.front()),
+                     body.subspan(1, static_cast<std::size_t>(length) - 1)};
+  }
+  if ((unpacker.ok() && length > kMaxRecord) || (!unpacker.ok() && frame_.size() >= kPaddedSize))
+    malformed_ = true;
+  carried_.assign(frame_.begin(), frame_.end());
+  frame_ = {};
+  return {};
+}
+
+std::optional<RawRecord> RecordReader::next_carried() {
+  // The length first, a byte at a time: it may itself go across frames.
+  for (;;) {
+    Unpacker unpacker(carried_);
+    const std::uint64_t length = unpacker.number();
+    if (!unpacker.ok()) {
+      if (carried_.size() >= kPaddedSize) malformed_ = true;
+      if (malformed_ || frame_.empty()) return {};
+      carried_.push_back(frame_.front());
+      frame_ = frame_.subspan(1);
+      continue;
+    }
+    if (length == 0 || length > kMaxRecord) {
+      malformed_ = true;
+      return {};
+    }
+    const auto missing = static_cast<std::size_t>(length) - unpacker.rest().size();
+    const auto taken = frame_.first(std::min(missing, frame_.size()));
+    carried_.insert(carried_.end(), taken.begin(), taken.end());
+    frame_ = frame_.subspan(taken.size());
+    if (taken.size() < missing) return {};
+    assembled_.assign(carried_.end() - static_cast<std::ptrdiff_t>(length), carried_.end());
+    carried_.clear();
+    in_frame_ = false;
+    return RawRecord{static_cast<RecordType>(assembled_.front()),
+                     std::span<const std::byte>(assembled_).subspan(1)};
+  }
+}
+
+}  // namespace rdpipe

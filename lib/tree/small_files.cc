@@ -1,0 +1,131 @@
+#include "tree/small_files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "ground/error.h"
+
+namespace rdpipe {
+namespace {
+
+constexpr std::size_t kMaxPlainRecord = 32;  // bytes of a LINK or DIRECTORY_END
+
+class FrameWriter {
+ public:
+  FrameWriter(std::span<std::byte> frame, std::size_t used, bool follow, DirectoryCache& cache)
+      : frame_(frame), no_follow_(follow ? 0 : O_NOFOLLOW), cache_(cache) {
+    content_.size = used;
+  }
+
+  void add(const SourceItem& item) {
+    if (item.kind == SourceItem::Kind::kFile) return add_file(item);
+    std::vector<std::byte> record;
+    if (item.kind == SourceItem::Kind::kLink) append(LinkRecord{item.number}, record);
+    if (item.kind == SourceItem::Kind::kDirectoryEnd) {
+      append(DirectoryEndRecord{item.number, item.complete}, record);
+    }
+    std::copy(record.begin(), record.end(), frame_.begin() + static_cast<std::ptrdiff_t>(content_.size));
+    content_.size += record.size();
+  }
+
+  [[nodiscard]] FrameContent take() { return std::move(content_); }
+
+ private:
+  void add_file(const SourceItem& item) {
+    FileRecord record{
+        .entry = item.number, .seconds = item.seconds, .nanoseconds = item.nanoseconds, .content = {}};
+    const std::size_t head = file_head_size(record.entry, record.seconds, record.nanoseconds);
+    const auto size = static_cast<std::size_t>(item.size);
+    const auto into = frame_.subspan(content_.size + head, size);
+    std::size_t got = 0;
+    record.status = read_file(item, into, got, record);
+    put(record, head, got);
+  }
+
+  // Writes the head in front of the content, which lies where a head of `expected` bytes ends.
+  void put(const FileRecord& record, std::size_t expected, std::size_t size) {
+    const auto at = frame_.subspan(content_.size);
+    std::array<std::byte, kMaxFileHead> head{};
+    const std::size_t head_size = write_file_head(record, size, head);
+    if (head_size != expected) std::memmove(at.data() + head_size, at.data() + expected, size);
+    std::copy_n(head.begin(), head_size, at.begin());
+    content_.size += head_size + size;
+    content_.bytes += size;
+  }
+
+  // What grew meanwhile is sent as far as its size was known, with its time of then: the next copy sees that
+  // it differs. What shrank is sent as it is now.
+  FileStatus read_file(const SourceItem& item, std::span<std::byte> into, std::size_t& got,
+                       FileRecord& record) {
+    if (item.directory != directory_) {
+      lease_ = cache_.open(item.directory);
+      directory_ = item.directory;
+    }
+    if (!lease_) return fail(item, errno);
+    const Descriptor fd(
+        ::openat(lease_->get(), item.name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | no_follow_));
+    if (!fd) return fail(item, errno);
+    while (got < into.size()) {
+      const ssize_t count = ::read(fd.get(), into.data() + got, into.size() - got);
+      if (count == -1 && errno == EINTR) continue;
+      if (count == -1) {
+        got = 0;
+        return fail(item, errno);
+      }
+      if (count == 0) break;
+      got += static_cast<std::size_t>(count);
+    }
+    if (got == into.size()) return FileStatus::kWhole;
+    struct stat status {};
+    if (::fstat(fd.get(), &status) == -1 || !S_ISREG(status.st_mode)) {
+      got = 0;
+      return fail(item, EINVAL);
+    }
+    record.seconds = status.st_mtim.tv_sec;
+    record.nanoseconds = static_cast<std::uint32_t>(status.st_mtim.tv_nsec);
+    return FileStatus::kWhole;
+  }
+
+  FileStatus fail(const SourceItem& item, int error) {
+    const std::string path = fmt::format("'{}'", printable(item.directory->path_of(item.name)));
+    content_.unread.push_back(item.number);
+    if (error == ENOENT) {
+      ++content_.vanished;
+      content_.lines.push_back(path + ": it vanished before it was read");
+      return FileStatus::kVanished;
+    }
+    ++content_.failed;
+    content_.lines.push_back(path + ": " + errno_text(error));
+    return FileStatus::kUnreadable;
+  }
+
+  std::span<std::byte> frame_;
+  int no_follow_;
+  DirectoryCache& cache_;
+  FrameContent content_;
+  std::shared_ptr<Directory> directory_;  // of the last file
+  DirectoryLease lease_;
+};
+
+}  // namespace
+
+std::size_t room_for(const SourceItem& item) {
+  if (item.kind == SourceItem::Kind::kPlain) return 0;
+  if (item.kind != SourceItem::Kind::kFile) return kMaxPlainRecord;
+  return kMaxFileHead + static_cast<std::size_t>(item.size);
+}
+
+FrameContent fill_frame(std::span<std::byte> frame, std::size_t used, const std::vector<SourceItem>& items,
+                        bool follow, DirectoryCache& cache) {
+  FrameWriter writer(frame, used, follow, cache);
+  for (const SourceItem& item : items) writer.add(item);
+  return writer.take();
+}
+
+}  // namespace rdpipe

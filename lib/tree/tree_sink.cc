@@ -1,0 +1,205 @@
+#include "tree/tree_sink.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "ground/error.h"
+
+namespace rdpipe {
+namespace {
+
+constexpr std::size_t kMaxUndecided = 16_MiB;  // bytes of records
+constexpr std::uint8_t kSkippable = 0x80;      // of a record's type
+
+}  // namespace
+
+TreeSink::TreeSink(std::string destination, const CopyOptions& options, std::string peer,
+                   std::shared_ptr<LocalFiles> local)
+    : options_(options),
+      peer_(std::move(peer)),
+      local_(std::move(local)),
+      name_(fmt::format("'{}'", printable(destination))),
+      writer_(options_, cache_),
+      decider_(std::move(destination), options_, writer_),
+      finisher_(options_, writer_),
+      progress_(options_) {}
+
+TreeSink::~TreeSink() = default;
+
+void TreeSink::start(Loop& loop, Ring& ring, std::optional<std::uint64_t> /*size*/) {
+  loop_ = &loop;
+  ring_ = &ring;
+  note(StartNote{options_.hears_peer});
+}
+
+void TreeSink::write(Slot slot) {
+  stream_bytes_ += slot.size();
+  if (content_left_ > 0) {
+    if (slot.size() > content_left_) throw_malformed("more content than it announced");
+    content_left_ -= slot.size();
+    progress_.now().bytes += slot.size();
+    return receiving_->write(std::move(slot));
+  }
+  if (end_) throw_malformed("something behind the end");
+  // The files of a frame are written before anything in it ends a directory.
+  Step& step = steps_.emplace_back();
+  reader_.add(slot.filled());
+  while (const auto record = reader_.next()) take(*record, step.files);
+  if (reader_.malformed()) throw_malformed();
+  if (undecided_.size() > kMaxUndecided) throw_malformed("too much at once");
+  step.complete = step.files.empty();
+  if (!step.complete) step.slot = std::move(slot);
+}
+
+void TreeSink::write_hole(Slot slot, std::uint64_t length) {
+  if (length > content_left_) throw_malformed("more content than it announced");
+  content_left_ -= length;
+  progress_.now().bytes += length;
+  receiving_->write_hole(std::move(slot), length);
+}
+
+void TreeSink::take(const RawRecord& record, std::vector<SmallFile>& files) {
+  if (content_left_ > 0) throw_malformed("a record where content is due");
+  switch (record.type) {
+    case RecordType::kBegin:
+    case RecordType::kIdentity:
+    case RecordType::kKeep:
+      return append(record, undecided_);
+    case RecordType::kEntry:
+      ++entries_;
+      return append(record, undecided_);
+    case RecordType::kFile:
+      return take_file(record, files);
+    case RecordType::kLocal:
+      return take_local(record, files);
+    case RecordType::kData:
+      return take_data(record);
+    case RecordType::kSame:
+      return take_same(record);
+    case RecordType::kEndFile:
+      return take_end_file(record);
+    case RecordType::kLink:
+      return take_link(record);
+    case RecordType::kDirectoryEnd:
+      return take_directory_end(record);
+    case RecordType::kEnd:
+      return take_end(record);
+    case RecordType::kLine:
+      return take_line(record);
+  }
+  if ((static_cast<std::uint8_t>(record.type) & kSkippable) == 0) throw_malformed("an unknown record");
+}
+
+WantedFile TreeSink::claim(std::uint64_t entry) {
+  auto node = wanted_.extract(entry);
+  if (!node) throw_malformed("a file that was not asked for");
+  node.mapped().directory->touched = true;
+  return std::move(node.mapped());
+}
+
+void TreeSink::take_file(const RawRecord& record, std::vector<SmallFile>& files) {
+  const auto file = decode_file(record.body);
+  if (!file || !reader_.in_frame() || receiving_ != nullptr) throw_malformed();
+  WantedFile wanted = claim(file->entry);
+  wanted.attributes.seconds = file->seconds;
+  wanted.attributes.nanoseconds = file->nanoseconds;
+  progress_.now().bytes += file->content.size();
+  files.push_back({std::move(wanted), file->status, file->content});
+}
+
+void TreeSink::take_local(const RawRecord& record, std::vector<SmallFile>& files) {
+  const auto range = decode_range(record.body);
+  if (!range || !local_ || receiving_ != nullptr) throw_malformed();
+  SmallFile file{claim(range->entry), FileStatus::kWhole, {}, local_->take(range->entry)};
+  if (!file.local) throw_malformed();
+  file.wanted.size = range->length;
+  progress_.now().bytes += range->length;
+  files.push_back(std::move(file));
+}
+
+LargeSink& TreeSink::large_of(std::uint64_t entry) {
+  if (receiving_ == nullptr) {
+    Step& step = steps_.emplace_back();
+    step.large = std::make_unique<LargeSink>(claim(entry), writer_);
+    receiving_ = step.large.get();
+    receiving_->start(*loop_, *ring_);
+  }
+  if (receiving_->wanted().entry != entry) throw_malformed("two files at once");
+  return *receiving_;
+}
+
+void TreeSink::take_data(const RawRecord& record) {
+  const auto range = decode_range(record.body);
+  if (!range || !reader_.at_frame_end()) throw_malformed();
+  if (!large_of(range->entry).begin_data(range->offset)) throw_malformed();
+  content_left_ = range->length;
+}
+
+void TreeSink::take_same(const RawRecord& record) {
+  const auto range = decode_range(record.body);
+  if (!range) throw_malformed();
+  LargeSink& large = large_of(range->entry);
+  if (!large.wanted().resumes || !large.begin_data(range->offset)) throw_malformed();
+  progress_.now().bytes += range->length;
+  large.keep(range->length);
+}
+
+void TreeSink::take_end_file(const RawRecord& record) {
+  const auto end = decode_end_file(record.body);
+  if (!end) throw_malformed();
+  if (!large_of(end->entry).end(*end)) throw_malformed("a file of another size");
+  receiving_ = nullptr;
+}
+
+void TreeSink::take_link(const RawRecord& record) {
+  const auto link = decode_link(record.body);
+  if (!link) throw_malformed();
+  add_ending({.is_link = true, .number = link->entry});
+}
+
+void TreeSink::take_directory_end(const RawRecord& record) {
+  const auto end = decode_directory_end(record.body);
+  if (!end) throw_malformed();
+  add_ending({.complete = end->complete, .number = end->directory});
+}
+
+void TreeSink::take_end(const RawRecord& record) {
+  end_ = decode_end(record.body);
+  if (!end_ || receiving_ != nullptr) throw_malformed();
+}
+
+void TreeSink::take_line(const RawRecord& record) {
+  const auto line = decode_line(record.body);
+  if (!line || !options_.hears_peer) throw_malformed();
+  if (options_.notice) options_.notice(peer_ + ": " + printable(line->text, kMaxLine));
+}
+
+// Behind what is waiting already, if it has not begun.
+void TreeSink::add_ending(Ending ending) {
+  if (steps_.empty() || steps_.back().endings.empty() || steps_.back().started) steps_.emplace_back();
+  steps_.back().endings.push_back(ending);
+  steps_.back().needs = entries_;
+}
+
+FinishStep TreeSink::resolve(const Ending& ending) {
+  if (ending.is_link) {
+    auto node = links_.extract(ending.number);
+    if (!node) throw_malformed("a hard link that was not listed");
+    node.mapped().directory->touched = true;
+    LinkStep step{std::move(node.mapped()), {}};
+    const auto head = heads_.find(step.link.head);
+    if (head != heads_.end()) step.head = head->second;
+    return step;
+  }
+  auto node = directories_.extract(ending.number);
+  if (!node) throw_malformed("the end of a directory that was not listed");
+  ended_directories_.push_back(ending.number);
+  return DirectoryStep{std::move(node.mapped()), ending.complete};
+}
+
+void TreeSink::throw_malformed(const std::string& cause) const {
+  throw Error(Status::kDamaged, "receive from " + peer_, "the sender sent " + cause);
+}
+
+}  // namespace rdpipe

@@ -1,0 +1,239 @@
+// What a TreeSink does with what has come: decisions, jobs, and the end.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "ground/error.h"
+#include "tree/tree_sink.h"
+
+namespace rdpipe {
+namespace {
+
+constexpr std::size_t kMaxRunning = 2;        // jobs that write small files
+constexpr std::size_t kMaxWanted = 1U << 17;  // files that were asked for: no sender has a window so large
+
+}  // namespace
+
+void TreeSink::poll() {
+  collect_decision();
+  advance_steps();
+  decide();
+  commit();
+  progress_.tick();
+}
+
+void TreeSink::decide() {
+  if (!decide_.idle() || undecided_.empty()) return;
+  if (wanted_.size() + links_.size() > kMaxWanted) throw_malformed("more than it has sent what it listed");
+  deciding_ = std::exchange(undecided_, {});
+  deciding_entries_ = entries_;
+  loop_->run(decide_, [this, ended = std::exchange(ended_directories_, {})]() -> std::int64_t {
+    decider_.forget(ended);
+    decision_ = decider_.decide(deciding_);
+    return 0;
+  });
+}
+
+void TreeSink::collect_decision() {
+  if (!decide_.done()) return;
+  decide_.take();
+  Decision decision = std::move(decision_);
+  decided_ = deciding_entries_;
+  if (decider_.root()) writer_.set_base(decider_.root());
+  if (decision.begin) peer_hears_ = decision.begin->hears_peer;
+  for (auto& directory : decision.directories) directories_.emplace(directory->number, std::move(directory));
+  for (auto& [entry, head] : decision.heads) heads_.emplace(entry, std::move(head));
+  for (WantedLink& link : decision.links) links_.emplace(link.entry, std::move(link));
+  for (WantedFile& file : decision.wanted) wanted_.emplace(file.entry, std::move(file));
+  for (LeavesNote& leaves : decision.leaves) note(leaves);
+  for (std::size_t from = 0; from < decision.runs.size(); from += kMaxRunsInNote) {
+    const auto begin = decision.runs.begin() + static_cast<std::ptrdiff_t>(from);
+    const auto count = std::min(kMaxRunsInNote, decision.runs.size() - from);
+    note(VerdictNote{{begin, begin + static_cast<std::ptrdiff_t>(count)}});
+  }
+  progress_.now().total_files = decided_;
+  progress_.now().total_bytes += decision.file_bytes;
+  count({std::move(decision.lines), std::move(decision.failed_entries), decision.counts});
+}
+
+void TreeSink::advance_steps() {
+  for (Step& step : steps_) collect(step);
+  while (!steps_.empty() && steps_.front().complete) steps_.pop_front();
+  std::size_t running = 0;
+  for (Step& step : steps_) {
+    if (step.large || step.complete) continue;
+    if (!step.started && !step.files.empty() && running < kMaxRunning) start(step);
+    if (step.started && !step.files.empty()) ++running;
+  }
+  // What ends a directory waits for all that came before it.
+  if (steps_.empty() || steps_.front().endings.empty() || steps_.front().started) return;
+  if (steps_.front().needs <= decided_) start(steps_.front());
+}
+
+void TreeSink::start(Step& step) {
+  step.started = true;
+  for (const Ending& ending : step.endings) step.finishes.push_back(resolve(ending));
+  const bool shows = options_.listed || peer_hears_.value_or(false);
+  loop_->run(step.running, [this, &step, shows]() -> std::int64_t {
+    step.result = step.files.empty() ? finisher_.finish(step.finishes, shows) : write_files(step);
+    return 0;
+  });
+}
+
+void TreeSink::collect(Step& step) {
+  if (step.large) return collect_large(step);
+  if (!step.running.done()) return;
+  step.running.take();
+  count(step.result);
+  progress_.now().files += step.files.size() + step.finishes.size();
+  step.slot = Slot();  // home at once, whatever is still under way before it
+  step.files.clear();
+  step.finishes.clear();
+  step.complete = true;
+}
+
+void TreeSink::collect_large(Step& step) {
+  LargeSink& large = *step.large;
+  large.poll();
+  if (!large.done() || step.complete) return;
+  FinishResult result;
+  if (large.in_place()) {
+    ++result.counts.files_moved;
+    result.counts.bytes_moved = large.moved();
+    result.counts.bytes_reused = large.reused();
+    if (large.wanted().changes.created) ++result.counts.created;
+    if (auto line = line_of(large.wanted(), large.moved())) result.lines.push_back(std::move(*line));
+  } else {
+    result.failed_entries.push_back(large.wanted().entry);
+    if (large.failed()) ++result.counts.failed;
+    if (large.failed()) result.lines.push_back({false, large.failure()});
+  }
+  count(result);
+  ++progress_.now().files;
+  step.complete = true;
+}
+
+// On a worker.
+FinishResult TreeSink::write_files(const Step& step) const {
+  FinishResult result;
+  for (const SmallFile& file : step.files) {
+    const WantedFile& wanted = file.wanted;
+    if (file.status != FileStatus::kWhole) {  // the sender has said why
+      result.failed_entries.push_back(wanted.entry);
+      continue;
+    }
+    try {
+      const std::uint64_t size = file.local ? wanted.size : file.content.size();
+      if (file.local) {
+        writer_.copy_file(wanted, file.local.get());
+      } else {
+        writer_.write_file(wanted, file.content);
+      }
+      ++result.counts.files_moved;
+      result.counts.bytes_moved += size;
+      if (wanted.changes.created) ++result.counts.created;
+      if (auto line = line_of(wanted, size)) result.lines.push_back(std::move(*line));
+    } catch (const EntryError& error) {
+      const std::string path =
+          fmt::format("'{}'", printable(wanted.directory->directory->path_of(wanted.name)));
+      const std::string cause = (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error);
+      if (is_fatal(error.error)) throw Error(Status::kFileIo, "store " + path, cause);
+      ++result.counts.failed;
+      result.failed_entries.push_back(wanted.entry);
+      result.lines.push_back({false, path + ": " + cause});
+    }
+  }
+  return result;
+}
+
+std::optional<LineNote> TreeSink::line_of(const WantedFile& wanted, std::uint64_t moved) const {
+  if (!options_.listed && !peer_hears_.value_or(false)) return {};
+  ListedEntry listed;
+  listed.update = peer_hears_.value_or(false) ? '<' : '>';
+  listed.type = EntryType::kFile;
+  listed.path = wanted.directory->directory->relative_of(wanted.name);
+  listed.size = wanted.size;
+  listed.moved = moved;
+  listed.attributes = wanted.attributes;
+  listed.changes = wanted.changes;
+  return LineNote{true, format_line(options_.out_format, listed)};
+}
+
+void TreeSink::count(const FinishResult& result) {
+  const ReportNote& more = result.counts;
+  counts_.files_moved += more.files_moved;
+  counts_.bytes_moved += more.bytes_moved;
+  counts_.bytes_reused += more.bytes_reused;
+  counts_.created += more.created;
+  counts_.linked += more.linked;
+  counts_.deleted += more.deleted;
+  counts_.undeleted += more.undeleted;
+  counts_.failed += more.failed;
+  const auto& failed = result.failed_entries;
+  for (std::size_t from = 0; options_.remove_source_files && from < failed.size();
+       from += kMaxEntriesInNote) {
+    const auto begin = failed.begin() + static_cast<std::ptrdiff_t>(from);
+    const auto size = std::min(kMaxEntriesInNote, failed.size() - from);
+    note(FailedNote{{begin, begin + static_cast<std::ptrdiff_t>(size)}});
+  }
+  tell(result.lines);
+}
+
+void TreeSink::tell(const std::vector<LineNote>& lines) {
+  for (const LineNote& line : lines) {
+    if (peer_hears_.value_or(false)) {
+      note(line);
+      continue;
+    }
+    const auto& hear = line.listed ? options_.listed : options_.notice;
+    if (hear) hear(line.text);
+  }
+}
+
+std::optional<std::vector<std::byte>> TreeSink::take_note() {
+  if (notes_.empty()) return {};
+  auto bytes = std::move(notes_.front());
+  notes_.pop_front();
+  return bytes;
+}
+
+void TreeSink::finish() {
+  if (!end_ || content_left_ > 0 || receiving_ != nullptr) throw_malformed("an end in the middle of a tree");
+  finishing_ = true;
+}
+
+void TreeSink::commit() {
+  if (!finishing_ || committed_ || !steps_.empty() || !decide_.idle() || !undecided_.empty()) return;
+  if (!wanted_.empty()) throw_malformed("less than it has listed");
+  if (options_.fsync && !options_.dry_run && !synced_) {
+    if (syncing_.idle()) return loop_->run(syncing_, [this]() -> std::int64_t { return sync_all(); });
+    if (!syncing_.done()) return;
+    const std::int64_t result = syncing_.take();
+    if (result < 0) throw_errno(static_cast<int>(-result), Status::kFileIo, "store " + name_);
+    synced_ = true;
+  }
+  progress_.now().total_known = true;
+  progress_.tell();
+  note(counts_);
+  committed_ = true;
+}
+
+// Everything on its file system, once: far cheaper than each file by itself. (-errno, for the loop.)
+std::int64_t TreeSink::sync_all() const {
+  const int fd = ::open(decider_.path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  const Descriptor target(fd);
+  if (!target) return errno == ENOENT ? 0 : -errno;
+  return ::syncfs(target.get()) == -1 ? -errno : 0;
+}
+
+CopyReport TreeSink::report() const {
+  CopyReport report = report_of(end_.value_or(EndRecord{}), counts_);
+  report.stream_bytes = stream_bytes_;
+  return report;
+}
+
+}  // namespace rdpipe

@@ -1,0 +1,453 @@
+#include "tree/walk.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <glob.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "ground/error.h"
+#include "tree/content_digest.h"
+
+namespace rdpipe {
+namespace {
+
+// A source as a directory and a name in it.
+struct SplitSource {
+  std::string directory, name;
+};
+
+SplitSource split_source(std::string source) {
+  while (source.size() > 1 && source.back() == '/') source.pop_back();
+  const auto slash = source.rfind('/');
+  if (slash == std::string::npos) return {".", source};
+  return {slash == 0 ? "/" : source.substr(0, slash), source.substr(slash + 1)};
+}
+
+bool exists(const std::string& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0;
+}
+
+std::vector<std::string> expand(const std::vector<std::string>& sources) {
+  std::vector<std::string> all;
+  for (const std::string& source : sources) {
+    glob_t found{};
+    if (is_pattern(source) && !exists(source) && ::glob(source.c_str(), GLOB_NOMAGIC, nullptr, &found) == 0) {
+      for (std::size_t i = 0; i < found.gl_pathc; ++i) all.emplace_back(found.gl_pathv[i]);
+    } else {
+      all.push_back(source);
+    }
+    ::globfree(&found);
+  }
+  return all;
+}
+
+EntryType type_of(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return EntryType::kDirectory;
+    case S_IFLNK:
+      return EntryType::kSymlink;
+    case S_IFIFO:
+      return EntryType::kFifo;
+    case S_IFSOCK:
+      return EntryType::kSocket;
+    case S_IFCHR:
+      return EntryType::kCharacter;
+    case S_IFBLK:
+      return EntryType::kBlock;
+    default:
+      return EntryType::kFile;
+  }
+}
+
+bool is_dot_name(const char* name) {
+  return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
+}
+
+std::string quoted(const std::string& path) { return fmt::format("'{}'", printable(path)); }
+
+}  // namespace
+
+Walk::Walk(std::vector<std::string> sources, const CopyOptions& options, DirectoryCache& cache)
+    : sources_(options.globs ? expand(sources) : std::move(sources)),
+      options_(options),
+      cache_(cache),
+      filters_(options.filters),
+      choice_{options.acls, options.xattrs} {
+  if (options.files_from) parse_files_from();
+}
+
+Walk::~Walk() = default;
+
+void Walk::parse_files_from() {
+  if (sources_.size() != 1) {
+    throw Error(Status::kUsage, "copy the files of a list",
+                "they need one source, the directory they are in");
+  }
+  for (const std::string& path : *options_.files_from) {
+    Wanted* at = &wanted_;
+    for (std::size_t from = 0; from < path.size();) {
+      const std::size_t end = std::min(path.find('/', from), path.size());
+      const std::string part = path.substr(from, end - from);
+      from = end + 1;
+      if (part.empty() || part == ".") continue;
+      if (part == "..") {
+        throw Error(Status::kUsage, "copy " + quoted(path), "'..' leads out of the source");
+      }
+      at = &at->below[part];
+    }
+    if (at != &wanted_) at->listed = true;
+  }
+}
+
+WalkBatch Walk::next(std::size_t entries) {
+  batch_ = {};
+  const std::uint64_t until = counts_.entries + entries;
+  // Names that are read and not listed count too: a batch must not take for ever.
+  for (std::size_t steps = 0; counts_.entries < until && steps < 4 * entries; ++steps) {
+    if (!levels_.empty()) {
+      advance();
+    } else if (next_source_ < sources_.size()) {
+      begin_source(sources_[next_source_++]);
+    } else {
+      batch_.ended = true;
+      break;
+    }
+  }
+  return std::move(batch_);
+}
+
+void Walk::begin_source(const std::string& source) {
+  if (stands_for_contents(source) || options_.files_from) return begin_contents(source);
+  const auto [path, name] = split_source(source);
+  Descriptor fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return fail_errno(source, errno);
+  const bool plain = path == "." && !source.starts_with("./");
+  auto directory = std::make_shared<Directory>(std::move(fd), plain ? "" : path, "");
+  struct stat status {};
+  const int at = cache_.open(directory)->get();
+  const int flags = options_.copy_links ? 0 : AT_SYMLINK_NOFOLLOW;
+  if (::fstatat(at, name.c_str(), &status, flags) == 0) top_device_ = status.st_dev;
+  visit({directory, at, 0, nullptr}, name);
+}
+
+void Walk::begin_contents(const std::string& source) {
+  const std::string path = source.empty() ? "." : source;
+  Descriptor fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
+  struct stat status {};
+  if (!fd || ::fstat(fd.get(), &status) == -1) return fail_errno(source, errno);
+  if (!S_ISDIR(status.st_mode)) return fail_errno(source, ENOTDIR);
+  if (!options_.recursive && !options_.files_from) {
+    return fail(source, "is a directory (not copied without -r)");
+  }
+  top_device_ = status.st_dev;
+  auto directory = std::make_shared<Directory>(std::move(fd), path, "");
+  const Place place{directory, cache_.open(directory)->get(), 0, nullptr};
+  EntryRecord entry;
+  entry.type = EntryType::kDirectory;
+  entry.name = ".";
+  fill_common(place, ".", status, entry);
+  list(entry);
+  Level level{.directory = directory, .number = next_directory_++, .device = status.st_dev};
+  if (options_.files_from) level.only = &wanted_;
+  levels_.push_back(std::move(level));
+}
+
+// The next step in the deepest directory: a name that is no directory, then the directories, then its end.
+void Walk::advance() {
+  Level& level = levels_.back();
+  if (!level.begun && !begin_level(level)) return end_level();
+  const auto lease = cache_.open(level.directory);
+  if (!lease) {
+    fail_errno(level.directory->path(), errno);
+    read_error_ = true;
+    return end_level();
+  }
+  const Place place{level.directory, lease->get(), level.number, nullptr};
+  bool is_directory = false;
+  if (auto name = next_name(level, is_directory)) {
+    if (is_directory) {
+      level.directories.push_back(std::move(*name));
+    } else {
+      visit({place.directory, place.fd, place.number, wanted_below(level, *name)}, *name);
+    }
+  } else if (level.entered < level.directories.size()) {
+    const std::string below = std::move(level.directories[level.entered++]);
+    visit({place.directory, place.fd, place.number, wanted_below(level, below)}, below);
+  } else {
+    end_level();
+  }
+}
+
+bool Walk::begin_level(Level& level) {
+  level.begun = true;
+  if (level.only != nullptr) {
+    level.at = level.only->below.begin();
+    level.complete = false;  // the rest of it was not asked about
+    return true;
+  }
+  const auto lease = cache_.open(level.directory);
+  const int fd = lease ? ::openat(lease->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+  if (fd >= 0) level.listing.reset(::fdopendir(fd));
+  if (level.listing) return true;
+  fail_errno(level.directory->path(), errno);
+  if (fd >= 0) ::close(fd);
+  read_error_ = true;
+  return false;
+}
+
+const Walk::Wanted* Walk::wanted_below(const Level& level, const std::string& name) const {
+  return level.only == nullptr ? nullptr : &level.only->below.at(name);
+}
+
+// The next name of the listing; `is_directory` as far as the listing says so.
+std::optional<std::string> Walk::next_name(Level& level, bool& is_directory) {
+  if (level.only != nullptr) {
+    if (level.at == level.only->below.end()) return {};
+    const auto& [name, wanted] = *level.at++;
+    is_directory = !wanted.below.empty();
+    return name;
+  }
+  while (level.listing) {
+    errno = 0;
+    const dirent* found = ::readdir(level.listing.get());
+    if (found == nullptr) {
+      if (errno != 0) {
+        fail_errno(level.directory->path(), errno);
+        read_error_ = true;
+      }
+      level.listing.reset();
+      return {};
+    }
+    if (is_dot_name(found->d_name)) continue;
+    is_directory = found->d_type == DT_DIR;
+    return std::string(found->d_name);
+  }
+  return {};
+}
+
+void Walk::visit(const Place& place, const std::string& name) {
+  struct stat status {};
+  const int flags = options_.copy_links ? 0 : AT_SYMLINK_NOFOLLOW;
+  if (::fstatat(place.fd, name.c_str(), &status, flags) == -1) {
+    const int error = errno;
+    const std::string path = place.directory->path_of(name);
+    struct stat link {};
+    const bool dangles = ::fstatat(place.fd, name.c_str(), &link, AT_SYMLINK_NOFOLLOW) == 0;
+    if (dangles) return leave_out(place, name, ""), fail(path, "the symlink leads nowhere");
+    if (error != ENOENT || place.number == 0 || place.wanted != nullptr)
+      return read_error_ = true, fail_errno(path, error);
+    ++counts_.vanished;
+    batch_.lines.push_back(fmt::format("{}: it vanished before it was read", quoted(path)));
+    return;
+  }
+  const bool is_directory = S_ISDIR(status.st_mode);
+  if (!filters_.empty() && filters_.excludes(place.directory->relative_of(name), is_directory)) return;
+  // A listing that tells no types: its directories still come last.
+  if (is_directory && !levels_.empty() && levels_.back().entered == 0 && place.number != 0 &&
+      (levels_.back().listing || levels_.back().only != nullptr)) {
+    const bool still_listing =
+        levels_.back().listing || levels_.back().at != levels_.back().only->below.end();
+    if (still_listing) return levels_.back().directories.push_back(name);
+  }
+  if (is_directory) return visit_directory(place, name, status);
+  visit_other(place, name, status);
+}
+
+void Walk::visit_directory(const Place& place, const std::string& name, const struct stat& status) {
+  const std::string path = place.directory->path_of(name);
+  if (!options_.recursive && !options_.files_from) {
+    return fail(path, "is a directory (not copied without -r)");
+  }
+  if (options_.copy_links && cache_.is_within(place.directory.get(), status.st_dev, status.st_ino)) {
+    return fail(path, "the symlink leads to a directory above it");
+  }
+  EntryRecord entry;
+  entry.type = EntryType::kDirectory;
+  entry.name = name;
+  entry.parent = place.number;
+  fill_common(place, name, status, entry);
+  list(entry);
+  const Wanted* only = nullptr;
+  const std::uint64_t number = next_directory_++;
+  auto directory = std::make_shared<Directory>(place.directory, name, options_.copy_links);
+  if (!enters(place, status, only)) {
+    batch_.items.push_back({.kind = SourceItem::Kind::kDirectoryEnd, .number = number});
+    return;
+  }
+  Level level{.directory = std::move(directory), .number = number, .device = status.st_dev};
+  level.only = only;
+  levels_.push_back(std::move(level));
+}
+
+bool Walk::enters(const Place& place, const struct stat& status, const Wanted*& only) const {
+  if (options_.one_file_system && status.st_dev != top_device_) return false;
+  if (place.wanted == nullptr) return true;
+  const bool whole = place.wanted->listed && options_.recursive;
+  if (!whole) only = place.wanted;
+  return true;
+}
+
+void Walk::visit_other(const Place& place, const std::string& name, const struct stat& status) {
+  EntryRecord entry;
+  entry.type = type_of(status.st_mode);
+  entry.name = name;
+  entry.parent = place.number;
+  const bool is_device = entry.type == EntryType::kCharacter || entry.type == EntryType::kBlock;
+  const bool is_special = entry.type == EntryType::kFifo || entry.type == EntryType::kSocket;
+  if ((is_device && !options_.devices) || (is_special && !options_.specials)) {
+    return leave_out(
+        place, name,
+        is_device ? "is a device (left out without -D)" : "is a FIFO or socket (left out without -D)");
+  }
+  if (entry.type == EntryType::kSymlink && !fill_symlink(place, name, entry)) return;
+  if (is_device) {
+    entry.device_major = major(status.st_rdev);
+    entry.device_minor = minor(status.st_rdev);
+  }
+  if (entry.type == EntryType::kFile) entry.size = static_cast<std::uint64_t>(status.st_size);
+  if (options_.hard_links && status.st_nlink > 1) fill_hard_link(status, entry);
+  fill_common(place, name, status, entry);
+  if (options_.checksum && entry.is_asked_for()) fill_digest(place, name, entry);
+  SourceItem item{.kind = SourceItem::Kind::kPlain, .number = counts_.entries, .directory = place.directory};
+  if (entry.head) item.kind = SourceItem::Kind::kLink;
+  if (entry.is_asked_for()) item.kind = SourceItem::Kind::kFile;
+  item.name = name;
+  item.size = entry.size;
+  item.seconds = entry.seconds;
+  item.nanoseconds = entry.nanoseconds;
+  list(entry);
+  if (item.kind != SourceItem::Kind::kPlain || options_.remove_source_files)
+    batch_.items.push_back(std::move(item));
+}
+
+bool Walk::fill_symlink(const Place& place, const std::string& name, EntryRecord& entry) {
+  if (!options_.symlinks) return leave_out(place, name, "is a symlink (left out)"), false;
+  target_.resize(kMaxLinkTarget);
+  const auto size = ::readlinkat(place.fd, name.c_str(), target_.data(), target_.size());
+  if (size <= 0) return fail_errno(place.directory->path_of(name), size == 0 ? EINVAL : errno), false;
+  target_.resize(static_cast<std::size_t>(size));
+  if (options_.safe_links && leads_out(place, target_)) {
+    leave_out(place, name, fmt::format("is a symlink that leads out of the tree, to {}", quoted(target_)));
+    return false;
+  }
+  entry.target = target_;
+  return true;
+}
+
+// Whether a symlink is absolute or climbs above the top of the transfer.
+bool Walk::leads_out(const Place& place, std::string_view target) const {
+  if (target.starts_with('/')) return true;
+  const std::string above = place.directory->relative();
+  auto depth = above.empty() ? 0 : 1 + std::ranges::count(above, '/');
+  for (std::size_t from = 0; from < target.size();) {
+    const std::size_t end = std::min(target.find('/', from), target.size());
+    const auto part = target.substr(from, end - from);
+    from = end + 1;
+    if (part.empty() || part == ".") continue;
+    depth += part == ".." ? -1 : 1;
+    // The first component below the top is the source itself: above it is out of the tree.
+    if (depth < (above.empty() ? 0 : 1)) return true;
+  }
+  return false;
+}
+
+void Walk::fill_common(const Place& place, const std::string& name, const struct stat& status,
+                       EntryRecord& entry) {
+  entry.mode = status.st_mode & 07777;
+  entry.uid = status.st_uid;
+  entry.gid = status.st_gid;
+  entry.seconds = status.st_mtim.tv_sec;
+  entry.nanoseconds = static_cast<std::uint32_t>(status.st_mtim.tv_nsec);
+  if (options_.owner) introduce(false, entry.uid);
+  if (options_.group) introduce(true, entry.gid);
+  if ((choice_.acls || choice_.xattrs) && !entry.head) fill_xattrs(place, name, entry);
+}
+
+void Walk::fill_xattrs(const Place& place, const std::string& name, EntryRecord& entry) {
+  xattrs_.clear();
+  if (!read_xattrs(place.fd, name, choice_, xattrs_)) {
+    return fail(place.directory->path_of(name), "its extended attributes: " + errno_text(errno));
+  }
+  for (XattrValue& xattr : xattrs_) {
+    const auto see = [&](bool group, std::uint32_t id) {
+      introduce(group, id);
+      return id;
+    };
+    if (is_acl(xattr.name)) static_cast<void>(map_acl(xattr.value, see));
+    entry.xattrs.push_back({xattr.name, xattr.value});
+  }
+}
+
+void Walk::fill_digest(const Place& place, const std::string& name, EntryRecord& entry) {
+  const Descriptor fd(::openat(place.fd, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (fd) entry.digest = content_digest(fd.get());
+}
+
+void Walk::fill_hard_link(const struct stat& status, EntryRecord& entry) {
+  const auto [found, fresh] = inodes_.try_emplace({status.st_dev, status.st_ino});
+  Inode& inode = found->second;
+  if (fresh) {
+    inode = {counts_.entries, status.st_nlink - 1};
+    entry.is_head = true;
+    return;
+  }
+  entry.head = inode.entry;
+  if (--inode.unseen == 0) inodes_.erase(found);
+}
+
+// The name of an id goes in front of the first entry that has it.
+void Walk::introduce(bool group, std::uint32_t id) {
+  if (options_.numeric_ids || !introduced_.insert(id | (std::uint64_t{group} << 32)).second) return;
+  const std::string name = name_of_id(group, id);
+  if (!name.empty() && name.size() <= kMaxName) append(IdentityRecord{group, id, name}, batch_.records);
+}
+
+void Walk::list(const EntryRecord& entry) {
+  append(entry, batch_.records);
+  ++counts_.entries;
+  switch (entry.type) {
+    case EntryType::kFile:
+      ++counts_.files;
+      if (!entry.head) counts_.file_bytes += entry.size;
+      break;
+    case EntryType::kDirectory:
+      ++counts_.directories;
+      break;
+    case EntryType::kSymlink:
+      ++counts_.symlinks;
+      break;
+    default:
+      ++counts_.specials;
+  }
+}
+
+void Walk::end_level() {
+  const Level& level = levels_.back();
+  batch_.items.push_back({.kind = SourceItem::Kind::kDirectoryEnd,
+                          .complete = level.complete && !read_error_,
+                          .number = level.number});
+  levels_.pop_back();
+}
+
+// Of an entry that is there and is not copied: it must not count as gone.
+void Walk::leave_out(const Place& place, const std::string& name, const std::string& why) {
+  append(KeepRecord{place.number, name}, batch_.records);
+  if (!why.empty())
+    batch_.lines.push_back(fmt::format("{}: {}", quoted(place.directory->path_of(name)), why));
+}
+
+void Walk::fail(const std::string& path, const std::string& cause) {
+  ++counts_.failed;
+  batch_.lines.push_back(fmt::format("{}: {}", quoted(path), cause));
+}
+
+void Walk::fail_errno(const std::string& path, int error) { fail(path, errno_text(error)); }
+
+}  // namespace rdpipe

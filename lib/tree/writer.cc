@@ -1,0 +1,326 @@
+#include "tree/writer.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "files/kernel_copy.h"
+#include "files/temporary.h"
+#include "ground/secret.h"
+
+namespace rdpipe {
+namespace {
+
+constexpr int kAttempts = 100;
+constexpr mode_t kPermissions = 07777;
+
+void check_call(int result, const char* attempt = "") {
+  if (result == -1) throw EntryError{errno, attempt};
+}
+
+std::array<timespec, 2> times_of(const Attributes& attributes) {
+  return {timespec{0, UTIME_OMIT},
+          timespec{static_cast<time_t>(attributes.seconds), static_cast<long>(attributes.nanoseconds)}};
+}
+
+}  // namespace
+
+bool is_fatal(int error) { return error == ENOSPC || error == EDQUOT; }
+
+Writer::Writer(const CopyOptions& options, DirectoryCache& cache)
+    : options_(options), cache_(cache), root_(is_root()), umask_(process_umask()) {
+  std::array<std::byte, sizeof seed_> random{};
+  fill_random(random);
+  std::memcpy(&seed_, random.data(), sizeof seed_);
+}
+
+DirectoryLease Writer::open(const std::shared_ptr<Directory>& directory) const {
+  auto lease = cache_.open(directory);
+  if (!lease) throw EntryError{errno};
+  return lease;
+}
+
+std::string Writer::temporary_name(const std::string& name) const {
+  return temporary_name_for(name, seed_ + next_name_.fetch_add(1));
+}
+
+Descriptor Writer::create(int directory, const WantedFile& wanted, std::string& temporary) const {
+  // Nobody's business before it has its owner; a mode that is cut by the umask is cut by open() alone.
+  const mode_t mode = wanted.attributes.exact_mode ? 0600 : wanted.attributes.mode & 0777;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    temporary = temporary_name(wanted.name);
+    Descriptor fd(
+        ::openat(directory, temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+    if (fd) return fd;
+    if (errno != EEXIST) throw EntryError{errno};
+  }
+  throw EntryError{EEXIST, "find a temporary name"};
+}
+
+// A temporary that `fill` writes, and what makes a file of it.
+template <typename Fill>
+void Writer::write_new(const WantedFile& wanted, Fill fill) const {
+  const auto lease = open(wanted.directory->directory);
+  const int directory = lease->get();
+  for (int attempt = 0;; ++attempt) {
+    std::string temporary;
+    const Descriptor fd = create(directory, wanted, temporary);
+    try {
+      fill(fd.get());
+      set_attributes(fd.get(), wanted.attributes, true);
+      put_in_place(wanted.directory->directory, directory, temporary, wanted.name, wanted.old.has_value());
+      return;
+    } catch (const EntryError& error) {
+      ::unlinkat(directory, temporary.c_str(), 0);
+      // A sweep of another copy may have taken it for a left-over.
+      if (error.error != ENOENT || attempt > 2) throw;
+    }
+  }
+}
+
+void Writer::write_file(const WantedFile& wanted, std::span<const std::byte> content) const {
+  write_new(wanted, [&](int fd) {
+    write_content(fd, content);
+    if (options_.verify) verify_content(fd, content);
+  });
+}
+
+void Writer::copy_file(const WantedFile& wanted, int source) const {
+  struct stat before {
+  }, after{};
+  check_call(::fstat(source, &before));
+  WantedFile now = wanted;
+  now.attributes.seconds = before.st_mtim.tv_sec;
+  now.attributes.nanoseconds = static_cast<std::uint32_t>(before.st_mtim.tv_nsec);
+  write_new(now, [&](int fd) {
+    const int error = copy_in_kernel(source, fd, wanted.size);
+    if (error != 0) throw EntryError{error, "copy it"};
+    check_call(::fstat(source, &after));
+    const bool touched =
+        before.st_mtim.tv_sec != after.st_mtim.tv_sec || before.st_mtim.tv_nsec != after.st_mtim.tv_nsec;
+    if (after.st_size < before.st_size || (touched && after.st_size == before.st_size)) {
+      throw EntryError{EAGAIN, "copy it: it changed while it was read"};
+    }
+  });
+}
+
+void Writer::write_content(int fd, std::span<const std::byte> content) const {
+  constexpr std::size_t kBlock = kPageSize;
+  std::uint64_t at = 0;
+  while (at < content.size()) {
+    std::size_t length = content.size() - at;
+    if (options_.sparse) {
+      const auto is_zero = [&](std::size_t from) {
+        const auto block = content.subspan(from, std::min(kBlock, content.size() - from));
+        return block.front() == std::byte{0} &&
+               std::memcmp(block.data(), block.data() + 1, block.size() - 1) == 0;
+      };
+      if (is_zero(at)) {
+        at += std::min(kBlock, content.size() - at);
+        continue;
+      }
+      length = std::min(length, kBlock);
+      while (at + length < content.size() && !is_zero(at + length)) {
+        length = std::min(length + kBlock, content.size() - at);
+      }
+    }
+    const ssize_t count = ::pwrite(fd, content.data() + at, length, static_cast<off_t>(at));
+    if (count == -1 && errno == EINTR) continue;
+    if (count <= 0) throw EntryError{count == 0 ? EIO : errno, "write it"};
+    at += static_cast<std::uint64_t>(count);
+  }
+  if (options_.sparse) check_call(::ftruncate(fd, static_cast<off_t>(content.size())), "write it");
+}
+
+// Read back from the medium: what the page cache holds is what was written into it.
+void Writer::verify_content(int fd, std::span<const std::byte> content) const {
+  check_call(::fdatasync(fd), "write it");
+  ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+  std::vector<std::byte> read(content.size() + 1);
+  const ssize_t count = ::pread(fd, read.data(), read.size(), 0);
+  check_call(count == -1 ? -1 : 0, "read it back");
+  read.resize(static_cast<std::size_t>(count));
+  if (!std::ranges::equal(read, content)) throw EntryError{EIO, "verify it: what was read back differs"};
+}
+
+// Only root may give a file away; others may give it to a group of theirs, and what is not theirs to give
+// stays.
+void Writer::change_owner(int fd, const char* name, int flags, const Attributes& attributes,
+                          const struct stat* now) const {
+  constexpr auto kKeep = static_cast<std::uint32_t>(-1);
+  std::uint32_t uid = options_.owner && root_ ? attributes.uid : kKeep;
+  std::uint32_t gid = options_.group ? attributes.gid : kKeep;
+  if (now != nullptr && uid == now->st_uid) uid = kKeep;
+  if (now != nullptr && gid == now->st_gid) gid = kKeep;
+  if (uid == kKeep && gid == kKeep) return;
+  const bool failed = ::fchownat(fd, name, uid, gid, flags) == -1;
+  if (failed && (root_ || errno != EPERM)) throw EntryError{errno, "set its owner"};
+}
+
+void Writer::set_attributes(int fd, const Attributes& attributes, bool is_new) const {
+  struct stat now {};
+  const bool sets_owner = (options_.owner && root_) || options_.group;
+  if (sets_owner || !is_new) check_call(::fstat(fd, &now));
+  if (sets_owner) change_owner(fd, "", AT_EMPTY_PATH, attributes, &now);
+  const XattrChoice choice = xattr_choice();
+  if ((choice.acls || choice.xattrs) && !write_xattrs(fd, choice, attributes.xattrs)) {
+    throw EntryError{errno, "set its extended attributes"};
+  }
+  if (attributes.exact_mode && (is_new || (now.st_mode & kPermissions) != attributes.mode || sets_owner)) {
+    check_call(::fchmod(fd, attributes.mode), "set its mode");
+  }
+  if (options_.times) check_call(::futimens(fd, times_of(attributes).data()), "set its time");
+}
+
+void Writer::update_attributes(int directory, const std::string& name, const struct stat& now,
+                               const Attributes& attributes) const {
+  change_owner(directory, name.c_str(), AT_SYMLINK_NOFOLLOW, attributes, &now);
+  const XattrChoice choice = xattr_choice();
+  if ((choice.acls || choice.xattrs) && !write_xattrs(directory, name, choice, attributes.xattrs)) {
+    throw EntryError{errno, "set its extended attributes"};
+  }
+  if (!S_ISLNK(now.st_mode) && attributes.exact_mode) {
+    struct stat status {};
+    check_call(::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW));
+    if ((status.st_mode & kPermissions) != attributes.mode && !S_ISLNK(status.st_mode)) {
+      const Descriptor itself(::openat(directory, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+      check_call(itself.get(), "set its mode");
+      check_call(::chmod(fmt::format("/proc/self/fd/{}", itself.get()).c_str(), attributes.mode),
+                 "set its mode");
+    }
+  }
+  if (options_.times) {
+    check_call(::utimensat(directory, name.c_str(), times_of(attributes).data(), AT_SYMLINK_NOFOLLOW),
+               "set its time");
+  }
+}
+
+void Writer::make_symlink(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
+                          const std::string& target, const Attributes& attributes, bool fresh) const {
+  const auto complete = [&](const std::string& as) {
+    struct stat now {};
+    check_call(::fstatat(directory, as.c_str(), &now, AT_SYMLINK_NOFOLLOW));
+    update_attributes(directory, as, now, attributes);
+  };
+  if (fresh && ::symlinkat(target.c_str(), directory, name.c_str()) == 0) return complete(name);
+  const std::string temporary = temporary_name(name);
+  check_call(::symlinkat(target.c_str(), directory, temporary.c_str()));
+  try {
+    complete(temporary);
+    put_in_place(where, directory, temporary, name, true);
+  } catch (const EntryError&) {
+    ::unlinkat(directory, temporary.c_str(), 0);
+    throw;
+  }
+}
+
+void Writer::make_special(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
+                          mode_t type, dev_t device, const Attributes& attributes) const {
+  const std::string temporary = temporary_name(name);
+  const mode_t mode = attributes.exact_mode ? 0600 : attributes.mode & 0777;
+  check_call(::mknodat(directory, temporary.c_str(), type | mode, device));
+  try {
+    struct stat now {};
+    check_call(::fstatat(directory, temporary.c_str(), &now, AT_SYMLINK_NOFOLLOW));
+    update_attributes(directory, temporary, now, attributes);
+    put_in_place(where, directory, temporary, name, true);
+  } catch (const EntryError&) {
+    ::unlinkat(directory, temporary.c_str(), 0);
+    throw;
+  }
+}
+
+bool Writer::make_link(int head_directory, const std::string& head, const std::shared_ptr<Directory>& where,
+                       int directory, const std::string& name) const {
+  struct stat first {
+  }, second{};
+  check_call(::fstatat(head_directory, head.c_str(), &first, AT_SYMLINK_NOFOLLOW),
+             "find what it is a link to");
+  const bool exists = ::fstatat(directory, name.c_str(), &second, AT_SYMLINK_NOFOLLOW) == 0;
+  if (exists && first.st_dev == second.st_dev && first.st_ino == second.st_ino) return false;
+  if (!exists && ::linkat(head_directory, head.c_str(), directory, name.c_str(), 0) == 0) return true;
+  const std::string temporary = temporary_name(name);
+  check_call(::linkat(head_directory, head.c_str(), directory, temporary.c_str(), 0));
+  try {
+    put_in_place(where, directory, temporary, name, exists);
+  } catch (const EntryError&) {
+    ::unlinkat(directory, temporary.c_str(), 0);
+    throw;
+  }
+  return true;
+}
+
+void Writer::put_in_place(const std::shared_ptr<Directory>& where, int directory,
+                          const std::string& temporary, const std::string& name, bool may_exist) const {
+  make_way(where, directory, name, may_exist);
+  check_call(::renameat(directory, temporary.c_str(), directory, name.c_str()));
+}
+
+void Writer::make_way(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
+                      bool may_exist) const {
+  if (may_exist && options_.backup) back_up(where, directory, name, false);
+}
+
+bool Writer::set_aside(const std::shared_ptr<Directory>& where, int directory,
+                       const std::string& name) const {
+  try {
+    back_up(where, directory, name, true);
+    return true;
+  } catch (const EntryError& error) {
+    errno = error.error;
+    return false;
+  }
+}
+
+// The directory of --backup-dir that stands for `where`, made as needed. Empty: backups stay beside their
+// files.
+Descriptor Writer::backup_directory(const std::shared_ptr<Directory>& where) const {
+  if (options_.backup_dir.empty()) return {};
+  DirectoryLease base;
+  if (base_ && !options_.backup_dir.starts_with('/')) base = open(base_);
+  int at = base ? base->get() : AT_FDCWD;
+  Descriptor directory;
+  const std::string path = options_.backup_dir + "/" + where->relative();
+  const bool absolute = path.starts_with('/');
+  if (absolute) directory = Descriptor(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (absolute) at = directory.get();
+  for (std::size_t from = 0; from < path.size();) {
+    const std::size_t end = std::min(path.find('/', from), path.size());
+    const std::string part = path.substr(from, end - from);
+    from = end + 1;
+    if (part.empty() || part == ".") continue;
+    Descriptor next(::openat(at, part.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!next && errno == ENOENT && ::mkdirat(at, part.c_str(), 0700) == 0) {
+      next = Descriptor(::openat(at, part.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    }
+    if (!next) throw EntryError{errno, "open the directory for backups"};
+    directory = std::move(next);
+    at = directory.get();
+  }
+  return directory;
+}
+
+// A second name where that goes, so that the target never lacks its file; otherwise renamed.
+void Writer::back_up(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
+                     bool moves) const {
+  struct stat now {};
+  if (::fstatat(directory, name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == -1) return;
+  const Descriptor elsewhere = backup_directory(where);
+  const int into = elsewhere ? elsewhere.get() : directory;
+  const bool keeps_name = elsewhere && options_.backup_suffix == "~";
+  const std::string backup = keeps_name ? name : name + options_.backup_suffix;
+  if (!S_ISDIR(now.st_mode) && !moves) {
+    ::unlinkat(into, backup.c_str(), 0);
+    if (::linkat(directory, name.c_str(), into, backup.c_str(), 0) == 0) return;
+  }
+  check_call(::renameat(directory, name.c_str(), into, backup.c_str()), "back it up");
+}
+
+}  // namespace rdpipe

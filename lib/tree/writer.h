@@ -1,0 +1,99 @@
+// Puts entries in place beneath a target directory: a temporary name beside the target, attributes, then a
+// rename; what was there is backed up or gone. Nothing follows a symlink. Blocking calls, for workers;
+// thread-safe. Failures are thrown as Error{kFileIo}; one that no other file can escape (a full disk)
+// is_fatal().
+#pragma once
+
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "ground/descriptor.h"
+#include "ground/error.h"
+#include "tree/copy.h"
+#include "tree/directory.h"
+#include "tree/target.h"
+
+namespace rdpipe {
+
+// Whether going on with other files is pointless: no space, no quota.
+[[nodiscard]] bool is_fatal(int error);
+
+// A failure of one entry, with errno kept.
+struct EntryError {
+  int error = 0;
+  std::string attempt{};  // "" or what was tried: "set its owner"
+};
+
+class Writer {
+ public:
+  Writer(const CopyOptions& options, DirectoryCache& cache);
+
+  [[nodiscard]] DirectoryCache& cache() const { return cache_; }
+  [[nodiscard]] const CopyOptions& options() const { return options_; }
+  [[nodiscard]] bool as_root() const { return root_; }
+  [[nodiscard]] mode_t umask() const { return umask_; }
+  [[nodiscard]] XattrChoice xattr_choice() const { return {options_.acls, options_.xattrs}; }
+
+  // Throws EntryError.
+  [[nodiscard]] DirectoryLease open(const std::shared_ptr<Directory>& directory) const;
+
+  // A whole small file, put in place. Throws EntryError.
+  void write_file(const WantedFile& wanted, std::span<const std::byte> content) const;
+  // The same of an open file on this host.
+  void copy_file(const WantedFile& wanted, int source) const;
+  void make_symlink(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
+                    const std::string& target, const Attributes& attributes, bool fresh) const;
+  void make_special(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
+                    mode_t type, dev_t device, const Attributes& attributes) const;
+  // Returns false when it is one already.
+  [[nodiscard]] bool make_link(int head_directory, const std::string& head,
+                               const std::shared_ptr<Directory>& where, int directory,
+                               const std::string& name) const;
+
+  // Sets what differs. `fd` is a file that was written and has nothing yet but its content.
+  void set_attributes(int fd, const Attributes& attributes, bool is_new) const;
+  // The same of what is there: `now` is its status.
+  void update_attributes(int directory, const std::string& name, const struct stat& now,
+                         const Attributes& attributes) const;
+  // Renames what is complete over the target, with a backup of that where one is wanted.
+  void put_in_place(const std::shared_ptr<Directory>& where, int directory, const std::string& temporary,
+                    const std::string& name, bool may_exist) const;
+  // What is about to be replaced gets its backup, where one is wanted.
+  void make_way(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
+                bool may_exist) const;
+  // Moves what is to be deleted to where backups go. False with errno set when it could not.
+  [[nodiscard]] bool set_aside(const std::shared_ptr<Directory>& where, int directory,
+                               const std::string& name) const;
+  // A name that nothing has.
+  [[nodiscard]] std::string temporary_name(const std::string& name) const;
+  // Where a relative --backup-dir begins; once, before anything is backed up.
+  void set_base(std::shared_ptr<Directory> base) {
+    if (!base_) base_ = std::move(base);
+  }
+
+ private:
+  [[nodiscard]] Descriptor create(int directory, const WantedFile& wanted, std::string& temporary) const;
+  [[nodiscard]] Descriptor backup_directory(const std::shared_ptr<Directory>& where) const;
+  void back_up(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
+               bool moves) const;
+  template <typename Fill>
+  void write_new(const WantedFile& wanted, Fill fill) const;
+  void write_content(int fd, std::span<const std::byte> content) const;
+  void verify_content(int fd, std::span<const std::byte> content) const;
+  void change_owner(int fd, const char* name, int flags, const Attributes& attributes,
+                    const struct stat* now) const;
+
+  const CopyOptions& options_;
+  DirectoryCache& cache_;
+  bool root_;
+  mode_t umask_;
+  std::uint64_t seed_;
+  mutable std::atomic<std::uint64_t> next_name_{0};
+  std::shared_ptr<Directory> base_;
+};
+
+}  // namespace rdpipe

@@ -1,0 +1,190 @@
+# shellcheck shell=bash
+# rdcp run again: what moves, what is listed, what is deleted, and what is never deleted.
+# shellcheck source=tests/tools/sshd.bash
+source "$cases/../sshd.bash"
+# shellcheck source=tests/tools/trees.bash
+source "$cases/../trees.bash"
+
+test_rdcp_second_run_moves_nothing() {
+  make_rsh
+  make_random_tree 21 src
+  copies 0 -aHAXS src/ db2:copy
+  copies 0 -aHAXS -i --stats src/ db2:copy
+  ! grep -q '^[<>ch.*]' copy.out || { show copy.out; fail "something changed"; }
+  [[ $(stat_of "Regular files transferred") == 0 ]] || fail "files moved"
+  equal_trees src home/copy
+  [[ $fabric != rdma ]] || echo 100000 >>"$run/moved"
+}
+
+# The list of changes, as rsync would print it.
+# tcp only: a list
+test_rdcp_itemizes_as_rsync() {
+  need_rsync
+  make_rsh
+  make_random_tree 23 src 60
+  mkdir theirs home/copy
+  touch -d @1 src  # rsync takes two times of the same second for the same
+  local step
+  for step in new again changed deleted; do
+    if [[ $step == changed ]]; then
+      python3 -B "$trees/mutate.py" 5 src
+      touch -d @1 src
+    fi
+    local more=(-aHAXi)
+    [[ $step != deleted ]] || more+=(--delete)
+    [[ $step != deleted ]] || touch home/copy/extra theirs/extra
+    rsync -n "${more[@]}" src/ theirs/ | LC_ALL=C sort >theirs.list
+    copies 0 -n "${more[@]}" src/ db2:copy/
+    sed 's/^</>/' copy.out | LC_ALL=C sort >our.list
+    # rsync writes bytes that cannot be shown as \#ooo; so do we, or in another way: names are not compared here.
+    diff <(cut -d' ' -f1 theirs.list | sort) <(cut -d' ' -f1 our.list | sort) || fail "$step: other changes"
+    [[ $step == again || $step == deleted ]] || absent home/copy/extra
+    rsync -aHAX src/ theirs/
+    copies 0 -aHAX src/ db2:copy/
+  done
+}
+
+# tcp only: nothing moves
+test_rdcp_dry_run_does_nothing() {
+  make_rsh
+  make_random_tree 22 src 50
+  copies 0 -aHAXn -i --delete src/ db2:copy
+  grep -q . copy.out || fail "nothing is listed"
+  absent home/copy
+  mkdir home/copy
+  echo extra >home/copy/extra
+  list_tree home/copy >before
+  copies 0 -aHAXn -i --delete src/ db2:copy
+  says copy.out '\*deleting +extra'
+  diff before <(list_tree home/copy) || fail "it did something"
+}
+
+# tcp only: what is deleted is not sent
+test_rdcp_delete_only_what_the_source_lacks() {
+  make_rsh
+  make_tree src
+  copies 0 -a src/ db2:copy
+  mkdir -p home/copy/sub/more/below home/beside
+  echo extra | tee home/copy/extra home/copy/sub/more/below/extra home/beside/extra >/dev/null
+  ln -s ../../beside home/copy/sub/way-out
+  copies 0 -a src/ db2:copy
+  [[ -e home/copy/extra ]] || fail "deleted without --delete"
+  copies 0 -a --delete src/ db2:copy
+  same_tree src home/copy
+  holds home/beside/extra extra
+}
+
+# tcp only: what is deleted is not sent
+test_rdcp_delete_stops_where_the_source_could_not_be_read() {
+  make_rsh
+  make_tree src
+  mkdir src/shut
+  echo inside >src/shut/file
+  copies 0 -a src/ db2:copy
+  echo extra | tee home/copy/extra home/copy/shut/extra >/dev/null
+  become_nobody
+  chmod -R a+rwX src
+  chown -R nobody home
+  chmod 000 src/shut
+  copy=("${wrap[@]}" "${copy[@]}")
+  copies 23 -rt --delete src/ db2:copy
+  holds home/copy/shut/file inside
+  holds home/copy/shut/extra extra
+  # rsync deletes nothing at all then.
+  holds home/copy/extra extra
+}
+
+# tcp only: what is deleted is not sent
+test_rdcp_delete_stops_for_a_missing_source() {
+  make_rsh
+  mkdir -p src home/copy
+  echo keep >home/copy/keep
+  local status=0
+  timeout 40 "${copy[@]}" -a --delete nowhere/ db2:copy 2>copy.err || status=$?
+  ((status != 0)) || fail "a missing source is no error"
+  holds home/copy/keep keep
+}
+
+# tcp only: what is deleted is not sent
+test_rdcp_max_delete() {
+  make_rsh
+  mkdir -p src home/copy
+  echo one >src/one
+  local number
+  for number in 1 2 3 4 5; do echo extra >"home/copy/extra$number"; done
+  copies 25 -a --delete --max-delete=2 src/ db2:copy
+  (($(find home/copy -name 'extra*' | wc -l) == 3)) || fail "not two were deleted"
+  same src/one home/copy/one
+}
+
+# tcp only: what is deleted is not sent
+test_rdcp_excluded_files_are_not_deleted() {
+  make_rsh
+  mkdir -p src home/copy
+  echo one >src/one
+  echo keep | tee home/copy/keep.o src/source.o >/dev/null
+  echo extra >home/copy/extra
+  copies 0 -a --delete --exclude='*.o' src/ db2:copy
+  holds home/copy/keep.o keep
+  absent home/copy/extra
+  absent home/copy/source.o
+  copies 0 -a --delete-excluded --exclude='*.o' src/ db2:copy
+  absent home/copy/keep.o
+}
+
+# What decides whether a file moves, against rsync's.
+# tcp only: decisions
+# limit 120
+test_rdcp_decisions_are_those_of_rsync() {
+  need_rsync
+  make_rsh
+  local options failed=no
+  while IFS= read -r options; do
+    rm -rf src theirs home/copy
+    mkdir -p src/sub theirs home
+    local name
+    for name in same newer older size sub/new; do echo "source $name" >"src/$name"; done
+    for name in same newer older; do echo "target $name" >"theirs/$name"; done
+    echo "other size here" >theirs/size
+    touch -d @1000000000 src/same theirs/same src/newer theirs/older src/size theirs/size
+    touch -d @1100000000 theirs/newer src/older
+    echo extra >theirs/extra
+    cp -a theirs home/copy
+    # shellcheck disable=SC2086  # words
+    rsync -a $options src/ theirs/
+    # shellcheck disable=SC2086
+    copies 0 -a $options src/ db2:copy/
+    diff <(list_tree theirs) <(list_tree home/copy) || { echo "not as rsync -a $options"; failed=yes; }
+    diff <(cd theirs && find . -type f -printf '%P %T@\n' | sort) <(cd home/copy && find . -type f -printf '%P %T@\n' | sort) ||
+      { echo "times are not as rsync -a $options"; failed=yes; }
+  done <<'EOT'
+
+-I
+-c
+-u
+--size-only
+--existing
+--ignore-existing
+--existing --ignore-existing
+--delete
+--delete -u
+-b
+-b --suffix=.old
+--backup-dir=old
+--backup-dir=old --delete
+--no-t
+--no-t -c
+EOT
+  [[ $failed == no ]] || fail "see above"
+}
+
+# tcp only: sources
+test_rdcp_removes_source_files_that_are_in_place() {
+  make_rsh
+  make_tree src
+  cp -a src before
+  copies 0 -a --remove-source-files src/ db2:copy
+  same_tree before home/copy
+  [[ -z $(find src ! -type d) ]] || fail "left: $(find src ! -type d)"
+  [[ -d src/sub/deeper ]] || fail "a directory was removed"
+}

@@ -1,0 +1,162 @@
+# shellcheck shell=bash
+# Where rdcp puts what it copies: the rules of cp and scp, held against cp itself, and rsync's for a trailing slash.
+# shellcheck source=tests/tools/sshd.bash
+source "$cases/../sshd.bash"
+# shellcheck source=tests/tools/trees.bash
+source "$cases/../trees.bash"
+
+# What there is before each copy.
+lay_out() {  # DIRECTORY
+  rm -rf "$1"
+  mkdir -p "$1"/{dir/sub,there/dir,into}
+  echo one >"$1/one"
+  echo two >"$1/two"
+  echo below >"$1/dir/sub/below"
+  echo old >"$1/there/dir/old"
+  echo file >"$1/file"
+  ln -s into "$1/link-to-into"
+  ln -s nowhere "$1/dangling"
+}
+
+# Runs `cp -a` in ./theirs and rdcp in ./home, with the same words: both succeed, or both fail, and what is there then is the
+# same. HOW: "local", "push" or "pull".
+same_as_cp() {  # HOW WORD...
+  local how=$1 words=("${@:2}") expected=0 status=0 word
+  lay_out theirs
+  lay_out home
+  (cd theirs && cp -a "${words[@]}") >cp.err 2>&1 || expected=$?
+  local all=() operands=() to='' from='' target
+  [[ $how != push ]] || to=h:
+  [[ $how != pull ]] || from=h:
+  for word in "${words[@]}"; do
+    case $word in
+      -T) all+=(--no-target-directory) ;;
+      -t*) target=${word#-t}; all+=("--target-directory=$to$target") ;;
+      *) operands+=("$from$word") ;;
+    esac
+  done
+  [[ -n ${target-} ]] || operands[-1]=$to${words[-1]}
+  all+=("${operands[@]}")
+  (cd home && timeout 40 "${copy[@]}" -a "${all[@]}") >copy.out 2>copy.err </dev/null || status=$?
+  if ((expected == 0)); then
+    ((status == 0)) || { show copy.err; fail "$how: rdcp -a ${all[*]}: status $status, cp succeeds"; }
+  else
+    ((status != 0)) || fail "$how: rdcp -a ${all[*]} succeeds, cp: $(<cp.err)"
+    says copy.err '^rdcp: '
+  fi
+  diff <(list_tree theirs) <(list_tree home) || fail "$how: rdcp -a ${all[*]} is not as cp -a ${words[*]}"
+}
+
+# tcp only: rules, not bytes
+# limit 240
+test_rdcp_destination_rules_are_those_of_cp() {
+  make_rsh
+  copy[3]=../rsh
+  local how line failed=no
+  for how in local push pull; do
+    while IFS= read -r line; do
+      [[ -n $line ]] || continue
+      # A row that fails does not hide the others.
+      # shellcheck disable=SC2086  # words
+      (same_as_cp "$how" $line) || failed=yes
+    done <<'EOT'
+one new
+one file
+one into
+one into/
+one into/new
+one there/dir
+one absent/new
+one dir/sub/below
+one link-to-into
+one link-to-into/
+one two into
+one two dir into
+one two new
+one two file
+one dir into
+dir new
+dir new/
+dir into
+dir into/
+dir there
+dir file
+dir absent/new
+dir link-to-into
+dir/sub into
+dir/. into
+dir/. new
+dir/sub/.. into
+link-to-into new
+dangling new
+dangling into
+one dangling into
+nowhere new
+nowhere one into
+-T dir into
+-T dir new
+-T one new
+-T one file
+-T one into
+-T dir file
+-tinto one
+-tinto one two dir
+-tnew one
+-tfile one
+EOT
+  done
+  [[ $failed == no ]] || fail "see above"
+}
+
+# A trailing slash on a source: its contents, as rsync has it.
+# tcp only: rules, not bytes
+test_rdcp_contents_of_a_source_as_rsync() {
+  need_rsync
+  make_rsh
+  copy[3]=../rsh
+  local line failed=no
+  while IFS= read -r line; do
+    lay_out theirs
+    lay_out home
+    # shellcheck disable=SC2086  # words
+    (cd theirs && rsync -a $line) || fail "rsync -a $line"
+    # shellcheck disable=SC2086
+    (cd home && timeout 40 "${copy[@]}" -a ${line% *} "h:${line##* }") 2>copy.err || { show copy.err; failed=yes; }
+    diff <(list_tree theirs) <(list_tree home) || { echo "not as rsync -a $line"; failed=yes; }
+  done <<'EOT'
+dir/ into
+dir/ into/
+dir/ new
+dir/ new/
+dir/ there/ into
+dir/sub/ one into
+dir/. there
+. /tmp/../proc/self/cwd/into/all
+EOT
+  [[ $failed == no ]] || fail "see above"
+}
+
+# tcp only: rules, not bytes
+test_rdcp_directory_without_r() {
+  make_rsh
+  lay_out home
+  (cd home && timeout 40 "$bin/rdcp" dir one into) 2>copy.err && fail "a directory went without -r"
+  says copy.err "^rdcp: 'dir'.*-r"
+  holds home/into/one one
+  absent home/into/dir
+}
+
+# tcp only: rules, not bytes
+test_rdcp_mkpath() {
+  make_rsh
+  lay_out home
+  copies 0 --mkpath home/one db2:a/b/c/
+  holds home/a/b/c/one one
+  copies 0 --mkpath home/one db2:x/y/name
+  holds home/x/y/name one
+  lay_out home
+  local status=0
+  timeout 40 "${copy[@]}" home/one db2:a/b/c/ 2>copy.err || status=$?
+  ((status != 0)) || fail "a path was made without --mkpath"
+  absent home/a
+}

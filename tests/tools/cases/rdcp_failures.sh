@@ -1,0 +1,141 @@
+# shellcheck shell=bash
+# Trees of which not everything can be copied: a line for each, the rest goes on, and the status says so.
+# shellcheck source=tests/tools/sshd.bash
+source "$cases/../sshd.bash"
+# shellcheck source=tests/tools/trees.bash
+source "$cases/../trees.bash"
+
+as_nobody() {
+  become_nobody
+  chmod -R a+rwX .
+  copy=("${wrap[@]}" "${copy[@]}")
+}
+
+# One line of copy.err is about NAME.
+one_line_about() {  # NAME [REGEX]
+  (($(grep -cF -- "$1" copy.err) == 1)) || { show copy.err; fail "not one line about $1"; }
+  grep -F -- "$1" copy.err | grep -qiE -- "${2:-.}" || { show copy.err; fail "the line about $1 does not say $2"; }
+}
+
+# tcp only: errors of files
+test_rdcp_unreadable_files_and_directories() {
+  make_rsh
+  make_tree src
+  echo secret >src/sub/secret
+  mkdir src/shut
+  echo inside >src/shut/file
+  as_nobody
+  chmod 000 src/sub/secret src/shut
+  local way
+  for way in push pull; do
+    rm -rf home/copy
+    if [[ $way == push ]]; then copies 23 -a src/ db2:copy; else copies 23 -a "db2:$PWD/src/" home/copy; fi
+    one_line_about sub/secret 'denied'
+    one_line_about src/shut 'denied'
+    says copy.err '2 failed'
+    absent home/copy/sub/secret
+    same src/sub/two home/copy/sub/two
+    same src/sub/deeper/a* home/copy/sub/deeper/a*
+  done
+}
+
+# tcp only: errors of files
+test_rdcp_unwritable_directories() {
+  make_rsh
+  make_tree src
+  mkdir -p home/copy/sub home/copy/other
+  echo theirs >home/copy/sub/two
+  as_nobody
+  chown -R root home/copy/sub
+  chmod 755 home/copy/sub
+  copies 23 -r src/ db2:copy
+  one_line_about two 'denied'
+  holds home/copy/sub/two theirs
+  same src/one home/copy/one
+  no_temporaries
+}
+
+# tcp only: errors of files
+test_rdcp_file_in_place_of_a_full_directory() {
+  make_rsh
+  mkdir -p src home/copy/taken
+  echo one >src/one
+  echo two >src/taken
+  echo keep >home/copy/taken/keep
+  copies 23 -a src/ db2:copy
+  one_line_about taken
+  holds home/copy/taken/keep keep
+  same src/one home/copy/one
+  copies 0 -a --delete src/ db2:copy
+  same src/taken home/copy/taken
+}
+
+# tcp only: errors of files
+test_rdcp_missing_source() {
+  make_rsh
+  echo one >one
+  mkdir home/into
+  copies 23 one nowhere db2:into
+  one_line_about nowhere 'no such file'
+  holds home/into/one one
+}
+
+# The large file goes first: what is deleted meanwhile was listed, and is not there any more.
+# tcp only: one way of reading files
+test_rdcp_vanished_file() {
+  make_rsh
+  mkdir -p src/sub
+  head -c 400000000 /dev/zero >src/large
+  echo gone >src/sub/gone
+  echo here >src/sub/here
+  (
+    while [[ -z $(find home -name '.large.rdpipe-*' -size +1M 2>/dev/null) ]]; do pause 0.002; done
+    rm src/sub/gone
+  ) &
+  started+=("$!")
+  copies 24 -a src/ db2:copy
+  one_line_about gone 'vanish|no such file'
+  holds home/copy/sub/here here
+  same src/large home/copy/large
+}
+
+# A disk that is full ends the copy; what is in place stays there, and the next run sends only the rest.
+# tcp only: errors of files
+test_rdcp_full_disk_and_again() {
+  make_rsh
+  make_small_disk 8M
+  mkdir -p src/sub/deeper
+  local number
+  for number in 1 2 3 4 5 6 7 8; do make_data 1500000 "src/sub/deeper/$number"; done
+  make_data 100 src/small
+  copies 11 -a src/ "db2:$PWD/small/copy"
+  says copy.err '^rdcp: error: .*No space left on device'
+  (($(grep -c '^rdcp: error: ' copy.err) == 1)) || fail "more than one error"
+  for number in 1 2 3 4 5 6 7 8; do
+    [[ ! -e small/copy/sub/deeper/$number ]] || same "src/sub/deeper/$number" "small/copy/sub/deeper/$number"
+  done
+  no_temporaries
+  local had
+  had=$(find small/copy -type f | wc -l)
+  mount -o remount,size=64M small
+  copies 0 -a --stats src/ "db2:$PWD/small/copy"
+  same_tree src small/copy
+  (($(stat_of "Regular files transferred") == 9 - had)) || fail "$had were there, $(stat_of "Regular files transferred") were sent"
+}
+
+# tcp only: errors of files
+test_rdcp_source_that_grows() {
+  make_rsh
+  mkdir src
+  echo start >src/log
+  (while echo "another line that makes it longer" >>src/log; do :; done) &
+  started+=("$!")
+  local status=0 turn
+  for turn in 1 2 3 4 5; do
+    status=0
+    timeout 40 "${copy[@]}" -a src/ db2:copy 2>copy.err </dev/null || status=$?
+    ((status == 0 || status == 23)) || { show copy.err; fail "status $status"; }
+    # What is there is the beginning of the file.
+    [[ ! -e home/copy/log ]] || cmp -n "$(stat -c %s home/copy/log)" src/log home/copy/log || fail "mixed in turn $turn"
+  done
+}

@@ -1,0 +1,151 @@
+# shellcheck shell=bash
+# rdcp through a real sshd: directions, homes, and that nothing outlives either end or the ssh between.
+# shellcheck source=../sshd.bash
+source "$cases/../sshd.bash"
+
+test_rdcp_pushes_through_ssh() {
+  start_sshd
+  make_tree tree
+  mkdir there
+  copies 0 -rv tree "a:$PWD/there"
+  same_tree tree there/tree
+  says copy.err '^rdcp: a listens: '
+  copies 0 -r tree/ "a:$PWD/there/new"
+  same_tree tree there/new
+}
+
+test_rdcp_pulls_through_ssh() {
+  start_sshd
+  make_tree tree
+  mkdir here
+  copies 0 -r "a:$PWD/tree" here
+  same_tree tree here/tree
+  copies 0 -r "$(id -un)@a:$PWD/tree/" here/new
+  same_tree tree here/new
+}
+
+test_rdcp_between_two_hosts_through_ssh() {
+  start_sshd
+  make_tree tree
+  copies 0 -av "a:$PWD/tree" "b:$PWD/copy"
+  same_tree tree copy
+  says copy.err 'b listens, a connects'
+  says copy.err ' files, '
+}
+
+test_rdcp_several_sources_and_a_target_directory() {
+  start_sshd
+  mkdir there
+  echo 1 >one
+  echo 2 >two
+  copies 0 one two "a:$PWD/there"
+  holds there/one 1
+  holds there/two 2
+  mkdir other
+  copies 0 --target-directory "$PWD/other" "a:$PWD/one" "a:$PWD/two"
+  holds other/two 2
+  copies 1 one "a:$PWD/two" there
+  says copy.err 'several hosts'
+}
+
+test_rdcp_home_and_globs_of_the_other_host() {
+  start_sshd
+  local home
+  home=$(mktemp -d ~/.rdpipe-test-XXXXXX)
+  undo+=("rm -rf '$home'")
+  echo hello >in
+  copies 0 in "a:$(basename "$home")/relative"
+  copies 0 in "a:~/$(basename "$home")/tilde"
+  same in "$home/relative"
+  same in "$home/tilde"
+  mkdir back
+  # shellcheck disable=SC2088  # the other host's
+  copies 0 "a:~/$(basename "$home")/*" back
+  same in back/relative
+  same in back/tilde
+}
+
+# tcp only: no data moves
+test_rdcp_wrong_hosts_and_keys() {
+  start_sshd
+  echo hello >in
+  : >authorized_keys
+  copies 255 --ssh-option BatchMode=yes in "a:$PWD/out"
+  says copy.err '^rdcp: a: .*Permission denied'
+  says copy.err '^rdcp: hint: try: ssh a true'
+  copies 255 --ssh-option ConnectTimeout=2 --ssh-option Port=1 in "a:$PWD/out"
+  absent out
+}
+
+# A program of this case alone, so that its processes can be told from others.
+own_rdcp() {
+  cat >own-rdcp-$$ <<EOF
+#!/bin/bash
+exec -a "$PWD/own-rdcp-$$" "$bin/rdcp" "\$@"
+EOF
+  chmod +x own-rdcp-$$
+  copy+=(--rdcp-path "$PWD/own-rdcp-$$")
+}
+
+# A copy that is under way, held in its middle: the other end is stopped.
+start_held() {  # WORD...
+  make_data 200000000 big
+  start "${copy[@]}" "$@" 2>copy.err </dev/null
+  copying=$!
+  local tries=0
+  until peer=$(processes_with "^$PWD/own-rdcp-$$ --peer" | head -n 1) && [[ -n $peer ]]; do
+    ((tries++ < 1000)) || { show copy.err; fail "no other end"; }
+    pause 0.01
+  done
+  kill -STOP "$peer"
+}
+
+# limit 90
+test_rdcp_leaves_nothing_when_it_is_killed() {
+  start_sshd
+  own_rdcp
+  start_held big "a:$PWD/out"
+  kill -KILL "$copying"
+  kill -CONT "$peer"
+  await_none "^$PWD/own-rdcp-$$ --peer" 15
+  await_none "ssh .*$PWD/ssh_config" 15
+  absent out
+  no_temporaries
+}
+
+# limit 90
+test_rdcp_leaves_nothing_when_ssh_is_killed() {
+  start_sshd
+  own_rdcp
+  start_held big "a:$PWD/out"
+  pkill -KILL -f "ssh .*$PWD/ssh_config"
+  kill -CONT "$peer"
+  await_none "^$PWD/own-rdcp-$$ --peer" 15
+  await_end "$copying"
+  ((status != 0)) || fail "it succeeded without its ssh"
+  says copy.err '^rdcp: error: '
+  absent out
+}
+
+# limit 90
+test_rdcp_leaves_nothing_when_the_other_end_is_killed() {
+  start_sshd
+  own_rdcp
+  start_held big "a:$PWD/out"
+  kill -KILL "$peer"
+  await_end "$copying"
+  ((status != 0)) || fail "it succeeded without the other end"
+  await_none "ssh .*$PWD/ssh_config" 15
+  absent out
+}
+
+# limit 90
+test_rdcp_leaves_nothing_on_two_hosts_when_it_is_killed() {
+  start_sshd
+  own_rdcp
+  start_held "a:$PWD/big" "b:$PWD/out"
+  kill -KILL "$copying"
+  kill -CONT "$peer"
+  await_none "^$PWD/own-rdcp-$$ --peer" 15
+  await_none "ssh .*$PWD/ssh_config" 15
+}

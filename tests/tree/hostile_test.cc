@@ -1,0 +1,630 @@
+// A sender and a receiver of trees that do not play by the rules. Whatever they say: nothing outside the
+// target changes, nothing arrives that was not asked for, and the other end says so in an error of status 12
+// or in the line of a file.
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <array>
+#include <functional>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "catch.h"
+#include "tree/trees.h"
+
+using namespace rdpipe;
+using namespace rdpipe::test;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr RingShape kShape{64_KiB, 8};
+constexpr std::size_t kLargeSize = 200'000;  // more than a slot
+
+// What somebody may see of a file from outside, and would see if it was touched.
+std::string state_of(const std::string& path) {
+  const struct stat now = stat_of(path);
+  return std::to_string(now.st_mode) + " " + std::to_string(now.st_uid) + " " + std::to_string(now.st_nlink) +
+         " " + std::to_string(now.st_mtim.tv_sec) + "." + std::to_string(now.st_mtim.tv_nsec);
+}
+
+EntryRecord file(std::string_view name, std::uint64_t parent = 0, std::uint64_t size = 5) {
+  EntryRecord entry;
+  entry.type = EntryType::kFile;
+  entry.name = name;
+  entry.parent = parent;
+  entry.mode = 0644;
+  entry.size = size;
+  return entry;
+}
+
+EntryRecord directory(std::string_view name, std::uint64_t parent = 0) {
+  EntryRecord entry = file(name, parent, 0);
+  entry.type = EntryType::kDirectory;
+  entry.mode = 0755;
+  return entry;
+}
+
+EntryRecord link_entry(std::string_view name, std::string_view target, std::uint64_t parent = 0) {
+  EntryRecord entry = file(name, parent, 0);
+  entry.type = EntryType::kSymlink;
+  entry.mode = 0777;
+  entry.target = target;
+  return entry;
+}
+
+EntryRecord device(std::string_view name, std::uint64_t parent) {
+  EntryRecord entry = file(name, parent, 0);
+  entry.type = EntryType::kCharacter;
+  entry.device_major = 1;
+  entry.device_minor = 3;
+  return entry;
+}
+
+// A sender that says what it is told, to a TreeSink in a directory "dst" beside a directory "outside".
+class HostileSender {
+ public:
+  explicit HostileSender(CopyOptions options = archive()) : options_(std::move(options)) {
+    fs::create_directories(scratch / "outside/p");
+    fs::create_directories(scratch / "dst");
+    put(scratch / "outside/victim", "precious");
+    put(scratch / "outside/p/keep", "precious too");
+    fs::permissions(scratch / "outside", fs::perms(0711));
+    for (const char* path : {"outside", "outside/p", "outside/victim", "outside/p/keep"})
+      before_.push_back(state_of(scratch / path));
+    options_.notice = [this](const std::string& line) { notices.push_back(line); };
+    append(BeginRecord{false, 1}, frame_);
+  }
+
+  HostileSender& contents() { return entry(directory(".")); }  // directory 1: the destination itself
+  HostileSender& entry(const EntryRecord& entry) {
+    append(entry, frame_);
+    if (entry.is_asked_for()) ++listed_;
+    return *this;
+  }
+  HostileSender& record(RecordType type, const RangeRecord& range) {
+    await_verdicts();
+    append(type, range, frame_);
+    return *this;
+  }
+  template <typename Record>
+  HostileSender& record(const Record& record) {
+    append(record, frame_);
+    return *this;
+  }
+  HostileSender& content_of(std::uint64_t entry, const std::string& content) {
+    await_verdicts();
+    std::array<std::byte, kMaxFileHead> head{};
+    FileRecord record;
+    record.entry = entry;
+    const std::size_t size = write_file_head(record, content.size(), head);
+    frame_.insert(frame_.end(), head.begin(), head.begin() + static_cast<std::ptrdiff_t>(size));
+    return raw(content);
+  }
+  HostileSender& raw(const std::string& bytes) {
+    for (const char byte : bytes) frame_.push_back(static_cast<std::byte>(byte));
+    return *this;
+  }
+  // A large file in full: DATA, its frames, END_FILE.
+  HostileSender& large_of(std::uint64_t entry, std::size_t size = kLargeSize) {
+    record(RecordType::kData, {entry, 0, size}).frame();
+    for (std::size_t left = size; left > 0; left -= std::min(left, kShape.slot_size))
+      raw(std::string(std::min(left, kShape.slot_size), 'L')).frame();
+    EndFileRecord end;
+    end.entry = entry;
+    end.size = size;
+    return record(end);
+  }
+  // What follows comes in another frame.
+  HostileSender& frame() {
+    steps_.push_back([this, bytes = std::exchange(frame_, {})] { write(bytes); });
+    return *this;
+  }
+  // Between frames, once everything so far was decided.
+  HostileSender& meanwhile(std::function<void()> action) {
+    frame();
+    steps_.push_back([this, action = std::move(action), listed = listed_] {
+      settle(listed);
+      action();
+    });
+    awaited_ = listed_;
+    return *this;
+  }
+  HostileSender& end() { return record(EndRecord{}); }
+
+  // Sends it all; what came of it is in `error` (none: committed), `report` and `notices`.
+  HostileSender& run() {
+    frame();
+    try {
+      sink_.emplace(scratch / "dst", options_, "sender");
+      sink_->start(loop_, ring_, {});
+      for (const auto& step : steps_) step();
+      sink_->finish();
+      const auto limit = Deadline::in(std::chrono::seconds(10));
+      for (sink_->poll(); !sink_->committed(); sink_->poll()) {
+        if (limit.passed()) throw std::runtime_error("neither committed nor refused");
+        drop_notes();
+        loop_.wait(Deadline::in(std::chrono::milliseconds(50)));
+      }
+      report = sink_->report();
+    } catch (const Error& caught) {
+      error = caught.status();
+      text = caught.what();
+    }
+    sink_.reset();
+    return *this;
+  }
+
+  // Nothing outside has changed; nothing of ours was left under a temporary name.
+  void check_outside() const {
+    std::size_t index = 0;
+    for (const char* path : {"outside", "outside/p", "outside/victim", "outside/p/keep"})
+      CHECK(state_of(scratch / path) == before_[index++]);
+    CHECK(get(scratch / "outside/victim") == "precious");
+    CHECK(get(scratch / "outside/p/keep") == "precious too");
+    std::set<std::string> names;
+    for (const auto& entry : fs::recursive_directory_iterator(scratch / "outside"))
+      names.insert(entry.path().filename());
+    CHECK(names == std::set<std::string>{"victim", "p", "keep"});
+    for (const std::string& name : scratch.entries()) CHECK((name == "outside" || name == "dst"));
+  }
+  void check_refused() const {
+    INFO(text);
+    CHECK(error == Status::kDamaged);
+    check_outside();
+  }
+  void check_partial() const {
+    INFO(text);
+    CHECK_FALSE(error.has_value());
+    CHECK(report.failed > 0);
+    CHECK(notices.size() == report.failed);
+    check_outside();
+  }
+  // Either is fine, as long as it is said.
+  void check_said() const {
+    if (error) return check_refused();
+    check_partial();
+  }
+
+  Scratch scratch;
+  std::vector<std::string> notices;
+  std::optional<Status> error;
+  std::string text;
+  CopyReport report;
+
+ private:
+  // Content before the answer would be refused for that alone.
+  void await_verdicts() {
+    if (awaited_ < listed_) meanwhile([] {});
+  }
+  void drop_notes() {
+    while (const auto bytes = sink_->take_note()) {
+      const auto note = decode_note(*bytes);
+      REQUIRE(note.has_value());
+      if (const auto* verdicts = std::get_if<VerdictNote>(&*note))
+        for (const VerdictNote::Run& run : verdicts->runs) answered_ += run.count;
+    }
+  }
+  void write(const std::vector<std::byte>& bytes) {
+    for (std::size_t at = 0; at < bytes.size(); at += kShape.slot_size) {
+      const std::size_t size = std::min(kShape.slot_size, bytes.size() - at);
+      Slot slot = acquire(loop_, ring_, *sink_);
+      slot.resize(size);
+      std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), size, slot.payload().begin());
+      sink_->write(std::move(slot));
+      sink_->poll();
+      drop_notes();
+    }
+  }
+  // Until `listed` files were answered for, and whatever else is under way has had some time.
+  void settle(std::uint64_t listed) {
+    const auto limit = Deadline::in(std::chrono::seconds(10));
+    for (int turn = 0; turn < 5 || answered_ < listed; ++turn) {
+      if (limit.passed()) throw std::runtime_error("no answer");
+      sink_->poll();
+      drop_notes();
+      loop_.wait(Deadline::in(std::chrono::milliseconds(5)));
+    }
+  }
+
+  CopyOptions options_;
+  std::vector<std::string> before_;
+  std::vector<std::byte> frame_;
+  std::vector<std::function<void()>> steps_;
+  std::uint64_t listed_ = 0, awaited_ = 0, answered_ = 0;  // files
+  Loop loop_;
+  Ring ring_{kShape};
+  std::optional<TreeSink> sink_;
+};
+
+using namespace std::literals;
+
+}  // namespace
+
+TEST_CASE("names that lead anywhere are refused") {
+  for (const std::string_view name :
+       {".."sv, ""sv, "a/b"sv, "/etc/passwd"sv, "../outside/victim"sv, "a\0b"sv, "/"sv}) {
+    for (const std::uint64_t parent : {0U, 1U}) {
+      HostileSender sender;
+      if (parent == 1) sender.contents();
+      sender.entry(file(name, parent)).content_of(parent, "evil!").end().run().check_refused();
+      CHECK(fs::is_empty(sender.scratch / "dst"));
+    }
+  }
+  HostileSender sender;
+  const std::string long_name(256, 'x');
+  sender.contents().entry(file(long_name, 1)).content_of(1, "evil!").end().run().check_refused();
+}
+
+TEST_CASE("a dot that is no top is refused") {
+  HostileSender sender;
+  sender.contents().entry(directory(".", 1)).end().run().check_refused();
+}
+
+TEST_CASE("a name comes once") {
+  HostileSender twice;
+  twice.contents()
+      .entry(file("x", 1))
+      .entry(file("x", 1))
+      .content_of(1, "one")
+      .content_of(2, "two")
+      .end()
+      .run();
+  twice.check_refused();
+  HostileSender kinds;
+  kinds.contents().entry(file("x", 1)).entry(directory("x", 1)).end().run().check_refused();
+}
+
+TEST_CASE("a symlink that was just sent is no directory to go through") {
+  for (const bool first : {true, false}) {
+    HostileSender sender;
+    const std::string target = sender.scratch / "outside";
+    sender.contents();
+    if (first) sender.entry(link_entry("d", target, 1)).entry(directory("d", 1));
+    if (!first) sender.entry(directory("d", 1)).entry(link_entry("d", target, 1));
+    sender.entry(file("victim", 2)).content_of(3, "evil!").end().run().check_refused();
+  }
+  HostileSender top;  // where names of several sources may meet
+  const std::string target = top.scratch / "outside";
+  top.entry(link_entry("d", target))
+      .entry(directory("d"))
+      .entry(file("victim", 1))
+      .content_of(2, "evil!")
+      .end()
+      .run();
+  top.check_said();
+}
+
+TEST_CASE("a directory that becomes a symlink is not followed") {
+  CopyOptions options = archive();
+  options.delete_extra = true;
+  HostileSender sender(options);
+  const auto plant = [&] {
+    fs::rename(sender.scratch / "dst/d", sender.scratch / "dst/moved");
+    fs::create_directory_symlink(sender.scratch / "outside", sender.scratch / "dst/d");
+  };
+  sender.contents().entry(directory("d", 1)).entry(file("victim", 2)).entry(file("more", 2)).meanwhile(plant);
+  sender.content_of(2, "evil!").content_of(3, "evil!").entry(file("late", 2)).entry(directory("below", 2));
+  sender.frame()
+      .content_of(4, "evil!")
+      .record(DirectoryEndRecord{3, true})
+      .record(DirectoryEndRecord{2, true});
+  sender.end().run();
+  sender.check_outside();
+}
+
+TEST_CASE("a target that becomes a symlink is replaced") {
+  HostileSender sender;
+  const std::string victim = sender.scratch / "outside/victim";
+  const auto plant = [&] {
+    fs::create_symlink(victim, sender.scratch / "dst/small");
+    fs::create_symlink(victim, sender.scratch / "dst/large");
+  };
+  sender.contents().entry(file("small", 1)).entry(file("large", 1, kLargeSize)).meanwhile(plant);
+  sender.content_of(1, "small").frame().large_of(2).end().run();
+  sender.check_outside();
+  CHECK_FALSE(fs::is_symlink(sender.scratch / "dst/small"));
+  CHECK_FALSE(fs::is_symlink(sender.scratch / "dst/large"));
+}
+
+TEST_CASE("what has a temporary's or a part's name may be a symlink or a hard link to elsewhere") {
+  CopyOptions options = archive();
+  options.partial = true;
+  HostileSender sent(options);
+  const std::string victim = sent.scratch / "outside/victim";
+  sent.contents().entry(link_entry(".f.rdpipe-partial", victim, 1)).entry(file("f", 1, kLargeSize)).frame();
+  sent.large_of(2).end().run();
+  sent.check_outside();
+
+  HostileSender planted(options);
+  fs::create_symlink(planted.scratch / "outside/victim", planted.scratch / "dst/.f.rdpipe-partial");
+  planted.contents().entry(file("f", 1, kLargeSize)).frame().large_of(1).end().run();
+  planted.check_outside();
+}
+
+TEST_CASE("a directory for parts or backups is not reached through a symlink that was sent") {
+  CopyOptions options = archive();
+  options.partial = true;
+  options.partial_dir = "sub/p";
+  HostileSender parts(options);
+  const std::string target = parts.scratch / "outside";
+  parts.contents().entry(link_entry("sub", target, 1)).entry(file("f", 1, kLargeSize)).frame();
+  parts.record(RecordType::kData, {2, 0, kLargeSize}).frame().raw(std::string(kShape.slot_size, 'L'));
+  parts.run();  // which ends in the middle of the file: the part is kept
+  parts.check_outside();
+
+  CopyOptions backup = archive();
+  backup.backup = true;
+  backup.backup_dir = "sub/p";
+  HostileSender backups(backup);
+  put(backups.scratch / "dst/f", "old");
+  const std::string elsewhere = backups.scratch / "outside";
+  backups.contents()
+      .entry(link_entry("sub", elsewhere, 1))
+      .entry(file("f", 1))
+      .content_of(2, "new!!")
+      .end()
+      .run();
+  backups.check_outside();
+}
+
+TEST_CASE("parents that are not open are refused") {
+  HostileSender unknown;
+  unknown.contents().entry(file("x", 9)).end().run().check_refused();
+  HostileSender ended;
+  ended.contents().entry(directory("d", 1)).record(DirectoryEndRecord{2, true}).meanwhile([] {});
+  ended.entry(file("late", 2)).content_of(2, "late!").end().run();
+  ended.check_said();
+  HostileSender never;
+  never.contents().record(DirectoryEndRecord{7, true}).end().run().check_refused();
+  HostileSender twice;
+  twice.contents().entry(directory("d", 1)).record(DirectoryEndRecord{2, true}).frame();
+  twice.record(DirectoryEndRecord{2, true}).end().run().check_refused();
+}
+
+TEST_CASE("a hard link goes to an entry of this copy") {
+  for (const std::uint64_t head : {1U, 3U, 77U}) {  // a directory, itself, nothing
+    HostileSender sender;
+    put(sender.scratch / "dst/there", "not of this copy");
+    EntryRecord link = file("link", 1);
+    link.head = head == 1 ? 0 : head;
+    sender.contents()
+        .entry(file("x", 1))
+        .entry(link_entry("s", "victim", 1))
+        .entry(link)
+        .content_of(1, "right")
+        .frame();
+    sender.record(LinkRecord{3}).end().run().check_said();
+    CHECK_FALSE(fs::exists(fs::symlink_status(sender.scratch / "dst/link")));
+  }
+  HostileSender no_link;
+  no_link.contents()
+      .entry(file("x", 1))
+      .content_of(1, "right")
+      .record(LinkRecord{1})
+      .end()
+      .run()
+      .check_refused();
+}
+
+TEST_CASE("devices come with --devices alone, special bits with -p alone") {
+  CopyOptions plain;
+  plain.recursive = true;
+  HostileSender sender(plain);
+  EntryRecord setuid = file("setuid", 1), setgid = directory("setgid", 1);
+  setuid.mode = setgid.mode = 07777;
+  sender.contents().entry(device("null", 1)).entry(setuid).entry(setgid).frame().content_of(2, "shell");
+  sender.end().run().check_outside();
+  CHECK_FALSE(sender.error.has_value());
+  CHECK(fs::exists(sender.scratch / "dst/setuid"));
+  CHECK_FALSE(fs::exists(sender.scratch / "dst/null"));
+  for (const char* name : {"dst/setuid", "dst/setgid"}) {
+    if (fs::exists(sender.scratch / name)) CHECK((stat_of(sender.scratch / name).st_mode & 07000) == 0);
+  }
+}
+
+TEST_CASE("an owner comes with -o alone") {
+  CopyOptions plain;
+  plain.recursive = plain.perms = true;
+  HostileSender sender(plain);
+  EntryRecord entry = file("x", 1);
+  entry.uid = entry.gid = 12345;
+  sender.contents().entry(entry).frame().content_of(1, "right").end().run().check_outside();
+  REQUIRE(fs::exists(sender.scratch / "dst/x"));
+  CHECK(stat_of(sender.scratch / "dst/x").st_uid == ::geteuid());
+  CHECK(stat_of(sender.scratch / "dst/x").st_gid != 12345);
+}
+
+TEST_CASE("content comes of what was wanted, once, and as listed") {
+  const auto refused = [](const std::function<void(HostileSender&)>& say) {
+    HostileSender sender;
+    sender.contents().entry(file("x", 1)).entry(file("large", 1, kLargeSize)).frame();
+    say(sender);
+    sender.end().run().check_refused();
+  };
+  refused([](HostileSender& s) { s.content_of(9, "evil!"); });
+  refused([](HostileSender& s) { s.content_of(0, "evil!"); });
+  refused([](HostileSender& s) { s.content_of(1, "right").content_of(1, "again"); });
+  refused([](HostileSender& s) { s.large_of(9); });
+  refused([](HostileSender& s) {
+    s.record(RecordType::kData, {2, ~0ULL >> 1, ~0ULL >> 1}).frame().raw("x");
+  });
+  refused([](HostileSender& s) { s.record(RecordType::kData, {2, ~0ULL, 10}).frame().raw("0123456789"); });
+  refused([](HostileSender& s) { s.record(RecordType::kSame, {2, 0, 1_MiB}); });
+  refused([](HostileSender& s) { s.record(EndFileRecord{}); });
+  refused([](HostileSender& s) { s.large_of(2).record(EndFileRecord{2, {}, kLargeSize, 0, 0}); });
+  refused([](HostileSender& s) { s.record(RecordType::kData, {2, 0, 10}).raw("more in the same frame"); });
+  refused([](HostileSender& s) { s.record(RecordType::kData, {2, 0, 10}).frame().raw("more than it said"); });
+  refused([](HostileSender& s) { s.content_of(1, "right"); });  // and nothing of the large one
+}
+
+TEST_CASE("a large file with a gap, or shorter than it says, is not in place") {
+  HostileSender sender;
+  sender.contents()
+      .entry(file("large", 1, kLargeSize))
+      .frame()
+      .record(RecordType::kData, {1, 4096, 4096})
+      .frame();
+  sender.raw(std::string(4096, 'x')).frame();
+  sender.record(EndFileRecord{1, FileStatus::kWhole, kLargeSize, 0, 0}).end().run().check_said();
+  CHECK_FALSE(fs::exists(sender.scratch / "dst/large"));
+}
+
+TEST_CASE("records that make no sense are refused") {
+  int which = 0;
+  const auto refused = [&which](const std::function<void(HostileSender&)>& say) {
+    CAPTURE(++which);
+    HostileSender sender;
+    say(sender);
+    sender.run().check_refused();
+  };
+  refused([](HostileSender& s) { s.contents(); });                            // no END
+  refused([](HostileSender& s) { s.contents().end().end(); });                // two
+  refused([](HostileSender& s) { s.contents().end().entry(file("x", 1)); });  // more behind it
+  refused([](HostileSender& s) { s.record(BeginRecord{false, 1}).contents().end(); });
+  refused([](HostileSender& s) { s.raw("\x02\x7e\x00"s).end(); });              // unknown type
+  refused([](HostileSender& s) { s.raw("\xff\xff\xff\xff\x0f\x03"s).end(); });  // 4 GiB of ENTRY
+  refused([](HostileSender& s) { s.raw("\x05\x03"s); });                        // cut off
+  refused([](HostileSender& s) { s.raw("\x00"s).end(); });                      // without a type
+  refused([](HostileSender& s) {
+    EntryRecord entry = file("x");
+    entry.nanoseconds = 2'000'000'000;
+    s.entry(entry).end();
+  });
+  refused([](HostileSender& s) {
+    EntryRecord entry = file("x");
+    entry.mode = 0177777;
+    s.entry(entry).end();
+  });
+  refused([](HostileSender& s) { s.entry(link_entry("s", "a\0b"sv)).end(); });
+  refused([](HostileSender& s) { s.entry(link_entry("s", "")).end(); });
+  refused([](HostileSender& s) { s.entry(file("x", 0, ~0ULL)).end(); });
+}
+
+TEST_CASE("wrong counts at the end are found") {
+  HostileSender sender;
+  EndRecord end;
+  end.entries = 99;
+  sender.contents().entry(file("x", 1)).content_of(1, "right").record(end).run().check_refused();
+}
+
+TEST_CASE("lines of the peer cannot draw on the terminal") {
+  HostileSender sender;
+  sender.contents().record(LineRecord{"\x1b[2J\x07rdcp: all is well\nrdcp: error: not so\r"}).end().run();
+  sender.check_outside();
+  for (const std::string& line : sender.notices)
+    for (const char byte : line) CHECK(static_cast<unsigned char>(byte) >= ' ');
+}
+
+TEST_CASE("attributes are those that were asked for") {
+  CopyOptions plain;
+  plain.recursive = true;
+  HostileSender sender(plain);
+  EntryRecord entry = file("x", 1);
+  entry.xattrs = {{"user.evil", "1"}, {"security.capability", "1"}, {"system.posix_acl_access", "1"}};
+  sender.contents().entry(entry).frame().content_of(1, "right").end().run().check_outside();
+  REQUIRE(fs::exists(sender.scratch / "dst/x"));
+  std::array<char, 4096> names{};
+  const auto size = ::listxattr((sender.scratch / "dst/x").c_str(), names.data(), names.size());
+  REQUIRE(size >= 0);
+  const std::string_view found(names.data(), static_cast<std::size_t>(size));
+  CHECK(found.find("evil") == found.npos);
+  CHECK(found.find("capability") == found.npos);
+  CHECK(found.find("acl") == found.npos);
+
+  HostileSender malformed;
+  entry.xattrs = {{"system.posix_acl_access", "no ACL"}};
+  malformed.contents().entry(entry).end().run().check_said();
+}
+
+TEST_CASE("a sender that was asked for one name sends no other") {
+  const auto refused = [](const std::string& asked, const std::function<void(HostileSender&)>& say) {
+    CopyOptions pull = archive();
+    pull.requested = {asked};
+    HostileSender sender(pull);
+    put(sender.scratch / "dst/.bashrc", "mine");
+    say(sender);
+    sender.end().run().check_refused();
+    CHECK(get(sender.scratch / "dst/.bashrc") == "mine");
+    CHECK(sender.scratch.entries().size() == 2);
+  };
+  const auto bashrc = [](HostileSender& s) { s.entry(file(".bashrc")).frame().content_of(0, "evil!"); };
+  const auto top = [](HostileSender& s) {
+    s.contents().entry(file(".bashrc", 1)).frame().content_of(1, "evil!");
+  };
+  for (const char* asked : {"wanted", "dir/wanted", "/wanted", "wanted/.bashrc/wanted", "*.txt", "[a-z]*"}) {
+    refused(asked, bashrc);
+    refused(asked, top);
+  }
+  refused("wanted/", bashrc);
+  refused("wanted", [](HostileSender& s) {
+    s.entry(file("wanted")).entry(file(".bashrc")).frame().content_of(0, "right").content_of(1, "evil!");
+  });
+}
+
+// --- A receiver
+// -------------------------------------------------------------------------------------------------------
+
+namespace {
+
+// What a TreeSource of two files makes of `notes`, said as soon as it has started.
+std::optional<Status> sender_says_to(const std::vector<std::vector<std::byte>>& notes) {
+  const Scratch scratch;
+  fs::create_directory(scratch / "src");
+  put(scratch / "src/small", "hello");
+  put(scratch / "src/large", pattern(kLargeSize));
+  CopyOptions options = archive();
+  options.remove_source_files = true;
+  Loop loop;
+  Ring ring(kShape);
+  std::optional<Status> status;
+  try {
+    TreeSource source({scratch / "src"}, options, "receiver");
+    source.start(loop, ring, kShape.slot_size);
+    for (int turn = 0; turn < 20; ++turn) {
+      static_cast<void>(source.poll(true));
+      loop.wait(Deadline::in(std::chrono::milliseconds(2)));
+    }
+    for (const auto& note : notes) source.note(note);
+    for (int turn = 0; turn < 50; ++turn) {
+      if (const auto event = source.poll(true); event && std::holds_alternative<SourceEnd>(*event)) break;
+      loop.wait(Deadline::in(std::chrono::milliseconds(2)));
+    }
+  } catch (const Error& caught) {
+    status = caught.status();
+  }
+  CHECK(get(scratch / "src/small") == "hello");
+  CHECK(get(scratch / "src/large") == pattern(kLargeSize));
+  return status;
+}
+
+std::vector<std::byte> bytes_of(const std::string& text) {
+  std::vector<std::byte> bytes;
+  for (const char byte : text) bytes.push_back(static_cast<std::byte>(byte));
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("a receiver's notes are not trusted") {
+  // What is said of no file would fill the sender's memory.
+  const auto start = encode(StartNote{});
+  const auto verdicts = [](TreeVerdict verdict, std::uint64_t count) {
+    return encode(VerdictNote{{{verdict, count}}});
+  };
+  const auto damaged = std::optional(Status::kDamaged);
+  CHECK(sender_says_to({start, verdicts(TreeVerdict::kSend, 3)}) == damaged);
+  CHECK(sender_says_to({start, verdicts(TreeVerdict::kSend, ~0ULL >> 2)}) == damaged);
+  CHECK(sender_says_to({start, verdicts(static_cast<TreeVerdict>(3), 1)}) == damaged);
+  CHECK(sender_says_to({start, verdicts(TreeVerdict::kSkip, 2), verdicts(TreeVerdict::kSkip, 1)}) == damaged);
+  CHECK(sender_says_to({start, start}) == damaged);
+  CHECK(sender_says_to({start, encode(LeavesNote{77, 0, {Digest128{}}})}) == damaged);
+  CHECK(sender_says_to({start, encode(LeavesNote{1, ~0ULL >> 8, {Digest128{}}})}) == damaged);
+  CHECK(sender_says_to({start, encode(FailedNote{{77}})}) == damaged);
+  CHECK(sender_says_to({bytes_of("")}) == damaged);
+  CHECK(sender_says_to({bytes_of("\x2a garbage")}) == damaged);
+  CHECK(sender_says_to({start, bytes_of("\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")}) == damaged);
+}

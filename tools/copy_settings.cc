@@ -1,0 +1,87 @@
+#include "copy_settings.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <string_view>
+#include <utility>
+
+#include "settings.h"
+
+namespace rdpipe::tools {
+namespace {
+
+// The lines of a file, or what stands between its NULs.
+std::vector<std::string> read_lines(const std::string& path, char end) {
+  std::ifstream file;
+  if (path != "-") {
+    file.open(path, std::ios::binary);
+    if (!file) throw Error(Status::kEndpoint, fmt::format("open '{}'", path), ::strerror(errno));
+  }
+  std::istream& input = path == "-" ? std::cin : file;
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(input, line, end);) lines.push_back(std::move(line));
+  if (input.bad()) throw Error(Status::kEndpoint, fmt::format("read '{}'", path), "Input/output error");
+  return lines;
+}
+
+// As in rsync, a pattern may begin with "+ " or "- ", which say what it is.
+CopyFilter filter_of(bool include, const std::string& text) {
+  if (text.starts_with("+ ")) return {.include = true, .pattern = text.substr(2)};
+  if (text.starts_with("- ")) return {.include = false, .pattern = text.substr(2)};
+  return {.include = include, .pattern = text};
+}
+
+void complete_filters(CopySettings& copy) {
+  const char end = copy.from0 ? '\0' : '\n';
+  for (const FilterWord& word : copy.filters) {
+    if (!word.from_file) {
+      copy.copy.filters.push_back(filter_of(word.include, word.text));
+      continue;
+    }
+    for (const std::string& line : read_lines(word.text, end)) {
+      const bool comment = !copy.from0 && (line.starts_with('#') || line.starts_with(';'));
+      if (!line.empty() && !comment) copy.copy.filters.push_back(filter_of(word.include, line));
+    }
+  }
+}
+
+}  // namespace
+
+void complete(CommandLine& line) {
+  CopySettings& copy = line.copy;
+  complete_filters(copy);
+  if (!copy.files_from.empty()) {
+    copy.copy.files_from = read_lines(copy.files_from, copy.from0 ? '\0' : '\n');
+  }
+  if (!copy.target_directory.empty()) copy.copy.target_directory = true;
+  if (line.settings.verbose > 1 || (copy.copy.dry_run && !line.settings.quiet)) copy.list = true;
+}
+
+std::vector<std::string> words_for_peer(const CopySettings& settings, PeerRole role,
+                                        bool launcher_only_listens, const std::vector<std::string>& paths) {
+  std::vector<std::string> words = settings.travelling;
+  for (const CopyFilter& filter : settings.copy.filters) {
+    // With its sign, so that a pattern that begins like one keeps its meaning.
+    words.push_back(fmt::format("--exclude={} {}", filter.include ? '+' : '-', filter.pattern));
+  }
+  if (role == PeerRole::kSender && settings.copy.files_from) {
+    words.emplace_back("--listed-file=");  // also where the list is empty
+    for (const std::string& name : *settings.copy.files_from) words.push_back("--listed-file=" + name);
+  }
+  if (settings.copy.target_directory) words.emplace_back("--into-directory");
+  if (launcher_only_listens) {
+    words.emplace_back("--tell-launcher");
+    if (settings.list) words.emplace_back("--tell-list");
+    if (settings.progress) words.emplace_back("--tell-progress");
+  }
+  words.emplace_back(role == PeerRole::kSender ? "--sender" : "--receiver");
+  words.emplace_back("--");
+  words.insert(words.end(), paths.begin(), paths.end());
+  return words;
+}
+
+}  // namespace rdpipe::tools

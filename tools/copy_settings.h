@@ -1,0 +1,50 @@
+// What rdcp's command line says.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <rdpipe/copy.h>
+#include <rdpipe/launch.h>
+
+namespace rdpipe::tools {
+
+enum class PeerRole : unsigned char { kNone, kSender, kReceiver };
+
+// --include, --exclude, and the files of them.
+struct FilterWord {
+  bool include = false;
+  bool from_file = false;
+  std::string text{};
+};
+
+struct CopySettings {
+  CopyOptions copy{};
+  LaunchOptions launch{};
+  std::vector<std::string> operands{};
+  std::vector<FilterWord> filters{};
+  std::string target_directory{};  // --target-directory: the destination; all operands are sources
+  std::string files_from{};        // a file; "-": standard input
+  bool from0 = false;              // names in files end with NUL
+  bool list = false;               // prints what moves
+  bool progress = false;
+  bool stats = false;
+  bool human_readable = false;
+  std::vector<std::string> travelling{};  // the words for the other end: options
+  // Between the two ends.
+  bool peer = false;                   // started by a launcher
+  PeerRole role = PeerRole::kNone;     // what it is to be
+  bool launcher_only_listens = false;  // the launcher is no end: lines for it go to standard error
+};
+
+struct CommandLine;
+// Reads the files that options name, and turns them into words for the other end. Throws Error{kEndpoint}.
+void complete(CommandLine& line);
+
+// The words for the other end: options, role, operands.
+[[nodiscard]] std::vector<std::string> words_for_peer(const CopySettings& settings, PeerRole role,
+                                                      bool launcher_only_listens,
+                                                      const std::vector<std::string>& paths);
+
+}  // namespace rdpipe::tools

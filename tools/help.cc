@@ -1,0 +1,56 @@
+// --help, from the table of options.
+#include <fmt/format.h>
+
+#include "options.h"
+
+namespace rdpipe::tools {
+namespace {
+
+std::string usage_of(Tool tool) {
+  switch (tool) {
+    case Tool::kSend:
+      return "Usage: rdsend [options] HOST PORT KEY [FILE]\n"
+             "Send FILE, or standard input, to the rdrecv that listens on HOST.\n\n";
+    case Tool::kReceive:
+      return "Usage: rdrecv [options] PORT KEY [FILE]\n"
+             "Receive one stream from an rdsend into FILE, or to standard output.\n\n";
+    case Tool::kCopy:
+      return "Usage: rdcp [options] SRC... DST\n"
+             "Copy files and trees; SRC and DST are PATH, [USER@]HOST:PATH or [USER@][V6ADDR]:PATH.\n\n";
+  }
+  return {};
+}
+
+std::string closing_of(Tool tool) {
+  if (tool == Tool::kCopy) {
+    return "\nWhat is marked * is taken back by 'no-' in front of its name or letter: -a with 'no-o', say.\n"
+           "SIZE takes k M G T, powers of 1024. Short options mean what they mean in rsync.\n"
+           "Exit 0 means that every file is complete, checked and in its place.\n";
+  }
+  return "\nKEY '-' means the environment variable RDPIPE_KEY, or a prompt. SIZE takes k M G T, powers of "
+         "1024.\n"
+         "Exit 0 means that the far end has every byte, has checked it and has put it where it was told "
+         "to.\n";
+}
+
+std::string names_of(const Option& option, Tool tool) {
+  const char letter = letter_of(option, tool);
+  const std::string argument = option.argument == nullptr ? "" : option.argument;
+  if (option.name == nullptr) return fmt::format("-{}", letter);
+  const std::string name = fmt::format("--{}{}{}", option.name, argument.empty() ? "" : "=", argument);
+  return letter != 0 ? fmt::format("-{}, {}", letter, name) : "    " + name;
+}
+
+}  // namespace
+
+std::string help_text(Tool tool) {
+  std::string text = usage_of(tool);
+  for (const Option* option : options_of(tool)) {
+    if (option->help == nullptr) continue;
+    const char* mark = option->deny != nullptr ? "* " : tool == Tool::kCopy ? "  " : "";
+    text += fmt::format("  {:<32}{}{}\n", names_of(*option, tool), mark, option->help);
+  }
+  return text + closing_of(tool);
+}
+
+}  // namespace rdpipe::tools

@@ -1,0 +1,37 @@
+// The one table of options, for all tools: it makes the parser, --help, the words that rdcp gives to the
+// other end, and the check that the manual names the same options.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "settings.h"
+
+namespace rdpipe::tools {
+
+constexpr unsigned kSendOnly = static_cast<unsigned>(Tool::kSend);
+constexpr unsigned kReceiveOnly = static_cast<unsigned>(Tool::kReceive);
+constexpr unsigned kStream = kSendOnly | kReceiveOnly;
+constexpr unsigned kCopy = static_cast<unsigned>(Tool::kCopy);
+constexpr unsigned kAll = kStream | kCopy;
+
+struct Option {
+  char letter;           // 0: long only
+  const char* name;      // nullptr: short only
+  const char* argument;  // nullptr: takes none
+  unsigned tools;
+  const char* help;  // nullptr: rdcp's own, between its two ends
+  void (*apply)(CommandLine&, const std::string& value);
+  void (*deny)(CommandLine&) = nullptr;  // rdcp: what --no-NAME and --no-LETTER do
+  bool travels = false;                  // rdcp: the other end is told
+  unsigned letter_tools = ~0U;  // of `tools`, those that know the letter: rdcp's mean what rsync's mean
+};
+
+[[nodiscard]] std::span<const Option> stream_options();  // rdsend's and rdrecv's; some are rdcp's, too
+[[nodiscard]] std::span<const Option> copy_options();    // rdcp's alone
+// The options of a tool, in the order of --help.
+[[nodiscard]] std::vector<const Option*> options_of(Tool tool);
+[[nodiscard]] char letter_of(const Option& option, Tool tool);  // or 0
+
+}  // namespace rdpipe::tools

@@ -1,0 +1,68 @@
+// rdcp SRC... DST: copies files and trees, here, or to and from any host that ssh reaches; exit 0 means that
+// every file is complete, checked, and in its place.
+#include <cstdlib>
+
+#include "copy_route.h"
+#include "display.h"
+#include "serve_launcher.h"
+#include "tool.h"
+
+namespace {
+
+using namespace rdpipe;         // NOLINT(google-build-using-namespace): a program's one file
+using namespace rdpipe::tools;  // NOLINT(google-build-using-namespace): its own floor
+
+std::string remote_shell(const std::string& chosen) {
+  if (!chosen.empty()) return chosen;
+  for (const char* name : {"RDCP_RSH", "RSYNC_RSH"}) {
+    if (const char* value = std::getenv(name); value != nullptr && *value != '\0') return value;
+  }
+  return {};
+}
+
+CopyReport push(Launcher& launcher, const CopySettings& settings, const CopyRoute& route) {
+  const auto words = words_for_peer(settings, PeerRole::kReceiver, false, {route.to.path});
+  Connection connection = launcher.connect(route.to, words);
+  return connection.send_tree(route.sources, settings.copy);
+}
+
+CopyReport pull(Launcher& launcher, const CopySettings& settings, const CopyRoute& route) {
+  const auto words = words_for_peer(settings, PeerRole::kSender, false, route.sources);
+  Connection connection = launcher.connect(route.from, words);
+  CopyOptions copy = settings.copy;
+  copy.requested = requested_names(route.sources);
+  return connection.receive_tree(route.to.path, copy);
+}
+
+CopyReport between(Launcher& launcher, const CopySettings& settings, const CopyRoute& route) {
+  return launcher.copy_between(route.from, words_for_peer(settings, PeerRole::kSender, true, route.sources),
+                               route.to, words_for_peer(settings, PeerRole::kReceiver, true, {route.to.path}),
+                               settings.copy);
+}
+
+CopyReport copy_along(const CopyRoute& route, const CopySettings& settings, const Options& connection) {
+  if (!route.from.is_remote() && !route.to.is_remote()) {
+    return copy_tree(route.sources, route.to.path, settings.copy, connection);
+  }
+  Launcher launcher(settings.launch, connection);
+  if (route.from.is_remote() && route.to.is_remote()) return between(launcher, settings, route);
+  const CopyReport report =
+      route.to.is_remote() ? push(launcher, settings, route) : pull(launcher, settings, route);
+  static_cast<void>(launcher.finish());  // both ends have said how it went
+  return report;
+}
+
+int copy(CommandLine& line) {
+  if (line.copy.peer) return serve_launcher(line.settings);
+  const CopyRoute route = route_of(line.copy);
+  Display display(line);
+  display.attach(line.copy.copy);
+  display.attach(line.copy.launch, line.settings.connection);
+  line.copy.copy.hears_peer = true;
+  line.copy.launch.shell = remote_shell(line.copy.launch.shell);
+  return display.conclude(copy_along(route, line.copy, line.settings.connection));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return run_copy_tool(argc, argv, copy); }
