@@ -101,11 +101,13 @@ class AttributeMaker:
     def set_all(self, place, kind):
         """Random ones of everything, in an order in which none undoes another."""
         self.set_owner(place)
+        if kind != "symlink":  # attributes are for those who may write
+            os.chmod(place.name, 0o700, dir_fd=place.directory)
+        if self.seldom(3):
+            self.set_xattrs(place, kind)
         if kind != "symlink":
             modes = DIRECTORY_MODES if kind == "directory" else FILE_MODES
             os.chmod(place.name, self.mode(modes), dir_fd=place.directory)
-        if self.seldom(3):
-            self.set_xattrs(place, kind)
         if kind != "symlink" and self.abilities.acls and self.seldom(4):
             self.set_acls(place, kind)
         self.set_time(place)

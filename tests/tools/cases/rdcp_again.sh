@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2119  # make_rsh without noise
 # rdcp run again: what moves, what is listed, what is deleted, and what is never deleted.
 # shellcheck source=tests/tools/sshd.bash
 source "$cases/../sshd.bash"

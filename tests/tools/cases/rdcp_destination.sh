@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2119  # make_rsh without noise
 # Where rdcp puts what it copies: the rules of cp and scp, held against cp itself, and rsync's for a trailing slash.
 # shellcheck source=tests/tools/sshd.bash
 source "$cases/../sshd.bash"

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2119  # make_rsh without noise
 # Trees of which not everything can be copied: a line for each, the rest goes on, and the status says so.
 # shellcheck source=tests/tools/sshd.bash
 source "$cases/../sshd.bash"
