@@ -108,7 +108,7 @@ test_garbage_is_turned_away() {
   target=out start_recv
   head -c 100000 /dev/urandom 2>/dev/null >"/dev/tcp/$host/$port" || true
   printf 'GET / HTTP/1.0\r\n\r\n' 2>/dev/null >"/dev/tcp/$host/$port" || true
-  await_line recv.err "^rdrecv: $host:[0-9]+: "
+  await_line recv.err "^rdrecv: turned away $host:[0-9]+: not rdpipe$"
   source=in start_send
   both_succeed 6
   same in out
