@@ -68,7 +68,8 @@ std::optional<LinkEvent> wait_for_greeting(Loop& loop, Link& link, Deadline dead
 }
 
 Error too_late(const std::string& peer) {
-  return {Status::kConnectTimeout, "connect to " + peer, "it did not finish the handshake in time"};
+  return {Status::kConnectTimeout, "connect to " + peer, "it did not finish the handshake in time",
+          "another program may listen there: check host and port; or it is slow: --connect-timeout"};
 }
 
 // Runs scrypt on a worker, so that signals are still seen meanwhile.

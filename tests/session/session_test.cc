@@ -282,8 +282,9 @@ TEST_CASE("a connector whose listener hangs up or says nothing gives up") {
   }
   SECTION("says nothing") {
     const auto deadline = Deadline::in(std::chrono::milliseconds(20));
-    CHECK(error_of([&] { (void)authenticate(loop, std::move(near), key, deadline); }).status() ==
-          Status::kConnectTimeout);
+    const Error error = error_of([&] { (void)authenticate(loop, std::move(near), key, deadline); });
+    CHECK(error.status() == Status::kConnectTimeout);
+    CHECK_THAT(error.hint(), Catch::Contains("--connect-timeout"));
   }
   SECTION("speaks another version") {
     far->post_control(std::as_bytes(std::span("RDP1\0\11\0\0\1................", 25)));
