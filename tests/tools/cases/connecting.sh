@@ -29,6 +29,22 @@ test_ipv6() {
   same in out
 }
 
+# tcp only: this listener speaks TCP
+test_port_closes_once_a_sender_is_in() {
+  make_gate
+  echo hello >in
+  start_writer from produce_with_gap 3
+  start_recv >out
+  start_send <from
+  await_bytes out 3
+  status=0
+  "$bin/rdsend" --fabric=tcp --connect-timeout 0.3 "$host" "$port" "$key" in 2>second.err || status=$?
+  ((status == 35)) || fail "the second sender exits with $status"
+  says second.err "hint: .*taken by another sender"
+  open_gate
+  both_succeed 6
+}
+
 test_no_listener() {
   choose_port
   source=/dev/null start_send --connect-timeout 1
