@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <utility>
 
 #include "seal/sealer.h"
@@ -59,11 +60,23 @@ Error refusal(const Handshake& handshake, const std::string& peer) {
   }
 }
 
+// What closes at once listens for something else, or has stopped listening meanwhile.
+Error hung_up(const std::string& peer, bool heard) {
+  if (heard) {
+    return {Status::kNetwork, "connect to " + peer, "it closed the connection during the handshake"};
+  }
+  return {Status::kNetwork, "connect to " + peer, "it closed the connection before the handshake",
+          "another program may listen there: check host and port; or another sender came first: each rdrecv "
+          "takes one"};
+}
+
 // The next event before anything is known of the other end: what is no frame was not sent by rdpipe.
-std::optional<LinkEvent> wait_for_greeting(Loop& loop, Link& link, Deadline deadline) try {
+std::optional<LinkEvent> wait_for_greeting(Loop& loop, Link& link, Deadline deadline, bool heard) try {
   return wait_for_event(loop, link, deadline);
 } catch (const Error& error) {
   if (error.status() == Status::kDamaged) throw not_rdpipe(link.info().peer);
+  const bool closed = error.cause() == errno_text(ECONNRESET) || error.cause() == errno_text(EPIPE);
+  if (closed && !heard) throw hung_up(link.info().peer, heard);
   throw;
 }
 
@@ -86,11 +99,12 @@ Secret derive_psk(Loop& loop, const Key& key, std::span<const std::byte, kSaltSi
   return psk;
 }
 
-void hear(Handshake& handshake, const LinkEvent& event, const std::string& peer) {
+void hear(Handshake& handshake, const LinkEvent& event, const std::string& peer, bool& heard) {
   if (const auto* control = std::get_if<Control>(&event)) {
+    heard = true;
     handshake.receive(control->bytes);
   } else if (std::holds_alternative<PeerClosed>(event)) {
-    throw Error(Status::kNetwork, "connect to " + peer, "it closed the connection during the handshake");
+    throw hung_up(peer, heard);
   }
 }
 
@@ -206,14 +220,15 @@ std::unique_ptr<Session> authenticate(Loop& loop, std::unique_ptr<Link> link, co
                                       Deadline deadline) {
   const std::string peer = link->info().peer;
   Handshake handshake = Handshake::connector();
+  bool heard = false;  // anything of it
   for (;;) {
     if (handshake.verdict() == Verdict::kNeedsPsk) handshake.set_psk(derive_psk(loop, key, handshake.salt()));
     post_stream(*link, handshake.take_output());
     if (handshake.verdict() == Verdict::kDone) break;
     if (handshake.verdict() != Verdict::kInProgress) throw refusal(handshake, peer);
-    const auto event = wait_for_greeting(loop, *link, deadline);
+    const auto event = wait_for_greeting(loop, *link, deadline, heard);
     if (!event) throw too_late(peer);
-    hear(handshake, *event, peer);
+    hear(handshake, *event, peer, heard);
   }
   return std::make_unique<Session>(std::move(link), std::move(handshake), Handshake::Side::kConnector);
 }

@@ -277,8 +277,16 @@ TEST_CASE("a connector whose listener hangs up or says nothing gives up") {
   auto& far = links.second;
   SECTION("hangs up") {
     far->close();
-    CHECK(error_of([&] { (void)authenticate(loop, std::move(near), key, soon()); }).status() ==
-          Status::kNetwork);
+    const Error error = error_of([&] { (void)authenticate(loop, std::move(near), key, soon()); });
+    CHECK(error.status() == Status::kNetwork);
+    CHECK(error.cause() == "it closed the connection before the handshake");
+    CHECK_THAT(error.hint(), Catch::Contains("check host and port"));
+  }
+  SECTION("vanishes") {
+    far.reset();
+    const Error error = error_of([&] { (void)authenticate(loop, std::move(near), key, soon()); });
+    CHECK(error.status() == Status::kNetwork);
+    CHECK(error.cause() == "it closed the connection before the handshake");
   }
   SECTION("says nothing") {
     const auto deadline = Deadline::in(std::chrono::milliseconds(20));

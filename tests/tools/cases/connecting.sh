@@ -45,6 +45,23 @@ test_port_closes_once_a_sender_is_in() {
   both_succeed 6
 }
 
+# tcp only: this listener speaks TCP
+test_listener_that_hangs_up() {
+  type -P python3 >/dev/null || skip "python3 is not installed"
+  choose_port
+  python3 - "$host" "$port" <<'END' &
+import socket, sys
+listener = socket.create_server((sys.argv[1], int(sys.argv[2])))
+listener.accept()[0].close()
+END
+  started+=("$!")
+  until [[ -n $(ss -Hltn "sport = :$port") ]]; do pause 0.02; done
+  source=/dev/null start_send
+  sender_exits 10
+  one_error send.err "closed the connection before the handshake"
+  says send.err "hint: another program may listen there"
+}
+
 test_no_listener() {
   choose_port
   source=/dev/null start_send --connect-timeout 1
