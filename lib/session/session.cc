@@ -32,6 +32,16 @@ Status documented(int status) {
   return same != known.end() ? *same : Status::kNetwork;
 }
 
+// A failure that `host` reports. Its attempt at a time limit names this end, which is of no use here.
+Error failure_of(const Failed& failed, const std::string& host) {
+  const Status status = documented(failed.status);
+  const std::string attempt = printable(failed.attempt), cause = printable(failed.cause);
+  if (status == Status::kTimeout) {
+    return {status, "transfer with " + host, "it gave up by its --timeout: " + cause};
+  }
+  return {status, attempt.empty() ? host : attempt + " on " + host, cause};
+}
+
 // The next event of the link, sleeping for it; nothing when `deadline` has passed.
 std::optional<LinkEvent> wait_for_event(Loop& loop, Link& link, Deadline deadline) {
   for (;;) {
@@ -171,9 +181,7 @@ std::optional<Message> Session::next() {
   const auto* failed = std::get_if<Failed>(&*message);
   if (failed == nullptr) return message;
   const std::string host = failed->host.empty() ? terms_.peer_host : printable(failed->host, 64);
-  const std::string attempt = printable(failed->attempt);
-  Error error(documented(failed->status), attempt.empty() ? host : attempt + " on " + host,
-              printable(failed->cause));
+  Error error = failure_of(*failed, host);
   error.set_from_peer();
   throw error;
 }

@@ -331,6 +331,14 @@ TEST_CASE("a failure here is told there, once, with a status that exists") {
   CHECK(heard.cause() == "No? space");
 }
 
+TEST_CASE("a time limit of the other end is told as its own, and names it once") {
+  Sessions sessions;
+  sessions.connector->send(Failed{30, "transfer with db2", "no data moved for 2 s", "db1"});
+  const Error heard = error_of([&] { (void)next_message(*sessions.listener, sessions.loop); });
+  CHECK(heard.status() == Status::kTimeout);
+  CHECK(heard.what() == std::string("transfer with db1: it gave up by its --timeout: no data moved for 2 s"));
+}
+
 TEST_CASE("messages longer than a control frame arrive whole, and both ends close in good order") {
   Sessions sessions;
   const std::string text(2000, 'x');
