@@ -30,6 +30,23 @@ std::size_t size_in_memory(const char* option, const std::string& text) {
   return static_cast<std::size_t>(size_value(option, text));
 }
 
+// Two options that contradict each other are a mistake, whichever comes last.
+template <typename T>
+void choose(T& setting, T unset, T wanted, const char* pair) {
+  if (setting != unset && setting != wanted) {
+    throw Error(Status::kUsage, "", fmt::format("{} exclude each other", pair), "see --help");
+  }
+  setting = wanted;
+}
+
+void choose_ip(CommandLine& line, IpVersion version) {
+  choose(line.settings.connection.ip, IpVersion::kAny, version, "-4 and -6");
+}
+
+void choose_encryption(CommandLine& line, Switch wanted) {
+  choose(line.settings.connection.encrypt, Switch::kAuto, wanted, "--encrypt and --no-encrypt");
+}
+
 const auto kOptions = std::to_array<Option>({
     {'v', "verbose", nullptr, kBoth, "print one line at the end: rate, bytes, seconds, fabric",
      [](CommandLine& line, const std::string&) { line.settings.verbose = true; }},
@@ -59,9 +76,9 @@ const auto kOptions = std::to_array<Option>({
     {0, "address", "ADDRESS", kBoth, "local address to use",
      [](CommandLine& line, const std::string& value) { line.settings.connection.address = value; }},
     {'4', "ipv4", nullptr, kBoth, "use IPv4 only",
-     [](CommandLine& line, const std::string&) { line.settings.connection.ip = IpVersion::k4; }},
+     [](CommandLine& line, const std::string&) { choose_ip(line, IpVersion::k4); }},
     {'6', "ipv6", nullptr, kBoth, "use IPv6 only",
-     [](CommandLine& line, const std::string&) { line.settings.connection.ip = IpVersion::k6; }},
+     [](CommandLine& line, const std::string&) { choose_ip(line, IpVersion::k6); }},
     {0, "connect-timeout", "SECONDS", kBoth, "for connecting and authenticating (default 10)",
      [](CommandLine& line, const std::string& value) {
        line.settings.connection.connect_timeout = seconds_value("--connect-timeout", value, 0.001);
@@ -96,9 +113,9 @@ const auto kOptions = std::to_array<Option>({
     {0, "inplace", nullptr, kReceiveOnly, "write into FILE itself, not into a temporary that replaces it",
      [](CommandLine& line, const std::string&) { line.settings.file_use.inplace = true; }},
     {0, "encrypt", nullptr, kBoth, "seal the data with AES-256-GCM (default: over TCP to another host)",
-     [](CommandLine& line, const std::string&) { line.settings.connection.encrypt = Switch::kOn; }},
+     [](CommandLine& line, const std::string&) { choose_encryption(line, Switch::kOn); }},
     {0, "no-encrypt", nullptr, kBoth, "do not seal the data",
-     [](CommandLine& line, const std::string&) { line.settings.connection.encrypt = Switch::kOff; }},
+     [](CommandLine& line, const std::string&) { choose_encryption(line, Switch::kOff); }},
     {0, "no-checksum", nullptr, kBoth, "leave out the stream digest",
      [](CommandLine& line, const std::string&) { line.settings.connection.checksum = false; }},
     {0, "hash", "ALGORITHM", kBoth, "compute and print a conventional digest too (sha256, ...)",

@@ -30,6 +30,13 @@ test_empty_values() {
   says refusal "--device.*empty"
 }
 
+test_options_that_contradict_each_other() {
+  refused rdsend -4 -6 "$host" 4711 "$key"
+  says refusal "-4 and -6 exclude each other"
+  refused rdrecv --no-encrypt --encrypt 0 "$key"
+  says refusal "--encrypt and --no-encrypt exclude each other"
+}
+
 test_bad_ports() {
   refused rdrecv 70000 "$key"
   refused rdsend "$host" 70000 "$key"
