@@ -87,6 +87,34 @@ test_unknown_host() {
   one_error send.err no-such-host.invalid
 }
 
+# tcp only: the same over both
+test_address_of_the_other_family() {
+  port=4711
+  host=::1 source=/dev/null start_send -4
+  sender_exits 3
+  one_error send.err "address '::1': it is not an IPv4 address"
+  source=/dev/null start_send -6 --address 127.0.0.1
+  sender_exits 3
+  one_error send.err "address '127.0.0.1': it is not an IPv6 address"
+  source=/dev/null host=127.0.0.1 start_send --address ::1
+  sender_exits 3
+  one_error send.err "connect from ::1: the peer has no address of its family"
+  "$bin/rdrecv" --fabric=tcp -4 --address ::1 0 "$key" 2>recv.err && fail "listens on ::1 with -4"
+  one_error recv.err "address '::1': it is not an IPv4 address"
+}
+
+# tcp only: the same over both
+test_host_as_other_tools_take_it() {
+  echo 'hosts: files' >nsswitch
+  ! may_mount || mount --bind nsswitch /etc/nsswitch.conf
+  port=4711 host=me@no-such-host.invalid source=/dev/null start_send --connect-timeout 10
+  sender_fails 25
+  says send.err "hint: HOST is .* without a user"
+  port=4711 host=no-such-host.invalid:12345 source=/dev/null start_send --connect-timeout 10
+  sender_fails 25
+  says send.err "hint: HOST and PORT are two words: no-such-host.invalid 12345"
+}
+
 test_port_in_use() {
   start_recv >out
   cp recv.err first.err
