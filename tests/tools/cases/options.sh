@@ -47,6 +47,8 @@ test_bad_sizes() {
   local size
   for size in 5000 0 1 8M -4096 4kk ''; do refused rdrecv -s "$size" 0 "$key"; done
   for size in 1 0 -1 many 4Mx; do refused rdrecv --ring "$size" 0 "$key"; done
+  refused rdrecv --ring 8k 0 "$key"
+  says refusal "hint: --slot"
 }
 
 test_help_and_version() {
