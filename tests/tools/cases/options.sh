@@ -89,6 +89,14 @@ test_verbose_line() {
   says recv.err "^rdrecv: $line"
 }
 
+test_verbose_line_of_one_byte() {
+  printf x >in
+  target=out start_recv
+  source=in start_send -v
+  both_succeed 1
+  says send.err ", 1 byte in "
+}
+
 test_quiet() {
   echo hello >in
   target=out start_recv
