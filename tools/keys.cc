@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <rdpipe/connection.h>
 #include <string.h>  // NOLINT: explicit_bzero is not in <cstring>
 #include <termios.h>
 #include <unistd.h>
@@ -16,6 +17,8 @@
 
 namespace rdpipe::tools {
 namespace {
+
+constexpr std::size_t kRandomKeyDigits = 64;  // of a key that is used as it is
 
 [[noreturn]] void reject_key(const std::string& attempt, int error) {
   throw Error(Status::kAuthentication, attempt, ::strerror(error));
@@ -95,7 +98,26 @@ KeyText from_environment_or_terminal(Interrupts& interrupts) {
               "set RDPIPE_KEY, or use --key-file or --key-fd");
 }
 
+bool is_hex_digit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
 }  // namespace
+
+std::string doubt_about(std::string_view key) {
+  if (key.ends_with('\r')) {
+    return "the key ends in a carriage return, which counts as a part of it: was its file written elsewhere?";
+  }
+  const bool miscounted = key.size() == kRandomKeyDigits - 1 || key.size() == kRandomKeyDigits + 1;
+  if (miscounted && std::all_of(key.begin(), key.end(), is_hex_digit)) {
+    return fmt::format("the key has {} hexadecimal digits, not {}: it is taken for a passphrase", key.size(),
+                       kRandomKeyDigits);
+  }
+  if (is_short_key(key)) {
+    return "a key below 12 characters can be guessed by who records the handshake; see --generate-key";
+  }
+  return {};
+}
 
 KeyText::KeyText(std::string_view text) {
   text_.reserve(std::max(text.size(), kLongestKey + 1));

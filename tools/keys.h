@@ -1,6 +1,9 @@
 // Where a key comes from: a file, a descriptor, the environment or the terminal.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "interrupts.h"
 #include "key_text.h"
 #include "settings.h"
@@ -9,5 +12,8 @@ namespace rdpipe::tools {
 
 // The key's text; a signal ends the waiting for it. Throws Error{kAuthentication} where there is none.
 [[nodiscard]] KeyText read_key(KeyChoice choice, Interrupts& interrupts);
+
+// What is probably not meant about this key, for a warning; empty: nothing.
+[[nodiscard]] std::string doubt_about(std::string_view key);
 
 }  // namespace rdpipe::tools

@@ -45,9 +45,9 @@ void print_result(Tool tool, const Result& result) {
   const double seconds = std::chrono::duration<double>(result.elapsed).count();
   const double rate = seconds > 0 ? static_cast<double>(result.bytes) / seconds : 0;
   const std::string device = result.device.empty() ? "" : fmt::format(" ({})", result.device);
-  print_line(fmt::format("{}: Bandwidth {}, {} bytes in {:.3f} s, {}{}, {}, {}", tool_name(tool),
-                         rate_text(rate), result.bytes, seconds, result.fabric, device,
-                         result.sealed ? "sealed" : "not sealed",
+  print_line(fmt::format("{}: Bandwidth {}, {} {} in {:.3f} s, {}{}, {}, {}", tool_name(tool),
+                         rate_text(rate), result.bytes, result.bytes == 1 ? "byte" : "bytes", seconds,
+                         result.fabric, device, result.sealed ? "sealed" : "not sealed",
                          result.digest.empty() ? "no digest" : "digest " + result.digest));
 }
 

@@ -1,4 +1,6 @@
 // Options of rdsend and rdrecv; those about the connection are rdcp's, too.
+#include <fmt/format.h>
+
 #include <array>
 #include <limits>
 
@@ -10,6 +12,23 @@ namespace {
 
 std::size_t size_in_memory(const char* option, const std::string& text) {
   return static_cast<std::size_t>(size_value(option, text));
+}
+
+// Two options that contradict each other are a mistake, whichever comes last.
+template <typename T>
+void choose(T& setting, T unset, T wanted, const char* pair) {
+  if (setting != unset && setting != wanted) {
+    throw Error(Status::kUsage, "", fmt::format("{} exclude each other", pair), "see --help");
+  }
+  setting = wanted;
+}
+
+void choose_ip(CommandLine& line, IpVersion version) {
+  choose(line.settings.connection.ip, IpVersion::kAny, version, "-4 and -6");
+}
+
+void choose_encryption(CommandLine& line, Switch wanted) {
+  choose(line.settings.connection.encrypt, Switch::kAuto, wanted, "--encrypt and --no-encrypt");
 }
 
 constexpr auto kOptions = std::to_array<Option>({
@@ -43,11 +62,9 @@ constexpr auto kOptions = std::to_array<Option>({
     {0, "address", "ADDRESS", kStream, "local address to use",
      [](CommandLine& line, const std::string& value) { line.settings.connection.address = value; }},
     {'4', "ipv4", nullptr, kAll, "use IPv4 only",
-     [](CommandLine& line, const std::string&) { line.settings.connection.ip = IpVersion::k4; }, nullptr,
-     true},
+     [](CommandLine& line, const std::string&) { choose_ip(line, IpVersion::k4); }, nullptr, true},
     {'6', "ipv6", nullptr, kAll, "use IPv6 only",
-     [](CommandLine& line, const std::string&) { line.settings.connection.ip = IpVersion::k6; }, nullptr,
-     true},
+     [](CommandLine& line, const std::string&) { choose_ip(line, IpVersion::k6); }, nullptr, true},
     {0, "connect-timeout", "SECONDS", kStream, "for connecting and authenticating (default 10)",
      [](CommandLine& line, const std::string& value) {
        line.settings.connection.connect_timeout = seconds_value("--connect-timeout", value, 0.001);
@@ -86,11 +103,9 @@ constexpr auto kOptions = std::to_array<Option>({
     {0, "inplace", nullptr, kReceiveOnly, "write into FILE itself, not into a temporary that replaces it",
      [](CommandLine& line, const std::string&) { line.settings.file_use.inplace = true; }},
     {0, "encrypt", nullptr, kAll, "seal the data with AES-256-GCM (default: over TCP to another host)",
-     [](CommandLine& line, const std::string&) { line.settings.connection.encrypt = Switch::kOn; }, nullptr,
-     true},
+     [](CommandLine& line, const std::string&) { choose_encryption(line, Switch::kOn); }, nullptr, true},
     {0, "no-encrypt", nullptr, kAll, "do not seal the data",
-     [](CommandLine& line, const std::string&) { line.settings.connection.encrypt = Switch::kOff; }, nullptr,
-     true},
+     [](CommandLine& line, const std::string&) { choose_encryption(line, Switch::kOff); }, nullptr, true},
     {0, "no-checksum", nullptr, kStream, "leave out the stream digest",
      [](CommandLine& line, const std::string&) { line.settings.connection.checksum = false; }},
     {0, "hash", "ALGORITHM", kStream, "compute and print a conventional digest too (sha256, ...)",

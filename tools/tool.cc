@@ -50,10 +50,8 @@ int make_transfer(Tool tool, Settings& settings, Result (*transfer)(const Settin
     settings.connection.notice = [tool](const std::string& text) { print_notice(tool, text); };
   }
   KeyText key = read_key(std::move(settings.key), interrupts);
-  if (is_short_key(key.text()) && !settings.quiet) {
-    print_warning(
-        tool, "a key below 12 characters can be guessed by who records the handshake; see --generate-key");
-  }
+  const std::string doubt = doubt_about(key.text());
+  if (!doubt.empty() && !settings.quiet) print_warning(tool, doubt);
   const Result result = transfer(settings, std::move(key));
   if (!settings.connection.hash.empty()) print_hash(settings.connection.hash, result);
   if (settings.verbose) print_result(tool, result);

@@ -36,7 +36,10 @@ std::unique_ptr<Source> open_file_source(const std::string& path, const FileOpti
   const std::string attempt = "open " + name;
   struct stat status {};
   check(::stat(path.c_str(), &status), Status::kEndpoint, attempt);
-  if (S_ISDIR(status.st_mode)) throw_errno(EISDIR, Status::kEndpoint, attempt);
+  if (S_ISDIR(status.st_mode)) {
+    throw Error(Status::kEndpoint, attempt, errno_text(EISDIR),
+                fmt::format("send it with tar: tar -c {} | rdsend ...", name));
+  }
   // A FIFO's open() would wait for a writer, deaf to signals.
   const bool is_fifo = S_ISFIFO(status.st_mode);
   const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | (is_fifo ? O_NONBLOCK : 0);

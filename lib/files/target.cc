@@ -44,9 +44,9 @@ std::optional<std::string> read_link(int directory, const std::string& leaf) {
   return text;
 }
 
-bool is_on_proc(int directory) {
+bool is_on(int directory, long magic) {
   struct statfs system {};
-  return ::fstatfs(directory, &system) == 0 && system.f_type == PROC_SUPER_MAGIC;
+  return ::fstatfs(directory, &system) == 0 && system.f_type == magic;
 }
 
 // Follows the last component to where `>` would write, which need not exist, and opens its directory.
@@ -59,7 +59,7 @@ void resolve(Target& target) {
     if (leaf.empty()) refuse(target, EISDIR);
     target.leaf = leaf;
     // The links in /proc/PID/fd stand for open files, not for their names: written through, never replaced.
-    if (is_on_proc(target.directory.get())) {
+    if (is_on(target.directory.get(), PROC_SUPER_MAGIC)) {
       target.kind = TargetKind::kInPlace;
       return;
     }
@@ -93,6 +93,10 @@ bool is_kept_by_sticky_bit(const Target& target) {
 void check_replaceable(const Target& target) {
   const auto hint = target.old ? kInplaceHint : std::string_view{};
   if (::faccessat(target.directory.get(), ".", W_OK | X_OK, AT_EACCESS) == -1) refuse(target, errno, hint);
+  // Root passes that check, and still cannot create anything there.
+  const int directory = target.directory.get();
+  const bool made_up = is_on(directory, PROC_SUPER_MAGIC) || is_on(directory, SYSFS_MAGIC);
+  if (!target.old && made_up) refuse(target, ENOENT);
   if (!target.old) return;
   if (is_mount_point(target)) refuse(target, EBUSY, hint);
   if (is_kept_by_sticky_bit(target)) refuse(target, EPERM, hint);
@@ -109,7 +113,10 @@ Target examine_target(const std::string& path, const FileOptions& options) {
   } else if (errno != ENOENT) {
     refuse(target, errno);
   }
-  if (target.old ? S_ISDIR(status.st_mode) : path.ends_with('/')) refuse(target, EISDIR);
+  if (!target.old && path.ends_with('/')) {
+    throw Error(Status::kEndpoint, "store " + target.name, "this directory does not exist");
+  }
+  if (target.old && S_ISDIR(status.st_mode)) refuse(target, EISDIR);
   if (target.old && S_ISSOCK(status.st_mode)) refuse(target, ENXIO);
   if (target.old && ::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == -1) refuse(target, errno);
   if (target.old && !S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {

@@ -35,7 +35,8 @@ RingShape ring_shape(const Options& options) {
   const std::size_t largest = std::min(1_GiB, kMaxSlots * slot);
   if (options.ring_size < 2 * slot || options.ring_size > largest) {
     throw Error(Status::kUsage, "ring of " + format_size(options.ring_size),
-                "not between two slots of " + format_size(slot) + " and " + format_size(largest));
+                "not between two slots of " + format_size(slot) + " and " + format_size(largest),
+                "--slot sets the size of a slot");
   }
   return {slot, options.ring_size / slot};
 }

@@ -26,7 +26,8 @@ std::string reason_of(const Handshake& handshake) {
     case Verdict::kWrongKey:
       return "wrong key";
     case Verdict::kOtherVersion:
-      return fmt::format("rdpipe protocol {}, this is {}", handshake.peer_version(), kProtocolMajor);
+      return fmt::format("it speaks rdpipe protocol {}, this is {}", handshake.peer_version(),
+                         kProtocolMajor);
     default:
       return "not rdpipe";
   }
@@ -48,12 +49,12 @@ class Lobby::Reports {
  public:
   explicit Reports(std::function<void(const std::string&)> report) : report_(std::move(report)) {}
 
-  void line(const std::string& text) {
+  void line(const std::string& peer, const std::string& why) {
     refresh();
     if (told_ == 0) window_ = Deadline::in(kReportWindow);
     if (told_ < kReportsPerWindow) {
       ++told_;
-      report_(text);
+      report_(fmt::format("turned away {}: {}", peer, why));
     } else {
       ++untold_;
     }
@@ -132,7 +133,7 @@ void Lobby::make_room() {
     goes = std::ranges::find_if(strangers_, [](const Stranger& one) { return !one.handshake.greeted(); });
   }
   if (goes == strangers_.end()) goes = strangers_.begin();
-  if (!goes->leaving) reports_->line(goes->peer + ": made way for newer connections");
+  if (!goes->leaving) reports_->line(goes->peer, "it made way for newer connections");
   strangers_.erase(goes);
 }
 
@@ -140,7 +141,10 @@ Lobby::Progress Lobby::advance(Stranger& stranger) {
   try {
     return take_events(stranger);
   } catch (const Error& error) {  // its link is lost, or it broke the framing rules
-    if (!stranger.leaving) reports_->line(fmt::format("{}: {}", stranger.peer, error.what()));
+    const bool broke_rules = error.status() == Status::kDamaged;
+    // One that never spoke only looked whether somebody listens, or has come in over RDMA meanwhile.
+    const bool worth_a_line = (stranger.spoke || broke_rules) && !stranger.leaving;
+    if (worth_a_line) reports_->line(stranger.peer, broke_rules ? "not rdpipe" : error.cause());
     return Progress::kGone;
   }
 }
@@ -153,14 +157,13 @@ Lobby::Progress Lobby::take_events(Stranger& stranger) {
       if (!stranger.leaving) {
         const auto* what = stranger.spoke ? "did not finish the handshake in" : "said nothing for";
         const auto seconds = std::chrono::duration<double>(limits_.patience).count();
-        reports_->line(fmt::format("{}: {} {:g} s", stranger.peer, what, seconds));
+        reports_->line(stranger.peer, fmt::format("it {} {:g} s", what, seconds));
       }
       return Progress::kGone;
     }
     if (std::holds_alternative<PeerClosed>(*event)) {
-      // One that never spoke only looked whether somebody listens.
-      const bool worth_a_line = stranger.spoke && !stranger.leaving;
-      if (worth_a_line) reports_->line(stranger.peer + ": hung up before it had shown its key");
+      const bool worth_a_line = stranger.spoke && !stranger.leaving;  // as when its link is lost
+      if (worth_a_line) reports_->line(stranger.peer, "it hung up before it had shown its key");
       return Progress::kGone;
     }
     const auto* control = std::get_if<Control>(&*event);
@@ -184,7 +187,7 @@ Lobby::Progress Lobby::shake_hands(Stranger& stranger, const Control& control) {
 
 // Its link is closed in good order, so that it learns why.
 void Lobby::turn_away(Stranger& stranger, const std::string& reason) {
-  reports_->line(fmt::format("{}: {}", stranger.peer, reason));
+  reports_->line(stranger.peer, reason);
   stranger.leaving = true;
   stranger.deadline = Deadline::in(kFarewell).earlier(stranger.deadline);
   stranger.handshake = Handshake::listener(key_);  // frees what TLS held

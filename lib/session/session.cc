@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <utility>
 
 #include "seal/sealer.h"
@@ -29,6 +30,16 @@ Status documented(int status) {
       Status::kPartial, Status::kVanished, Status::kTimeout,  Status::kConnectTimeout};
   const auto same = std::ranges::find(known, static_cast<Status>(status));
   return same != known.end() ? *same : Status::kNetwork;
+}
+
+// A failure that `host` reports. Its attempt at a time limit names this end, which is of no use here.
+Error failure_of(const Failed& failed, const std::string& host) {
+  const Status status = documented(failed.status);
+  const std::string attempt = printable(failed.attempt), cause = printable(failed.cause);
+  if (status == Status::kTimeout) {
+    return {status, "transfer with " + host, "it gave up by its --timeout: " + cause};
+  }
+  return {status, attempt.empty() ? host : attempt + " on " + host, cause};
 }
 
 // The next event of the link, sleeping for it; nothing when `deadline` has passed.
@@ -59,16 +70,29 @@ Error refusal(const Handshake& handshake, const std::string& peer) {
   }
 }
 
+// What closes at once listens for something else, or has stopped listening meanwhile.
+Error hung_up(const std::string& peer, bool heard) {
+  if (heard) {
+    return {Status::kNetwork, "connect to " + peer, "it closed the connection during the handshake"};
+  }
+  return {Status::kNetwork, "connect to " + peer, "it closed the connection before the handshake",
+          "another program may listen there: check host and port; or another sender came first: each rdrecv "
+          "takes one"};
+}
+
 // The next event before anything is known of the other end: what is no frame was not sent by rdpipe.
-std::optional<LinkEvent> wait_for_greeting(Loop& loop, Link& link, Deadline deadline) try {
+std::optional<LinkEvent> wait_for_greeting(Loop& loop, Link& link, Deadline deadline, bool heard) try {
   return wait_for_event(loop, link, deadline);
 } catch (const Error& error) {
   if (error.status() == Status::kDamaged) throw not_rdpipe(link.info().peer);
+  const bool closed = error.cause() == errno_text(ECONNRESET) || error.cause() == errno_text(EPIPE);
+  if (closed && !heard) throw hung_up(link.info().peer, heard);
   throw;
 }
 
 Error too_late(const std::string& peer) {
-  return {Status::kConnectTimeout, "connect to " + peer, "it did not finish the handshake in time"};
+  return {Status::kConnectTimeout, "connect to " + peer, "it did not finish the handshake in time",
+          "another program may listen there: check host and port; or it is slow: --connect-timeout"};
 }
 
 // Runs scrypt on a worker, so that signals are still seen meanwhile.
@@ -85,11 +109,12 @@ Secret derive_psk(Loop& loop, const Key& key, std::span<const std::byte, kSaltSi
   return psk;
 }
 
-void hear(Handshake& handshake, const LinkEvent& event, const std::string& peer) {
+void hear(Handshake& handshake, const LinkEvent& event, const std::string& peer, bool& heard) {
   if (const auto* control = std::get_if<Control>(&event)) {
+    heard = true;
     handshake.receive(control->bytes);
   } else if (std::holds_alternative<PeerClosed>(event)) {
-    throw Error(Status::kNetwork, "connect to " + peer, "it closed the connection during the handshake");
+    throw hung_up(peer, heard);
   }
 }
 
@@ -156,9 +181,7 @@ std::optional<Message> Session::next() {
   const auto* failed = std::get_if<Failed>(&*message);
   if (failed == nullptr) return message;
   const std::string host = failed->host.empty() ? terms_.peer_host : printable(failed->host, 64);
-  const std::string attempt = printable(failed->attempt);
-  Error error(documented(failed->status), attempt.empty() ? host : attempt + " on " + host,
-              printable(failed->cause));
+  Error error = failure_of(*failed, host);
   error.set_from_peer();
   throw error;
 }
@@ -205,14 +228,15 @@ std::unique_ptr<Session> authenticate(Loop& loop, std::unique_ptr<Link> link, co
                                       Deadline deadline) {
   const std::string peer = link->info().peer;
   Handshake handshake = Handshake::connector();
+  bool heard = false;  // anything of it
   for (;;) {
     if (handshake.verdict() == Verdict::kNeedsPsk) handshake.set_psk(derive_psk(loop, key, handshake.salt()));
     post_stream(*link, handshake.take_output());
     if (handshake.verdict() == Verdict::kDone) break;
     if (handshake.verdict() != Verdict::kInProgress) throw refusal(handshake, peer);
-    const auto event = wait_for_greeting(loop, *link, deadline);
+    const auto event = wait_for_greeting(loop, *link, deadline, heard);
     if (!event) throw too_late(peer);
-    hear(handshake, *event, peer);
+    hear(handshake, *event, peer, heard);
   }
   return std::make_unique<Session>(std::move(link), std::move(handshake), Handshake::Side::kConnector);
 }

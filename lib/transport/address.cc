@@ -61,7 +61,28 @@ void check_port(const std::string& port, Purpose purpose) {
   }
 }
 
-[[noreturn]] void throw_unresolved(int result, int error, const PeerAddress& peer) {
+// An address in digits, of whatever family.
+bool is_literal(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST;
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) return false;
+  ::freeaddrinfo(found);
+  return true;
+}
+
+// For a HOST that is none, as other tools would have taken it.
+std::string hint_for(const std::string& host) {
+  if (host.find('@') != std::string::npos) return "HOST is a name or an address, without a user";
+  const auto colon = host.find(':');
+  const bool port = colon != std::string::npos && colon + 1 < host.size() &&
+                    host.find_first_not_of("0123456789", colon + 1) == std::string::npos;
+  return port ? "HOST and PORT are two words: " + printable(host.substr(0, colon)) + " " +
+                    printable(host.substr(colon + 1))
+              : "";
+}
+
+[[noreturn]] void throw_unresolved(int result, int error, const PeerAddress& peer, AddressFamily family) {
   const std::string host = printable(peer.host);
   if (result == EAI_SERVICE) {
     throw Error(Status::kUsage, fmt::format("port '{}'", printable(peer.port)), "unknown service",
@@ -69,8 +90,15 @@ void check_port(const std::string& port, Purpose purpose) {
   }
   const std::string attempt = fmt::format("look up '{}'", host);
   if (result == EAI_SYSTEM) throw_errno(error, Status::kNetwork, attempt);
+  if (family != AddressFamily::kAny && is_literal(peer.host)) {
+    const bool v4 = family == AddressFamily::kIpv4;
+    throw Error(Status::kEndpoint, fmt::format("address '{}'", host),
+                fmt::format("it is not an IPv{} address", v4 ? 4 : 6),
+                v4 ? "-4 uses IPv4 only" : "-6 uses IPv6 only");
+  }
   const bool may_pass = result == EAI_AGAIN || result == EAI_MEMORY;
-  throw Error(may_pass ? Status::kNetwork : Status::kEndpoint, attempt, ::gai_strerror(result));
+  throw Error(may_pass ? Status::kNetwork : Status::kEndpoint, attempt, ::gai_strerror(result),
+              hint_for(peer.host));
 }
 
 }  // namespace
@@ -135,7 +163,7 @@ std::vector<SocketAddress> resolve(const PeerAddress& peer, AddressFamily family
   addrinfo* found = nullptr;
   const char* host = peer.host.empty() ? nullptr : peer.host.c_str();
   const int result = ::getaddrinfo(host, peer.port.c_str(), &hints, &found);
-  if (result != 0) throw_unresolved(result, errno, peer);
+  if (result != 0) throw_unresolved(result, errno, peer, family);
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
   std::vector<SocketAddress> addresses;
   for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {

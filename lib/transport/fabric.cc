@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <utility>
 
@@ -133,8 +134,11 @@ void Connector::throw_too_late() const {
                             : options_.choice == FabricChoice::kTcp ? tcp_failure_
                             : tcp_failure_.empty()                  ? rdma
                                                                     : rdma + "; TCP: " + tcp_failure_;
-  throw Error(Status::kConnectTimeout, "connect to " + endpoint_text(peer_), cause,
-              "is the other end running, on this port, and does a firewall let it through?");
+  std::string hint = "is the other end running, on this port, and does a firewall let it through?";
+  // A listener's port closes once a sender is in.
+  const bool refused = cause.find(errno_text(ECONNREFUSED)) != std::string::npos;
+  if (refused) hint += " Or it was taken by another sender already: each rdrecv takes one.";
+  throw Error(Status::kConnectTimeout, "connect to " + endpoint_text(peer_), cause, hint);
 }
 
 // Both fabrics behind one port.

@@ -211,7 +211,11 @@ TEST_CASE("What cannot be a target is refused before anything is created", "[sin
   };
   std::filesystem::create_symlink("loop", scratch / "loop");
   CHECK(refusal("").cause() == "Is a directory");
-  CHECK(refusal("new/").cause() == "Is a directory");
+  CHECK(refusal("new/").cause() == "this directory does not exist");
+  for (const auto* path : {"/proc/nope", "/sys/nope"}) {
+    const Error error = failure_of([&] { static_cast<void>(open_file_sink(path, {})); });
+    CHECK(error.status() == Status::kEndpoint);  // at once, and for root too
+  }
   CHECK(refusal("no/such").cause() == "No such file or directory");
   CHECK(refusal("loop").cause() == "Too many levels of symbolic links");
   CHECK(refusal("no/such").status() == Status::kEndpoint);

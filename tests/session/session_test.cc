@@ -225,7 +225,7 @@ TEST_CASE("a wrong key is told at both ends, and the lobby goes on") {
   CHECK(error.status() == Status::kAuthentication);
   CHECK(error.cause() == "wrong key");
   REQUIRE(entrance.reports.size() == 1);
-  CHECK_THAT(entrance.reports[0], Catch::EndsWith(": wrong key"));
+  CHECK_THAT(entrance.reports[0], Catch::StartsWith("turned away ") && Catch::EndsWith(": wrong key"));
   auto right = entrance.authenticate_there(kOneKey);
   CHECK(entrance.run([] { return false; }) != nullptr);
   CHECK(right.get() != nullptr);
@@ -239,10 +239,13 @@ TEST_CASE("the lobby tells other versions, garbage, silence and lost links apart
   version->post_control(std::as_bytes(std::span("RDP1\0\11\0", 8)));
   const auto garbage = entrance.acceptor.connect(entrance.loop);
   garbage->post_control(std::as_bytes(std::span("GET / HTTP/1.1", 14)));
-  entrance.acceptor.connect(entrance.loop).reset();
+  entrance.acceptor.connect(entrance.loop).reset();  // never spoke: not worth a line
+  auto lost = entrance.acceptor.connect(entrance.loop);
+  lost->post_control(std::as_bytes(std::span("RDP1", 4)));
+  lost.reset();
   CHECK(entrance.run([&] { return entrance.reports.size() == 4; }) == nullptr);
-  CHECK_THAT(entrance.reports[0], Catch::EndsWith(": said nothing for 0.03 s"));
-  CHECK_THAT(entrance.reports[1], Catch::EndsWith(": rdpipe protocol 9, this is 1"));
+  CHECK_THAT(entrance.reports[0], Catch::EndsWith(": it said nothing for 0.03 s"));
+  CHECK_THAT(entrance.reports[1], Catch::EndsWith(": it speaks rdpipe protocol 9, this is 1"));
   CHECK_THAT(entrance.reports[2], Catch::EndsWith(": not rdpipe"));
   CHECK(entrance.reports[3] == "and 1 more");  // three lines a second
 }
@@ -274,13 +277,22 @@ TEST_CASE("a connector whose listener hangs up or says nothing gives up") {
   auto& far = links.second;
   SECTION("hangs up") {
     far->close();
-    CHECK(error_of([&] { (void)authenticate(loop, std::move(near), key, soon()); }).status() ==
-          Status::kNetwork);
+    const Error error = error_of([&] { (void)authenticate(loop, std::move(near), key, soon()); });
+    CHECK(error.status() == Status::kNetwork);
+    CHECK(error.cause() == "it closed the connection before the handshake");
+    CHECK_THAT(error.hint(), Catch::Contains("check host and port"));
+  }
+  SECTION("vanishes") {
+    far.reset();
+    const Error error = error_of([&] { (void)authenticate(loop, std::move(near), key, soon()); });
+    CHECK(error.status() == Status::kNetwork);
+    CHECK(error.cause() == "it closed the connection before the handshake");
   }
   SECTION("says nothing") {
     const auto deadline = Deadline::in(std::chrono::milliseconds(20));
-    CHECK(error_of([&] { (void)authenticate(loop, std::move(near), key, deadline); }).status() ==
-          Status::kConnectTimeout);
+    const Error error = error_of([&] { (void)authenticate(loop, std::move(near), key, deadline); });
+    CHECK(error.status() == Status::kConnectTimeout);
+    CHECK_THAT(error.hint(), Catch::Contains("--connect-timeout"));
   }
   SECTION("speaks another version") {
     far->post_control(std::as_bytes(std::span("RDP1\0\11\0\0\1................", 25)));
@@ -317,6 +329,14 @@ TEST_CASE("a failure here is told there, once, with a status that exists") {
   CHECK(heard.status() == Status::kNetwork);
   CHECK_THAT(heard.what(), Catch::StartsWith("store 'out' on "));
   CHECK(heard.cause() == "No? space");
+}
+
+TEST_CASE("a time limit of the other end is told as its own, and names it once") {
+  Sessions sessions;
+  sessions.connector->send(Failed{30, "transfer with db2", "no data moved for 2 s", "db1"});
+  const Error heard = error_of([&] { (void)next_message(*sessions.listener, sessions.loop); });
+  CHECK(heard.status() == Status::kTimeout);
+  CHECK(heard.what() == std::string("transfer with db1: it gave up by its --timeout: no data moved for 2 s"));
 }
 
 TEST_CASE("messages longer than a control frame arrive whole, and both ends close in good order") {

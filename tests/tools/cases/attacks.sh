@@ -161,7 +161,7 @@ test_recorded_conversation_is_of_no_use() {
   make_data 5 other
   target=out start_recv
   timeout $((10 * scale)) python3 "$cases/../attacker" knock "$host" "$port" recorded || fail "nobody hung up on the replay"
-  await_line recv.err "^rdrecv: $host:[0-9]+: "
+  await_line recv.err "^rdrecv: turned away $host:[0-9]+: "
   absent out
   source=other start_send
   both_succeed 5
@@ -175,7 +175,7 @@ test_greeting_in_another_version() {
   type -P python3 >/dev/null || skip "python3 is not installed"
   timeout $((10 * scale)) python3 "$cases/../attacker" hello "$host" "$port" 2 >answer || fail "no answer, or no end"
   holds answer "magic 52445031, version 1, verdict 1"
-  await_line recv.err "^rdrecv: $host:[0-9]+: .*protocol 2"
+  await_line recv.err "^rdrecv: turned away $host:[0-9]+: .*protocol 2"
   absent out
   source=in start_send
   both_succeed 6

@@ -29,6 +29,39 @@ test_ipv6() {
   same in out
 }
 
+# tcp only: this listener speaks TCP
+test_port_closes_once_a_sender_is_in() {
+  make_gate
+  echo hello >in
+  start_writer from produce_with_gap 3
+  start_recv >out
+  start_send <from
+  await_bytes out 3
+  status=0
+  "$bin/rdsend" --fabric=tcp --connect-timeout 0.3 "$host" "$port" "$key" in 2>second.err || status=$?
+  ((status == 35)) || fail "the second sender exits with $status"
+  says second.err "hint: .*taken by another sender"
+  open_gate
+  both_succeed 6
+}
+
+# tcp only: this listener speaks TCP
+test_listener_that_hangs_up() {
+  type -P python3 >/dev/null || skip "python3 is not installed"
+  choose_port
+  python3 - "$host" "$port" <<'END' &
+import socket, sys
+listener = socket.create_server((sys.argv[1], int(sys.argv[2])))
+listener.accept()[0].close()
+END
+  started+=("$!")
+  until [[ -n $(ss -Hltn "sport = :$port") ]]; do pause 0.02; done
+  source=/dev/null start_send
+  sender_exits 10
+  one_error send.err "closed the connection before the handshake"
+  says send.err "hint: another program may listen there"
+}
+
 test_no_listener() {
   choose_port
   source=/dev/null start_send --connect-timeout 1
@@ -52,6 +85,34 @@ test_unknown_host() {
   port=4711 host=no-such-host.invalid source=/dev/null start_send --connect-timeout 10
   sender_exits 3 25
   one_error send.err no-such-host.invalid
+}
+
+# tcp only: the same over both
+test_address_of_the_other_family() {
+  port=4711
+  host=::1 source=/dev/null start_send -4
+  sender_exits 3
+  one_error send.err "address '::1': it is not an IPv4 address"
+  source=/dev/null start_send -6 --address 127.0.0.1
+  sender_exits 3
+  one_error send.err "address '127.0.0.1': it is not an IPv6 address"
+  source=/dev/null host=127.0.0.1 start_send --address ::1
+  sender_exits 3
+  one_error send.err "connect from ::1: the peer has no address of its family"
+  "$bin/rdrecv" --fabric=tcp -4 --address ::1 0 "$key" 2>recv.err && fail "listens on ::1 with -4"
+  one_error recv.err "address '::1': it is not an IPv4 address"
+}
+
+# tcp only: the same over both
+test_host_as_other_tools_take_it() {
+  echo 'hosts: files' >nsswitch
+  ! may_mount || mount --bind nsswitch /etc/nsswitch.conf
+  port=4711 host=me@no-such-host.invalid source=/dev/null start_send --connect-timeout 10
+  sender_fails 25
+  says send.err "hint: HOST is .* without a user"
+  port=4711 host=no-such-host.invalid:12345 source=/dev/null start_send --connect-timeout 10
+  sender_fails 25
+  says send.err "hint: HOST and PORT are two words: no-such-host.invalid 12345"
 }
 
 test_port_in_use() {
@@ -108,7 +169,7 @@ test_garbage_is_turned_away() {
   target=out start_recv
   head -c 100000 /dev/urandom 2>/dev/null >"/dev/tcp/$host/$port" || true
   printf 'GET / HTTP/1.0\r\n\r\n' 2>/dev/null >"/dev/tcp/$host/$port" || true
-  await_line recv.err "^rdrecv: $host:[0-9]+: "
+  await_line recv.err "^rdrecv: turned away $host:[0-9]+: not rdpipe$"
   source=in start_send
   both_succeed 6
   same in out

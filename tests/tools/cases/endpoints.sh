@@ -11,6 +11,7 @@ test_directory_as_source() {
   port=4711 source=. start_send
   sender_exits 3
   one_error send.err "directory"
+  says send.err "hint: .*tar -c '\.' \| rdsend"
 }
 
 test_unreadable_source() {

@@ -38,6 +38,20 @@ test_short_passphrase_is_warned_of() {
   both_succeed 0
 }
 
+test_mistyped_keys_are_warned_of() {
+  local right=$key
+  for key in "${right}0" "${right%?}"; do
+    target=out start_recv
+    says recv.err "warning: the key has ${#key} hexadecimal digits, not 64"
+    source=/dev/null start_send -q
+    both_succeed 0
+    [[ ! -s send.err ]] || fail "rdsend -q warns"
+  done
+  key=$right$'\r' target=out start_recv
+  says recv.err "warning: the key ends in a carriage return"
+  [[ $(grep -c warning recv.err) == 1 ]] || fail "not one warning"
+}
+
 # The tools without KEY among the arguments.
 recv_without_key() {  # [OPTION...]
   start "$bin/rdrecv" --fabric="$fabric" "$@" </dev/null 2>recv.err

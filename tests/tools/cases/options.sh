@@ -30,6 +30,13 @@ test_empty_values() {
   says refusal "--device.*empty"
 }
 
+test_options_that_contradict_each_other() {
+  refused rdsend -4 -6 "$host" 4711 "$key"
+  says refusal "-4 and -6 exclude each other"
+  refused rdrecv --no-encrypt --encrypt 0 "$key"
+  says refusal "--encrypt and --no-encrypt exclude each other"
+}
+
 test_bad_ports() {
   refused rdrecv 70000 "$key"
   refused rdsend "$host" 70000 "$key"
@@ -40,6 +47,8 @@ test_bad_sizes() {
   local size
   for size in 5000 0 1 8M -4096 4kk ''; do refused rdrecv -s "$size" 0 "$key"; done
   for size in 1 0 -1 many 4Mx; do refused rdrecv --ring "$size" 0 "$key"; done
+  refused rdrecv --ring 8k 0 "$key"
+  says refusal "hint: --slot"
 }
 
 test_help_and_version() {
@@ -78,6 +87,14 @@ test_verbose_line() {
   local line="Bandwidth [0-9]+\.[0-9]{3} [kMG]B/s, 3000001 bytes in [0-9]+\.[0-9]{3} s, $fabric"
   says send.err "^rdsend: $line"
   says recv.err "^rdrecv: $line"
+}
+
+test_verbose_line_of_one_byte() {
+  printf x >in
+  target=out start_recv
+  source=in start_send -v
+  both_succeed 1
+  says send.err ", 1 byte in "
 }
 
 test_quiet() {

@@ -104,7 +104,8 @@ test_timeout_ends_a_stalled_transfer() {
   start_send <from
   receiver_exits 30
   sender_exits 30
-  one_error recv.err "progress|timeout|no data"
+  one_error recv.err ": no data moved for 2 s$"
+  one_error send.err "^rdsend: error: transfer with [^ ]+: it gave up by its --timeout: no data moved for 2 s$"
   open_gate
 }
 
