@@ -85,6 +85,11 @@ bool is_temporary_name(std::string_view name) {
          name.substr(0, name.size() - kRandomLetters).ends_with(kMark);
 }
 
+std::string_view leaf_of_temporary(std::string_view name) {
+  if (!is_temporary_name(name)) return {};
+  return name.substr(1, name.size() - 1 - kMark.size() - kRandomLetters);
+}
+
 Temporary::Temporary(const Target& target) : target_(target) {
   // A new file gets the mode that open() gives it, by the umask and the directory's default ACL; one that
   // replaces another is nobody else's business until it has that one's mode.

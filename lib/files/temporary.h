@@ -55,6 +55,8 @@ class Temporary {
 [[nodiscard]] std::string temporary_name_for(const std::string& leaf, std::uint64_t number);
 // Whether `name` is that of a temporary, of whatever leaf.
 [[nodiscard]] bool is_temporary_name(std::string_view name);
+// The leaf it is on the way to, cut where that is too long; empty where it is none.
+[[nodiscard]] std::string_view leaf_of_temporary(std::string_view name);
 
 // Puts the names in `directory`, which may be O_PATH, on the medium. Throws Error{kFileIo}.
 void sync_directory(int directory, const std::string& attempt);

@@ -62,6 +62,24 @@ std::string Directory::join(bool from_top) const {
   return path;
 }
 
+Descriptor open_path(int at, std::string_view path, std::size_t trusted, bool create) {
+  constexpr int kFlags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  Descriptor directory(path.starts_with('/') ? ::open("/", kFlags) : ::openat(at, ".", kFlags));
+  for (std::size_t from = 0; directory && from < path.size();) {
+    const std::size_t end = std::min(path.find('/', from), path.size());
+    const std::string part(path.substr(from, end - from));
+    const int flags = kFlags | (from < trusted ? 0 : O_NOFOLLOW);
+    from = end + 1;
+    if (part.empty() || part == ".") continue;
+    Descriptor next(::openat(directory.get(), part.c_str(), flags));
+    if (!next && create && errno == ENOENT && ::mkdirat(directory.get(), part.c_str(), 0700) == 0) {
+      next = Descriptor(::openat(directory.get(), part.c_str(), flags));
+    }
+    directory = std::move(next);
+  }
+  return directory;
+}
+
 std::string Directory::path() const { return join(false); }
 std::string Directory::relative() const { return join(true); }
 

@@ -149,13 +149,16 @@ void Finisher::show_deleted(const std::shared_ptr<Directory>& directory, const s
   result_.lines.push_back({true, format_line(itemized ? options_.out_format : "deleting %n", listed)});
 }
 
-// What a copy that was killed has left in it.
+// What a copy that was killed has left in it, on the way to a name that this one has too. A file of the
+// sender's that looks like one is none.
 void Finisher::sweep(const TargetDirectory& directory) {
   std::vector<NamedEntry> entries;
   const auto lease = writer_.cache().open(directory.directory);
   if (!lease || !list_directory(lease->get(), entries)) return;
   for (const NamedEntry& entry : entries) {
-    if (is_temporary_name(entry.name)) remove_if_left_over(lease->get(), entry.name.c_str());
+    const std::string_view leaf = leaf_of_temporary(entry.name);
+    if (leaf.empty() || !directory.names.contains(leaf) || directory.names.contains(entry.name)) continue;
+    remove_if_left_over(lease->get(), entry.name.c_str());
   }
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "seal/digest.h"
+#include "tree/directory.h"
 
 namespace rdpipe {
 namespace {
@@ -29,11 +30,10 @@ PartialPlace partial_place(int directory, const std::string& name, const CopyOpt
   if (options.partial_dir.empty()) {
     return {Descriptor(::openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC)), hidden_leaf(name)};
   }
-  const char* path = options.partial_dir.c_str();
-  constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  Descriptor place(::openat(directory, path, kFlags));
-  if (!place && create && ::mkdirat(directory, path, 0700) == 0)
-    place = Descriptor(::openat(directory, path, kFlags));
+  const std::string& path = options.partial_dir;
+  const std::size_t trusted =
+      path.starts_with('/') ? path.size() : 0;  // a symlink in the target may be the sender's
+  Descriptor place = open_path(directory, path, trusted, create);
   return {std::move(place), name};
 }
 

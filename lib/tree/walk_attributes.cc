@@ -19,7 +19,8 @@ bool Walk::fill_symlink(const Place& place, const std::string& name, EntryRecord
   if (size <= 0) return fail_errno(place.directory->path_of(name), size == 0 ? EINVAL : errno), false;
   target_.resize(static_cast<std::size_t>(size));
   if (options_.safe_links && leads_out(place, target_)) {
-    leave_out(place, name, fmt::format("is a symlink that leads out of the tree, to '{}'", printable(target_)));
+    leave_out(place, name,
+              fmt::format("is a symlink that leads out of the tree, to '{}'", printable(target_)));
     return false;
   }
   entry.target = target_;

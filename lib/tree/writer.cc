@@ -325,25 +325,11 @@ Descriptor Writer::backup_directory(const std::shared_ptr<Directory>& where) con
   if (options_.backup_dir.empty()) return {};
   DirectoryLease base;
   if (base_ && !options_.backup_dir.starts_with('/')) base = open(base_);
-  int at = base ? base->get() : AT_FDCWD;
-  Descriptor directory;
-  const std::string path = options_.backup_dir + "/" + where->relative();
-  const bool absolute = path.starts_with('/');
-  if (absolute) directory = Descriptor(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (absolute) at = directory.get();
-  for (std::size_t from = 0; from < path.size();) {
-    const std::size_t end = std::min(path.find('/', from), path.size());
-    const std::string part = path.substr(from, end - from);
-    from = end + 1;
-    if (part.empty() || part == ".") continue;
-    Descriptor next(::openat(at, part.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!next && errno == ENOENT && ::mkdirat(at, part.c_str(), 0700) == 0) {
-      next = Descriptor(::openat(at, part.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    }
-    if (!next) throw EntryError{errno, "open the directory for backups"};
-    directory = std::move(next);
-    at = directory.get();
-  }
+  // Where it is beneath the target, a symlink may be the sender's; so may be what was backed up before.
+  const std::size_t trusted = base ? 0 : options_.backup_dir.size();
+  Descriptor directory =
+      open_path(base ? base->get() : AT_FDCWD, options_.backup_dir + "/" + where->relative(), trusted, true);
+  if (!directory) throw EntryError{errno, "open the directory for backups"};
   return directory;
 }
 
