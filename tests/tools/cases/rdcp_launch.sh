@@ -67,6 +67,7 @@ test_rdcp_smuggles_no_option() {
   same ./-rf home/-x
 }
 
+# limit 180
 test_rdcp_names_reach_the_other_end_as_they_are() {
   make_rsh
   local name

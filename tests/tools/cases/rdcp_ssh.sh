@@ -3,6 +3,7 @@
 # shellcheck source=../sshd.bash
 source "$cases/../sshd.bash"
 
+# limit 180
 test_rdcp_pushes_through_ssh() {
   start_sshd
   make_tree tree
@@ -14,6 +15,7 @@ test_rdcp_pushes_through_ssh() {
   same_tree tree there/new
 }
 
+# limit 180
 test_rdcp_pulls_through_ssh() {
   start_sshd
   make_tree tree
@@ -24,6 +26,7 @@ test_rdcp_pulls_through_ssh() {
   same_tree tree here/new
 }
 
+# limit 180
 test_rdcp_between_two_hosts_through_ssh() {
   start_sshd
   make_tree tree
@@ -33,6 +36,7 @@ test_rdcp_between_two_hosts_through_ssh() {
   says copy.err ' files, '
 }
 
+# limit 180
 test_rdcp_several_sources_and_a_target_directory() {
   start_sshd
   mkdir there
@@ -48,6 +52,7 @@ test_rdcp_several_sources_and_a_target_directory() {
   says copy.err 'several hosts'
 }
 
+# limit 180
 test_rdcp_home_and_globs_of_the_other_host() {
   start_sshd
   local home
@@ -77,30 +82,33 @@ test_rdcp_wrong_hosts_and_keys() {
   absent out
 }
 
-# A program of this case alone, so that its processes can be told from others.
+# A program of this case alone, whose processes can be told from others and say who they are.
 own_rdcp() {
   cat >own-rdcp-$$ <<EOF
 #!/bin/bash
+echo \$\$ >>"$PWD/peers"
 exec -a "$PWD/own-rdcp-$$" "$bin/rdcp" "\$@"
 EOF
   chmod +x own-rdcp-$$
+  : >peers
   copy+=(--rdcp-path "$PWD/own-rdcp-$$")
 }
 
-# A copy that is under way, held in its middle: the other end is stopped.
+# A copy that is under way, in small frames so that it takes seconds, and whose other end is stopped as soon as it is there.
 start_held() {  # WORD...
-  make_data 200000000 big
-  start "${copy[@]}" "$@" 2>copy.err </dev/null
+  make_data 300000000 big
+  start "${copy[@]}" --slot 4k --ring 8k --encrypt "$@" 2>copy.err </dev/null
   copying=$!
   local tries=0
-  until peer=$(processes_with "^$PWD/own-rdcp-$$ --peer" | head -n 1) && [[ -n $peer ]]; do
-    ((tries++ < 1000)) || { show copy.err; fail "no other end"; }
+  until read -r peer <peers && [[ -n $peer ]]; do
+    ((tries++ < 3000 * scale)) || { show copy.err; fail "no other end"; }
+    runs "$copying" || { show copy.err; fail "the copy has ended"; }
     pause 0.01
   done
   kill -STOP "$peer"
 }
 
-# limit 90
+# limit 180
 test_rdcp_leaves_nothing_when_it_is_killed() {
   start_sshd
   own_rdcp
@@ -113,7 +121,7 @@ test_rdcp_leaves_nothing_when_it_is_killed() {
   no_temporaries
 }
 
-# limit 90
+# limit 180
 test_rdcp_leaves_nothing_when_ssh_is_killed() {
   start_sshd
   own_rdcp
@@ -127,7 +135,7 @@ test_rdcp_leaves_nothing_when_ssh_is_killed() {
   absent out
 }
 
-# limit 90
+# limit 180
 test_rdcp_leaves_nothing_when_the_other_end_is_killed() {
   start_sshd
   own_rdcp
@@ -139,7 +147,7 @@ test_rdcp_leaves_nothing_when_the_other_end_is_killed() {
   absent out
 }
 
-# limit 90
+# limit 180
 test_rdcp_leaves_nothing_on_two_hosts_when_it_is_killed() {
   start_sshd
   own_rdcp
