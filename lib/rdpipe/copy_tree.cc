@@ -44,14 +44,18 @@ Offer offer_of(Role role, const Options& options) {
   return offer;
 }
 
-// Runs one end of the session; when it fails, the other is told.
+RingShape shape_of(const Options& options) {
+  return {options.slot_size, options.ring_size / options.slot_size};
+}
+
+// Runs one end of the session; when it fails, the other is told. `ring` outlives the session and whatever
+// else holds slots of it.
 template <typename Move>
-StreamResult run_end(Loop& loop, Session& session, Role role, const Options& options, Move move) {
-  Ring ring({options.slot_size, options.ring_size / options.slot_size});
+StreamResult run_end(Loop& loop, Session& session, Ring& ring, Role role, const Options& options, Move move) {
   try {
     session.link().attach(ring);
     static_cast<void>(session.exchange(loop, offer_of(role, options), Deadline::in(options.connect_timeout)));
-    StreamResult result = move(ring);
+    StreamResult result = move();
     static_cast<void>(session.finish(loop, kLastWords));
     return result;
   } catch (const Error& error) {
@@ -69,9 +73,10 @@ void send_end(std::promise<Loop*>& loop_made, std::future<std::unique_ptr<Link>>
   copy.hears_peer = false;
   copy.progress = {};
   const Deadline deadline = Deadline::in(options.connect_timeout);
+  Ring ring(shape_of(options));
   const auto session = authenticate(loop, link.get(), Key(Secret(std::string_view(key))), deadline);
   TreeSource source(sources, copy, kPeerName, std::move(local));
-  static_cast<void>(run_end(loop, *session, Role::kSends, options, [&](Ring& ring) {
+  static_cast<void>(run_end(loop, *session, ring, Role::kSends, options, [&] {
     return send_stream(loop, *session, ring, source, {options.timeout, {}});
   }));
   if (copy.remove_source_files) source.remove_sources();
@@ -105,9 +110,10 @@ CopyReport copy_tree(const std::vector<std::string>& sources, const std::string&
   other_link.set_value(std::move(second));
   CopyReport report;
   try {
+    Ring ring(shape_of(options));
     const auto session = accept_one(loop, std::move(first), key);
     TreeSink sink(destination, here, kPeerName, local);
-    const StreamResult result = run_end(loop, *session, Role::kReceives, options, [&](Ring& ring) {
+    const StreamResult result = run_end(loop, *session, ring, Role::kReceives, options, [&] {
       return receive_stream(loop, *session, ring, sink, {options.timeout, {}});
     });
     report = sink.report();

@@ -20,38 +20,6 @@ namespace {
 constexpr mode_t kPermissions = 07777;
 constexpr std::size_t kMaxIds = 1000000;
 
-mode_t format_of(EntryType type) {
-  switch (type) {
-    case EntryType::kDirectory:
-      return S_IFDIR;
-    case EntryType::kSymlink:
-      return S_IFLNK;
-    case EntryType::kFifo:
-      return S_IFIFO;
-    case EntryType::kSocket:
-      return S_IFSOCK;
-    case EntryType::kCharacter:
-      return S_IFCHR;
-    case EntryType::kBlock:
-      return S_IFBLK;
-    default:
-      return S_IFREG;
-  }
-}
-
-bool is_device(EntryType type) { return type == EntryType::kCharacter || type == EntryType::kBlock; }
-
-// A file system that keeps whole seconds only shows none of the rest.
-bool is_same_time(const struct stat& now, std::int64_t seconds, std::uint32_t nanoseconds) {
-  return now.st_mtim.tv_sec == seconds &&
-         (now.st_mtim.tv_nsec == static_cast<long>(nanoseconds) || now.st_mtim.tv_nsec == 0);
-}
-
-bool is_newer(const struct stat& now, const EntryRecord& entry) {
-  return now.st_mtim.tv_sec > entry.seconds ||
-         (now.st_mtim.tv_sec == entry.seconds && now.st_mtim.tv_nsec > static_cast<long>(entry.nanoseconds));
-}
-
 std::string last_component(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   const auto slash = path.rfind('/');
@@ -156,6 +124,9 @@ std::shared_ptr<TargetDirectory> Decider::top_of(const EntryRecord& entry, std::
     base_->fresh = destination_->created;
     base_->absent = !destination_->directory;
     base_->merged = true;
+    if (!base_->absent && !destination_->rename.empty()) {
+      base_->directory->show_as(destination_->rename, std::string(entry.name));
+    }
     if (base_->absent) base_->directory = std::make_shared<Directory>(Descriptor(), path_, "");
   }
   if (!root_) root_ = base_->directory;
@@ -273,64 +244,11 @@ void Decider::open_up(TargetDirectory& directory, int at, const std::string& nam
   ::fchmodat(at, name.c_str(), (directory.old->st_mode & kPermissions) | S_IRWXU, 0);
 }
 
-Attributes Decider::attributes_of(const EntryRecord& entry, const struct stat* old) {
-  Attributes attributes;
-  const bool is_directory = entry.type == EntryType::kDirectory;
-  const mode_t mode = mode_change_.apply(entry.mode, is_directory);
-  if (options_.perms || options_.acls) {
-    attributes.mode = mode;
-  } else if (old != nullptr) {
-    attributes.mode = old->st_mode & (is_directory ? kPermissions : 01777U);
-  } else {
-    attributes.mode = mode & 0777;
-    attributes.exact_mode = false;
-  }
-  attributes.uid = local_id(false, entry.uid);
-  attributes.gid = local_id(true, entry.gid);
-  attributes.seconds = entry.seconds;
-  attributes.nanoseconds = entry.nanoseconds;
-  for (const Xattr& xattr : entry.xattrs) {
-    if (!is_chosen(xattr.name, writer_.xattr_choice())) continue;
-    XattrValue value{std::string(xattr.name), std::string(xattr.value)};
-    const auto map = [this](bool group, std::uint32_t id) { return local_id(group, id); };
-    if (is_acl(value.name) && !map_acl(value.value, map)) throw_malformed("a malformed ACL");
-    attributes.xattrs.push_back(std::move(value));
-  }
-  return attributes;
-}
-
-void Decider::compare(const Attributes& wanted, const struct stat& now, int at, const std::string& name,
-                      Changes& changes) const {
-  const bool is_link = S_ISLNK(now.st_mode);
-  changes.time = options_.times && !is_same_time(now, wanted.seconds, wanted.nanoseconds);
-  changes.mode = !is_link && wanted.exact_mode && (now.st_mode & kPermissions) != wanted.mode;
-  changes.owner = options_.owner && writer_.as_root() && now.st_uid != wanted.uid;
-  changes.group = options_.group && now.st_gid != wanted.gid;
-  const XattrChoice choice = writer_.xattr_choice();
-  if (!choice.acls && !choice.xattrs) return;
-  std::vector<XattrValue> present;
-  if (!read_xattrs(at, name, choice, present)) return;
-  const auto differs = [&](bool acls) {
-    const auto counts = [&](const XattrValue& value) { return is_acl(value.name) == acls; };
-    std::vector<XattrValue> here, there;
-    std::ranges::copy_if(present, std::back_inserter(here), counts);
-    std::ranges::copy_if(wanted.xattrs, std::back_inserter(there), counts);
-    return here != there;
-  };
-  changes.acl = choice.acls && differs(true);
-  changes.xattrs = choice.xattrs && differs(false);
-}
-
-void Decider::correct(const std::string& name, int at, const struct stat& now, const Attributes& attributes,
-                      const Changes& changes) {
-  if (options_.dry_run || !changes.attributes()) return;
-  writer_.update_attributes(at, name, now, attributes);
-}
-
 void Decider::take_file(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                         const std::string& name) {
   decision_.file_bytes += entry.size;
   WantedFile file{.entry = next_entry_, .directory = parent, .name = name, .size = entry.size};
+  file.sparse = entry.has_holes || options_.sparse;
   if (entry.is_head) decision_.heads.push_back({next_entry_, {parent, name}});
   if (parent->number == 0 && !parent->names.insert(name)) {
     answer(TreeVerdict::kSkip);
@@ -427,81 +345,6 @@ void Decider::take_link(const EntryRecord& entry, const std::shared_ptr<TargetDi
                         const std::string& name) {
   if (!options_.hard_links || *entry.head >= next_entry_) throw_malformed("a hard link to nothing");
   decision_.links.push_back({next_entry_, *entry.head, entry.type, parent, name});
-}
-
-void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
-                         const std::string& name) {
-  const bool refused = entry.type == EntryType::kSymlink ? !options_.symlinks
-                       : is_device(entry.type)           ? !options_.devices
-                                                         : !options_.specials;
-  if (refused) return fail(next_entry_, *parent, name, "of a kind that was not asked for");
-  if (entry.is_head) decision_.heads.push_back({next_entry_, {parent, name}});
-  if (parent->number == 0 && !parent->names.insert(name)) {
-    return fail(next_entry_, *parent, name, "another source has this name");
-  }
-  try {
-    const auto lease = parent->absent ? DirectoryLease() : writer_.open(parent->directory);
-    const int at = lease ? lease->get() : -1;
-    struct stat now {};
-    const bool exists =
-        at >= 0 && !parent->fresh && ::fstatat(at, name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
-    if (exists ? options_.ignore_existing : options_.existing) return;
-    if (exists && options_.update && is_newer(now, entry)) return;
-    const bool same_type = exists && (now.st_mode & S_IFMT) == format_of(entry.type);
-    Attributes attributes = attributes_of(entry, same_type ? &now : nullptr);
-    Changes changes{.created = !exists, .replaced = exists && !same_type};
-    if (same_type && entry.type == EntryType::kSymlink) {
-      std::string target(kMaxLinkTarget, '\0');
-      const auto size = ::readlinkat(at, name.c_str(), target.data(), target.size());
-      changes.content =
-          size < 0 || std::string_view(target).substr(0, static_cast<std::size_t>(size)) != entry.target;
-    }
-    if (same_type && is_device(entry.type)) {
-      changes.content = now.st_rdev != makedev(entry.device_major, entry.device_minor);
-    }
-    if (same_type) compare(attributes, now, at, name, changes);
-    if (changes.created || changes.replaced || changes.content) {
-      if (exists && S_ISDIR(now.st_mode) && !options_.dry_run) make_way(*parent, name, now, at);
-      if (!options_.dry_run) make_other(entry, *parent, name, at, attributes);
-      if (changes.created) ++decision_.counts.created;
-      show(entry, *parent, name, 'c', changes);
-    } else if (changes.any()) {
-      correct(name, at, now, attributes, changes);
-      show(entry, *parent, name, '.', changes);
-    }
-  } catch (const EntryError& error) {
-    fail(next_entry_, *parent, name,
-         (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error));
-    if (is_fatal(error.error)) throw Error(Status::kFileIo, "store", errno_text(error.error));
-  }
-}
-
-void Decider::make_other(const EntryRecord& entry, const TargetDirectory& parent, const std::string& name,
-                         int at, const Attributes& attributes) const {
-  if (entry.type == EntryType::kSymlink) {
-    return writer_.make_symlink(parent.directory, at, name, std::string(entry.target), attributes,
-                                parent.fresh);
-  }
-  const dev_t device = is_device(entry.type) ? makedev(entry.device_major, entry.device_minor) : 0;
-  writer_.make_special(parent.directory, at, name, format_of(entry.type), device, attributes);
-}
-
-// A directory gives way only when it is empty, or may be deleted with all that is in it.
-void Decider::make_way(const TargetDirectory& parent, const std::string& name, const struct stat& now,
-                       int at) {
-  if (options_.backup) {
-    if (!writer_.set_aside(parent.directory, at, name)) throw EntryError{errno};
-    return;
-  }
-  if (!S_ISDIR(now.st_mode)) {
-    if (::unlinkat(at, name.c_str(), 0) == -1) throw EntryError{errno};
-    return;
-  }
-  if (::unlinkat(at, name.c_str(), AT_REMOVEDIR) == 0) return;
-  if (!options_.delete_extra) throw EntryError{EISDIR};
-  Eraser eraser(writer_.cache(), {});
-  if (!eraser.erase(parent.directory, name, true)) throw EntryError{ENOTEMPTY};
-  decision_.counts.deleted += eraser.counts().deleted;
 }
 
 void Decider::answer(TreeVerdict verdict) {

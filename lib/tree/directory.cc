@@ -41,6 +41,15 @@ Directory::~Directory() {
   }
 }
 
+void Directory::show_as(std::string name, std::string shown) {
+  renamed_ = std::move(name);
+  shown_ = std::move(shown);
+}
+
+std::string_view Directory::shown(std::string_view name) const {
+  return !renamed_.empty() && name == renamed_ ? std::string_view(shown_) : name;
+}
+
 std::string Directory::join(bool from_top) const {
   std::vector<const Directory*> chain;
   const Directory* root = this;
@@ -48,7 +57,7 @@ std::string Directory::join(bool from_top) const {
   std::string path = from_top ? root->relative_ : root->name_;
   for (auto it = chain.rbegin(); it != chain.rend(); ++it) {
     if (!path.empty() && path.back() != '/') path += '/';
-    path += (*it)->name_;
+    path += from_top ? (*it)->parent_->shown((*it)->name_) : std::string_view((*it)->name_);
   }
   return path;
 }
@@ -65,7 +74,7 @@ std::string Directory::path_of(std::string_view name) const {
 std::string Directory::relative_of(std::string_view name) const {
   std::string path = join(true);
   if (!path.empty()) path += '/';
-  return path += name;
+  return path += shown(name);
 }
 
 DirectoryCache::DirectoryCache() : limit_(descriptor_limit()) {}

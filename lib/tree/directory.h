@@ -29,6 +29,9 @@ class Directory {
   Directory& operator=(const Directory&) = delete;
   ~Directory();
 
+  // Of a root, before anybody else has it: its entry `name` is called `shown` in what relative() gives.
+  void show_as(std::string name, std::string shown);
+
   [[nodiscard]] std::string path() const;                          // for messages
   [[nodiscard]] std::string path_of(std::string_view name) const;  // ... of an entry in it
   [[nodiscard]] std::string relative() const;                      // "" at the top
@@ -39,10 +42,12 @@ class Directory {
  private:
   friend class DirectoryCache;
   [[nodiscard]] std::string join(bool from_top) const;
+  [[nodiscard]] std::string_view shown(std::string_view name) const;
 
   std::shared_ptr<Directory> parent_;
-  std::string name_;      // of a root: its path for messages
-  std::string relative_;  // of a root
+  std::string name_;             // of a root: its path for messages
+  std::string relative_;         // of a root
+  std::string renamed_, shown_;  // ... and what its entry `renamed_` is called
   bool follow_ = false;
 
   // Guarded by the cache.

@@ -120,7 +120,7 @@ void LargeSink::complete(int fd) {
   Attributes attributes = wanted_.attributes;
   if (!attributes.exact_mode) attributes.mode &= ~writer_.umask();  // it was made with mode 0600
   attributes.exact_mode = true;
-  writer_.set_attributes(fd, attributes, true);
+  writer_.set_attributes(fd, attributes);
   writer_.make_way(wanted_.directory->directory, lease->get(), wanted_.name, wanted_.old.has_value());
 }
 

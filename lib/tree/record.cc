@@ -7,7 +7,8 @@
 namespace rdpipe {
 namespace {
 
-constexpr std::uint8_t kTypeMask = 0x0F;
+constexpr std::uint8_t kTypeMask = 0x07;
+constexpr std::uint8_t kHasHoles = 0x08;
 constexpr std::uint8_t kHasXattrs = 0x10;
 constexpr std::uint8_t kIsLink = 0x20;
 constexpr std::uint8_t kIsHead = 0x40;
@@ -35,6 +36,7 @@ std::uint8_t type_byte(const EntryRecord& entry) {
   if (!entry.xattrs.empty()) bits |= kHasXattrs;
   if (entry.head) bits |= kIsLink;
   if (entry.is_head) bits |= kIsHead;
+  if (entry.has_holes) bits |= kHasHoles;
   if (entry.digest) bits |= kHasDigest;
   return static_cast<std::uint8_t>(bits);
 }
@@ -98,6 +100,7 @@ void get_by_type(Unpacker& unpacker, std::uint8_t bits, EntryRecord& entry) {
 bool is_possible(const EntryRecord& entry) {
   const bool root = entry.name == "." && entry.parent == 0 && entry.type == EntryType::kDirectory;
   const bool linked = entry.head || entry.is_head;
+  if (entry.has_holes && entry.type != EntryType::kFile) return false;
   if (linked && (entry.type == EntryType::kDirectory || (entry.head && entry.is_head))) return false;
   return root || is_component(entry.name);
 }
@@ -248,6 +251,7 @@ std::optional<EntryRecord> decode_entry(std::span<const std::byte> body) {
   entry.type = static_cast<EntryType>(bits & kTypeMask);
   if (entry.type < EntryType::kFile || entry.type > EntryType::kBlock) return {};
   entry.is_head = (bits & kIsHead) != 0;
+  entry.has_holes = (bits & kHasHoles) != 0;
   entry.parent = unpacker.number();
   entry.name = unpacker.text(kMaxName);
   entry.mode = static_cast<std::uint32_t>(unpacker.number(07777));

@@ -73,10 +73,11 @@ enum class EntryType : std::uint8_t {
 struct Xattr {
   std::string_view name, value;
 };
-// ENTRY: type u8 (low four bits: EntryType; 0x10 xattrs follow, 0x20 a link to `head`, 0x40 later entries are
-// links to this one, 0x80 a digest follows), parent number, name, mode number, uid number, gid number,
-// seconds signed, nanoseconds number, then of files size number, of devices major and minor numbers, of
-// symlinks target, of links head number, digest 16 bytes, number of xattrs, and of each name and value.
+// ENTRY: type u8 (low three bits: EntryType; 0x08 it has holes, 0x10 xattrs follow, 0x20 a link to `head`,
+// 0x40 later entries are links to this one, 0x80 a digest follows), parent number, name, mode number, uid
+// number, gid number, seconds signed, nanoseconds number, then of files size number, of devices major and
+// minor numbers, of symlinks target, of links head number, digest 16 bytes, number of xattrs, and of each
+// name and value.
 struct EntryRecord {
   EntryType type{};
   std::uint64_t parent = 0;  // its directory
@@ -89,6 +90,7 @@ struct EntryRecord {
   std::uint32_t device_major = 0, device_minor = 0;
   std::string_view target;
   bool is_head = false;
+  bool has_holes = false;             // of a file
   std::optional<std::uint64_t> head;  // the entry that it is a hard link to
   std::optional<Digest128> digest;    // the stream digest of its content
   std::vector<Xattr> xattrs;          // ACLs among them

@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -38,6 +39,32 @@ struct Attributes {
   std::vector<XattrValue> xattrs{};
 };
 
+// What a new file in a directory gets by itself: found out once. Any thread.
+class NewFileTraits {
+ public:
+  [[nodiscard]] std::optional<std::uint64_t> owner() const {
+    const std::uint64_t value = owner_.load(std::memory_order_relaxed);
+    return value == kUnknown ? std::nullopt : std::optional(value);
+  }
+  void set_owner(std::uint32_t uid, std::uint32_t gid) {
+    owner_.store(pack(uid, gid), std::memory_order_relaxed);
+  }
+  [[nodiscard]] static std::uint64_t pack(std::uint32_t uid, std::uint32_t gid) {
+    return std::uint64_t{uid} << 32 | gid;
+  }
+  // Whether it has a default ACL, which then decides of modes.
+  [[nodiscard]] std::optional<bool> inherits() const {
+    const int value = inherits_.load(std::memory_order_relaxed);
+    return value < 0 ? std::nullopt : std::optional(value == 1);
+  }
+  void set_inherits(bool inherits) { inherits_.store(inherits ? 1 : 0, std::memory_order_relaxed); }
+
+ private:
+  static constexpr std::uint64_t kUnknown = ~std::uint64_t{0};
+  std::atomic<std::uint64_t> owner_{kUnknown};
+  std::atomic<int> inherits_{-1};
+};
+
 struct TargetDirectory {
   std::shared_ptr<Directory> directory;
   std::uint64_t number = 0;
@@ -51,6 +78,7 @@ struct TargetDirectory {
   std::optional<struct stat> old{};
   Attributes attributes{};
   Changes changes{};
+  NewFileTraits new_files{};
 };
 
 // A regular file that was asked for.
@@ -62,6 +90,7 @@ struct WantedFile {
   Attributes attributes{};
   std::optional<struct stat> old{};  // what is there now
   Changes changes{};
+  bool sparse = false;   // the sender's has holes
   bool resumes = false;  // leaves of a partial file were offered
 };
 

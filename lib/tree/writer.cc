@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,9 +52,31 @@ std::string Writer::temporary_name(const std::string& name) const {
   return temporary_name_for(name, seed_ + next_name_.fetch_add(1));
 }
 
-Descriptor Writer::create(int directory, const WantedFile& wanted, std::string& temporary) const {
-  // Nobody's business before it has its owner; a mode that is cut by the umask is cut by open() alone.
-  const mode_t mode = wanted.attributes.exact_mode ? 0600 : wanted.attributes.mode & 0777;
+bool Writer::inherits_acl(TargetDirectory& where, int directory) const {
+  if (const auto known = where.new_files.inherits()) return *known;
+  const std::string path = fmt::format("/proc/self/fd/{}", directory);
+  const bool inherits = ::getxattr(path.c_str(), "system.posix_acl_default", nullptr, 0) > 0;
+  where.new_files.set_inherits(inherits);
+  return inherits;
+}
+
+Writer::Birth Writer::birth_of(const WantedFile& wanted, int directory) const {
+  const Attributes& attributes = wanted.attributes;
+  if (!attributes.exact_mode) return {attributes.mode & 0777, true, !sets_owner()};
+  Birth birth;
+  const auto owner = wanted.directory->new_files.owner();
+  const bool same_uid = owner && (!options_.owner || !root_ || *owner >> 32 == attributes.uid);
+  const bool same_gid = owner && (!options_.group || static_cast<std::uint32_t>(*owner) == attributes.gid);
+  birth.owner_is_final = !sets_owner() || (same_uid && same_gid);
+  // Nobody's business before it has its owner.
+  const bool plain = (attributes.mode & ~0777U) == 0 && (attributes.mode & umask_) == 0;
+  birth.mode_is_final = birth.owner_is_final && plain && !inherits_acl(*wanted.directory, directory);
+  if (birth.mode_is_final) birth.mode = attributes.mode;
+  return birth;
+}
+
+Descriptor Writer::create(int directory, const WantedFile& wanted, mode_t mode,
+                          std::string& temporary) const {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     temporary = temporary_name(wanted.name);
     Descriptor fd(
@@ -71,10 +94,11 @@ void Writer::write_new(const WantedFile& wanted, Fill fill) const {
   const int directory = lease->get();
   for (int attempt = 0;; ++attempt) {
     std::string temporary;
-    const Descriptor fd = create(directory, wanted, temporary);
+    const Birth birth = birth_of(wanted, directory);
+    const Descriptor fd = create(directory, wanted, birth.mode, temporary);
     try {
       fill(fd.get());
-      set_attributes(fd.get(), wanted.attributes, true);
+      set_new_attributes(fd.get(), wanted, birth);
       put_in_place(wanted.directory->directory, directory, temporary, wanted.name, wanted.old.has_value());
       return;
     } catch (const EntryError& error) {
@@ -87,7 +111,7 @@ void Writer::write_new(const WantedFile& wanted, Fill fill) const {
 
 void Writer::write_file(const WantedFile& wanted, std::span<const std::byte> content) const {
   write_new(wanted, [&](int fd) {
-    write_content(fd, content);
+    write_content(fd, content, wanted.sparse);
     if (options_.verify) verify_content(fd, content);
   });
 }
@@ -111,12 +135,12 @@ void Writer::copy_file(const WantedFile& wanted, int source) const {
   });
 }
 
-void Writer::write_content(int fd, std::span<const std::byte> content) const {
+void Writer::write_content(int fd, std::span<const std::byte> content, bool sparse) const {
   constexpr std::size_t kBlock = kPageSize;
   std::uint64_t at = 0;
   while (at < content.size()) {
     std::size_t length = content.size() - at;
-    if (options_.sparse) {
+    if (sparse) {
       const auto is_zero = [&](std::size_t from) {
         const auto block = content.subspan(from, std::min(kBlock, content.size() - from));
         return block.front() == std::byte{0} &&
@@ -136,7 +160,7 @@ void Writer::write_content(int fd, std::span<const std::byte> content) const {
     if (count <= 0) throw EntryError{count == 0 ? EIO : errno, "write it"};
     at += static_cast<std::uint64_t>(count);
   }
-  if (options_.sparse) check_call(::ftruncate(fd, static_cast<off_t>(content.size())), "write it");
+  if (sparse) check_call(::ftruncate(fd, static_cast<off_t>(content.size())), "write it");
 }
 
 // Read back from the medium: what the page cache holds is what was written into it.
@@ -164,18 +188,34 @@ void Writer::change_owner(int fd, const char* name, int flags, const Attributes&
   if (failed && (root_ || errno != EPERM)) throw EntryError{errno, "set its owner"};
 }
 
-void Writer::set_attributes(int fd, const Attributes& attributes, bool is_new) const {
+void Writer::set_attributes(int fd, const Attributes& attributes) const {
   struct stat now {};
-  const bool sets_owner = (options_.owner && root_) || options_.group;
-  if (sets_owner || !is_new) check_call(::fstat(fd, &now));
-  if (sets_owner) change_owner(fd, "", AT_EMPTY_PATH, attributes, &now);
+  if (sets_owner()) {
+    check_call(::fstat(fd, &now));
+    change_owner(fd, "", AT_EMPTY_PATH, attributes, &now);
+  }
+  set_xattrs(fd, attributes);
+  if (attributes.exact_mode) check_call(::fchmod(fd, attributes.mode), "set its mode");
+  if (options_.times) check_call(::futimens(fd, times_of(attributes).data()), "set its time");
+}
+
+void Writer::set_xattrs(int fd, const Attributes& attributes) const {
   const XattrChoice choice = xattr_choice();
   if ((choice.acls || choice.xattrs) && !write_xattrs(fd, choice, attributes.xattrs)) {
     throw EntryError{errno, "set its extended attributes"};
   }
-  if (attributes.exact_mode && (is_new || (now.st_mode & kPermissions) != attributes.mode || sets_owner)) {
-    check_call(::fchmod(fd, attributes.mode), "set its mode");
+}
+
+void Writer::set_new_attributes(int fd, const WantedFile& wanted, const Birth& birth) const {
+  const Attributes& attributes = wanted.attributes;
+  if (!birth.owner_is_final) {
+    struct stat now {};
+    check_call(::fstat(fd, &now));
+    wanted.directory->new_files.set_owner(now.st_uid, now.st_gid);
+    change_owner(fd, "", AT_EMPTY_PATH, attributes, &now);
   }
+  set_xattrs(fd, attributes);
+  if (!birth.mode_is_final) check_call(::fchmod(fd, attributes.mode), "set its mode");
   if (options_.times) check_call(::futimens(fd, times_of(attributes).data()), "set its time");
 }
 

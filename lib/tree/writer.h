@@ -54,8 +54,8 @@ class Writer {
                                const std::shared_ptr<Directory>& where, int directory,
                                const std::string& name) const;
 
-  // Sets what differs. `fd` is a file that was written and has nothing yet but its content.
-  void set_attributes(int fd, const Attributes& attributes, bool is_new) const;
+  // Of a file that was written and has nothing yet but its content.
+  void set_attributes(int fd, const Attributes& attributes) const;
   // The same of what is there: `now` is its status.
   void update_attributes(int directory, const std::string& name, const struct stat& now,
                          const Attributes& attributes) const;
@@ -76,14 +76,25 @@ class Writer {
   }
 
  private:
-  [[nodiscard]] Descriptor create(int directory, const WantedFile& wanted, std::string& temporary) const;
+  // What can be had from open() itself, so that no other call is needed for it.
+  struct Birth {
+    mode_t mode = 0600;
+    bool mode_is_final = false, owner_is_final = false;
+  };
+  [[nodiscard]] Birth birth_of(const WantedFile& wanted, int directory) const;
+  [[nodiscard]] bool inherits_acl(TargetDirectory& where, int directory) const;
+  [[nodiscard]] Descriptor create(int directory, const WantedFile& wanted, mode_t mode,
+                                  std::string& temporary) const;
+  void set_new_attributes(int fd, const WantedFile& wanted, const Birth& birth) const;
   [[nodiscard]] Descriptor backup_directory(const std::shared_ptr<Directory>& where) const;
   void back_up(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
                bool moves) const;
   template <typename Fill>
   void write_new(const WantedFile& wanted, Fill fill) const;
-  void write_content(int fd, std::span<const std::byte> content) const;
+  void write_content(int fd, std::span<const std::byte> content, bool sparse) const;
   void verify_content(int fd, std::span<const std::byte> content) const;
+  void set_xattrs(int fd, const Attributes& attributes) const;
+  [[nodiscard]] bool sets_owner() const { return (options_.owner && root_) || options_.group; }
   void change_owner(int fd, const char* name, int flags, const Attributes& attributes,
                     const struct stat* now) const;
 

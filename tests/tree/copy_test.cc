@@ -40,7 +40,7 @@ void make_tree(const Scratch& scratch) {
 TEST_CASE("a tree arrives with all that is in it") {
   const Scratch scratch;
   make_tree(scratch);
-  const Copied copied = copy({scratch / "src"}, scratch / "dst", archive());
+  const Copied copied = copy_trees({scratch / "src"}, scratch / "dst", archive());
   CHECK(copied.notices == std::vector<std::string>{});
   CHECK(copied.report.status() == 0);
   CHECK(copied.report.files == 5);
@@ -62,8 +62,8 @@ TEST_CASE("a tree arrives with all that is in it") {
 TEST_CASE("a second copy moves nothing") {
   const Scratch scratch;
   make_tree(scratch);
-  static_cast<void>(copy({scratch / "src"}, scratch / "dst", archive()));
-  const Copied copied = copy({scratch / "src/"}, scratch / "dst", archive());
+  static_cast<void>(copy_trees({scratch / "src"}, scratch / "dst", archive()));
+  const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", archive());
   CHECK(copied.report.files_moved == 0);
   CHECK(copied.listed == std::vector<std::string>{});
   CHECK(copied.notices == std::vector<std::string>{});
@@ -72,17 +72,17 @@ TEST_CASE("a second copy moves nothing") {
 TEST_CASE("what the source does not have goes with --delete, and only then") {
   const Scratch scratch;
   make_tree(scratch);
-  static_cast<void>(copy({scratch / "src"}, scratch / "dst", archive()));
+  static_cast<void>(copy_trees({scratch / "src"}, scratch / "dst", archive()));
   fs::create_directories(scratch / "dst/extra/below");
   put(scratch / "dst/extra/below/file", "x");
   put(scratch / "dst/sub/other", "x");
-  CHECK(copy({scratch / "src/"}, scratch / "dst", archive()).report.deleted == 0);
+  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", archive()).report.deleted == 0);
   CopyOptions options = archive();
   options.delete_extra = true;
   options.max_delete = 1;
-  CHECK(copy({scratch / "src/"}, scratch / "dst", options).report.status() == 25);
+  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", options).report.status() == 25);
   options.max_delete = {};
-  const Copied copied = copy({scratch / "src/"}, scratch / "dst", options);
+  const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
   CHECK(copied.report.status() == 0);
   CHECK_FALSE(fs::exists(scratch / "dst/extra"));
   CHECK_FALSE(fs::exists(scratch / "dst/sub/other"));
@@ -94,7 +94,7 @@ TEST_CASE("a dry run says what it would do and does nothing") {
   make_tree(scratch);
   CopyOptions options = archive();
   options.dry_run = true;
-  const Copied copied = copy({scratch / "src"}, scratch / "dst", options);
+  const Copied copied = copy_trees({scratch / "src"}, scratch / "dst", options);
   CHECK_FALSE(fs::exists(scratch / "dst"));
   CHECK(copied.report.files_moved == 4);
   CHECK(copied.listed.size() == 11);
@@ -107,7 +107,7 @@ TEST_CASE("a symlink in the target is replaced, never followed") {
   fs::create_directory(scratch / "elsewhere");
   fs::create_symlink(scratch / "elsewhere", scratch / "dst/sub");
   fs::create_symlink(scratch / "elsewhere/small", scratch / "dst/small");
-  const Copied copied = copy({scratch / "src/"}, scratch / "dst", archive());
+  const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", archive());
   CHECK(copied.report.status() == 0);
   CHECK(fs::is_empty(scratch / "elsewhere"));
   CHECK(get(scratch / "dst/sub/middle") == pattern(50'000));
@@ -118,18 +118,18 @@ TEST_CASE("destinations follow the rules of cp") {
   put(scratch / "a", "A");
   put(scratch / "b", "B");
   fs::create_directory(scratch / "dir");
-  static_cast<void>(copy({scratch / "a"}, scratch / "new", {}));
+  static_cast<void>(copy_trees({scratch / "a"}, scratch / "new", {}));
   CHECK(get(scratch / "new") == "A");
-  static_cast<void>(copy({scratch / "a", scratch / "b"}, scratch / "dir", {}));
+  static_cast<void>(copy_trees({scratch / "a", scratch / "b"}, scratch / "dir", {}));
   CHECK(get(scratch / "dir/b") == "B");
-  CHECK_THROWS_AS(copy({scratch / "a", scratch / "b"}, scratch / "absent", {}), Error);
-  CHECK_THROWS_AS(copy({scratch / "a"}, scratch / "absent/", {}), Error);
-  CHECK_THROWS_AS(copy({scratch / "a"}, scratch / "absent/x", {}), Error);
+  CHECK_THROWS_AS(copy_trees({scratch / "a", scratch / "b"}, scratch / "absent", {}), Error);
+  CHECK_THROWS_AS(copy_trees({scratch / "a"}, scratch / "absent/", {}), Error);
+  CHECK_THROWS_AS(copy_trees({scratch / "a"}, scratch / "absent/x", {}), Error);
   CopyOptions options;
   options.mkpath = true;
-  static_cast<void>(copy({scratch / "a"}, scratch / "p/q/", options));
+  static_cast<void>(copy_trees({scratch / "a"}, scratch / "p/q/", options));
   CHECK(get(scratch / "p/q/a") == "A");
-  const Copied refused = copy({scratch / "dir", scratch / "b"}, scratch / "p", {});
+  const Copied refused = copy_trees({scratch / "dir", scratch / "b"}, scratch / "p", {});
   CHECK(refused.report.status() == 23);
   CHECK(get(scratch / "p/b") == "B");
 }
@@ -141,7 +141,7 @@ TEST_CASE("an interrupted large file goes on where it was") {
   put(scratch / ".out.rdpipe-partial", content.substr(0, 3 * 1'048'576 + 17));
   CopyOptions options;
   options.partial = true;
-  const Copied copied = copy({scratch / "big"}, scratch / "out", options);
+  const Copied copied = copy_trees({scratch / "big"}, scratch / "out", options);
   CHECK(copied.report.bytes_reused == 3 * 1'048'576);
   CHECK(get(scratch / "out") == content);
   CHECK_FALSE(fs::exists(scratch / ".out.rdpipe-partial"));
@@ -153,7 +153,7 @@ TEST_CASE("filters, backups, updates and removal of sources do what they say") {
   CopyOptions options = archive();
   options.filters = {{true, "/src/sub/middle"}, {false, "/src/sub/*"}, {false, "*.o"}};
   put(scratch / "src/x.o", "o");
-  static_cast<void>(copy({scratch / "src"}, scratch / "dst", options));
+  static_cast<void>(copy_trees({scratch / "src"}, scratch / "dst", options));
   CHECK(fs::exists(scratch / "dst/sub/middle"));
   CHECK_FALSE(fs::exists(scratch / "dst/sub/deep"));
   CHECK_FALSE(fs::exists(scratch / "dst/x.o"));
@@ -161,18 +161,18 @@ TEST_CASE("filters, backups, updates and removal of sources do what they say") {
   CopyOptions backup;
   backup.recursive = backup.times = backup.backup = true;
   put(scratch / "dst/small", "older");
-  static_cast<void>(copy({scratch / "src/small"}, scratch / "dst/", backup));
+  static_cast<void>(copy_trees({scratch / "src/small"}, scratch / "dst/", backup));
   CHECK(get(scratch / "dst/small~") == "older");
 
   CopyOptions update;
   update.update = true;
   put(scratch / "dst/small", "newer by far");
-  static_cast<void>(copy({scratch / "src/small"}, scratch / "dst/", update));
+  static_cast<void>(copy_trees({scratch / "src/small"}, scratch / "dst/", update));
   CHECK(get(scratch / "dst/small") == "newer by far");
 
   CopyOptions remove;
   remove.remove_source_files = true;
-  static_cast<void>(copy({scratch / "src/x.o"}, scratch / "dst/", remove));
+  static_cast<void>(copy_trees({scratch / "src/x.o"}, scratch / "dst/", remove));
   CHECK(get(scratch / "dst/x.o") == "o");
   CHECK_FALSE(fs::exists(scratch / "src/x.o"));
 }

@@ -42,8 +42,8 @@ inline void pump(Loop& loop, Ring& ring, TreeSource& source, TreeSink& sink) {
   while (auto note = sink.take_note()) source.note(*note);
 }
 
-inline Copied copy(const std::vector<std::string>& sources, const std::string& destination,
-                   CopyOptions options, RingShape shape = {64_KiB, 8}) {
+inline Copied copy_trees(const std::vector<std::string>& sources, const std::string& destination,
+                         CopyOptions options, RingShape shape = {64_KiB, 8}) {
   Copied copied;
   options.notice = [&](const std::string& line) { copied.notices.push_back(line); };
   options.listed = [&](const std::string& line) { copied.listed.push_back(line); };
