@@ -206,7 +206,7 @@ std::optional<std::uint32_t> id_of_name(bool group, const std::string& name) {
 }
 
 // Asked without changing it, which other threads would notice.
-mode_t process_umask() {
+mode_t umask_of_self() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
     if (line.starts_with("Umask:")) return static_cast<mode_t>(std::stoul(line.substr(6), nullptr, 8));
