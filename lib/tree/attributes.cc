@@ -1,8 +1,10 @@
 #include "tree/attributes.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -10,6 +12,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+
+#include "ground/descriptor.h"
 
 namespace rdpipe {
 namespace {
@@ -89,7 +93,7 @@ bool read_all(const Place& place, XattrChoice choice, std::vector<XattrValue>& i
   return true;
 }
 
-bool write_all(const Place& place, XattrChoice choice, const std::vector<XattrValue>& wanted) {
+bool write_some(const Place& place, XattrChoice choice, const std::vector<XattrValue>& wanted) {
   std::vector<XattrValue> present;
   if (!read_all(place, choice, present)) return false;
   bool good = true;
@@ -109,6 +113,51 @@ bool write_all(const Place& place, XattrChoice choice, const std::vector<XattrVa
   }
   errno = error;
   return good;
+}
+
+// Lets its owner read and write an entry for as long as it lives: user.* cannot be had otherwise.
+class OwnerAccess {
+ public:
+  explicit OwnerAccess(const Place& place)
+      : fd_(::open(place.path.c_str(), O_PATH | O_CLOEXEC | (place.itself ? O_NOFOLLOW : 0))) {
+    struct stat now {};
+    if (!fd_ || ::fstat(fd_.get(), &now) == -1 || S_ISLNK(now.st_mode)) return;
+    mode_ = now.st_mode & 07777U;
+    lent_ = (mode_ & kAccess) != kAccess && ::chmod(path_of(fd_.get()).c_str(), mode_ | kAccess) == 0;
+  }
+  OwnerAccess(const OwnerAccess&) = delete;
+  OwnerAccess& operator=(const OwnerAccess&) = delete;
+  ~OwnerAccess() {
+    if (lent_) ::chmod(path_of(fd_.get()).c_str(), mode_);
+  }
+  [[nodiscard]] bool lent() const { return lent_; }
+
+ private:
+  static constexpr mode_t kAccess = S_IRUSR | S_IWUSR;
+  Descriptor fd_;
+  mode_t mode_ = 0;
+  bool lent_ = false;
+};
+
+bool write_lent(const Place& place, XattrChoice choice, const std::vector<XattrValue>& wanted) {
+  if (write_some(place, choice, wanted)) return true;
+  if (errno != EACCES) return false;
+  int error = EACCES;
+  {
+    const OwnerAccess access(place);
+    if (access.lent()) error = write_some(place, choice, wanted) ? 0 : errno;
+  }
+  errno = error;
+  return error == 0;
+}
+
+// ACLs last: they are part of the mode, which may forbid the rest.
+bool write_all(const Place& place, XattrChoice choice, const std::vector<XattrValue>& wanted) {
+  int error = 0;
+  if (choice.xattrs && !write_lent(place, {.acls = false, .xattrs = true}, wanted)) error = errno;
+  if (choice.acls && !write_some(place, {.acls = true, .xattrs = false}, wanted) && error == 0) error = errno;
+  errno = error;
+  return error == 0;
 }
 
 template <typename Lookup>
@@ -206,7 +255,7 @@ std::optional<std::uint32_t> id_of_name(bool group, const std::string& name) {
 }
 
 // Asked without changing it, which other threads would notice.
-mode_t current_umask() {
+mode_t umask_of_self() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
     if (line.starts_with("Umask:")) return static_cast<mode_t>(std::stoul(line.substr(6), nullptr, 8));

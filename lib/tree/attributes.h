@@ -53,7 +53,7 @@ struct XattrChoice {
 [[nodiscard]] std::string name_of_id(bool group, std::uint32_t id);
 [[nodiscard]] std::optional<std::uint32_t> id_of_name(bool group, const std::string& name);
 
-[[nodiscard]] mode_t current_umask();
+[[nodiscard]] mode_t umask_of_self();
 [[nodiscard]] bool is_root();
 
 }  // namespace rdpipe

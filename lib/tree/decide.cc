@@ -96,6 +96,7 @@ void Decider::take_entry(const EntryRecord& entry) {
     take_other(entry, parent, name);
   }
   ++next_entry_;
+  listed_.add(entry);
 }
 
 // The directory that `entry` goes into; null: it is the destination itself.

@@ -54,6 +54,8 @@ class Decider {
   // Directories of which nothing more will be listed.
   void forget(const std::vector<std::uint64_t>& directories);
   [[nodiscard]] const std::string& path() const { return path_; }
+  // What END has to say of the entries that were taken.
+  [[nodiscard]] const EndRecord& listed() const { return listed_; }
   // The destination's directory, once there was an entry.
   [[nodiscard]] const std::shared_ptr<Directory>& root() const { return root_; }
 
@@ -104,6 +106,7 @@ class Decider {
   bool hears_peer_ = false;  // the sender's end is the user's
   bool begun_ = false;
   std::uint64_t next_entry_ = 0;
+  EndRecord listed_;
   std::uint64_t next_directory_ = 1;
   std::optional<Destination> destination_;
   std::shared_ptr<TargetDirectory> base_;  // receives the names at the top

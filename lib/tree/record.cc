@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <tuple>
 
 namespace rdpipe {
 namespace {
@@ -386,6 +387,25 @@ std::optional<RawRecord> RecordReader::next_carried() {
     return RawRecord{static_cast<RecordType>(assembled_.front()),
                      std::span<const std::byte>(assembled_).subspan(1)};
   }
+}
+
+void EndRecord::add(const EntryRecord& entry) {
+  ++entries;
+  if (entry.type == EntryType::kDirectory) {
+    ++directories;
+  } else if (entry.type == EntryType::kSymlink) {
+    ++symlinks;
+  } else {
+    ++(entry.type == EntryType::kFile ? files : specials);
+  }
+  if (entry.is_asked_for()) file_bytes += entry.size;
+}
+
+bool EndRecord::lists_as(const EndRecord& other) const {
+  const auto listed = [](const EndRecord& end) {
+    return std::tie(end.entries, end.files, end.directories, end.symlinks, end.specials, end.file_bytes);
+  };
+  return listed(*this) == listed(other);
 }
 
 }  // namespace rdpipe

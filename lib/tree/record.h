@@ -139,6 +139,10 @@ struct DirectoryEndRecord {
 struct EndRecord {
   std::uint64_t entries = 0, files = 0, directories = 0, symlinks = 0, specials = 0, file_bytes = 0;
   std::uint64_t failed = 0, vanished = 0;
+
+  void add(const EntryRecord& entry);
+  // Whether both are of as many entries, whatever failed besides.
+  [[nodiscard]] bool lists_as(const EndRecord& other) const;
 };
 // LINE: text. Something for the user.
 struct LineRecord {

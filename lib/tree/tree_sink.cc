@@ -41,7 +41,6 @@ void TreeSink::write(Slot slot) {
     progress_.now().bytes += slot.size();
     return receiving_->write(std::move(slot));
   }
-  if (end_) throw_malformed("something behind the end");
   // The files of a frame are written before anything in it ends a directory.
   Step& step = steps_.emplace_back();
   reader_.add(slot.filled());
@@ -61,6 +60,7 @@ void TreeSink::write_hole(Slot slot, std::uint64_t length) {
 
 void TreeSink::take(const RawRecord& record, std::vector<SmallFile>& files) {
   if (content_left_ > 0) throw_malformed("a record where content is due");
+  if (end_) throw_malformed("something behind the end");
   switch (record.type) {
     case RecordType::kBegin:
     case RecordType::kIdentity:

@@ -202,13 +202,15 @@ std::optional<std::vector<std::byte>> TreeSink::take_note() {
 }
 
 void TreeSink::finish() {
-  if (!end_ || content_left_ > 0 || receiving_ != nullptr) throw_malformed("an end in the middle of a tree");
+  const bool whole = end_ && reader_.at_frame_end() && content_left_ == 0 && receiving_ == nullptr;
+  if (!whole) throw_malformed("an end in the middle of a tree");
   finishing_ = true;
 }
 
 void TreeSink::commit() {
   if (!finishing_ || committed_ || !steps_.empty() || !decide_.idle() || !undecided_.empty()) return;
   if (!wanted_.empty()) throw_malformed("less than it has listed");
+  if (!end_->lists_as(decider_.listed())) throw_malformed("other counts than those of what it has listed");
   if (options_.fsync && !options_.dry_run && !synced_) {
     if (syncing_.idle()) return loop_->run(syncing_, [this]() -> std::int64_t { return sync_all(); });
     if (!syncing_.done()) return;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "ground/error.h"
@@ -291,6 +292,7 @@ void TreeSource::answer(TreeVerdict verdict, std::uint64_t count) {
     if (item.kind == SourceItem::Kind::kFile) {
       if (count == 0) return;
       --count;
+      if (leaves_.contains(item.number) != (verdict == TreeVerdict::kResume)) throw_malformed();
       item.verdict = verdict;
       if (verdict == TreeVerdict::kSkip) continue;
     }
@@ -300,8 +302,15 @@ void TreeSource::answer(TreeVerdict verdict, std::uint64_t count) {
 }
 
 void TreeSource::take(const LeavesNote& note) {
+  // No more than there can be of what it was asked about and has not answered: they take memory here.
+  const auto open = std::next(items_.begin(), static_cast<std::ptrdiff_t>(answered_));
+  const auto item = std::find_if(open, items_.end(), [&](const SourceItem& one) {
+    return one.kind == SourceItem::Kind::kFile && one.number == note.entry;
+  });
+  if (item == items_.end() || note.leaves.empty()) throw_malformed();
   auto& leaves = leaves_[note.entry];
-  if (note.first != leaves.size() || leaves_.size() > kMaxItems) throw_malformed();
+  const std::uint64_t there = item->size / kLeafSize + (item->size % kLeafSize != 0 ? 1 : 0);
+  if (note.first != leaves.size() || note.leaves.size() > there - leaves.size()) throw_malformed();
   leaves.insert(leaves.end(), note.leaves.begin(), note.leaves.end());
 }
 
@@ -313,8 +322,10 @@ void TreeSource::take(const LineNote& note) {
 }
 
 void TreeSource::take(const FailedNote& note) {
-  if (!options_.remove_source_files) return;
-  for (const std::uint64_t entry : note.entries) unplaced_.emplace(entry, true);
+  for (const std::uint64_t entry : note.entries) {
+    if (entry >= counts_.entries) throw_malformed();
+    if (options_.remove_source_files) unplaced_.emplace(entry, true);
+  }
 }
 
 void TreeSource::take(const ReportNote& note) { report_ = note; }

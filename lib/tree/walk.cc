@@ -331,21 +331,7 @@ void Walk::visit_other(const Place& place, const std::string& name, const struct
 
 void Walk::list(const EntryRecord& entry) {
   append(entry, batch_.records);
-  ++counts_.entries;
-  switch (entry.type) {
-    case EntryType::kFile:
-      ++counts_.files;
-      if (!entry.head) counts_.file_bytes += entry.size;
-      break;
-    case EntryType::kDirectory:
-      ++counts_.directories;
-      break;
-    case EntryType::kSymlink:
-      ++counts_.symlinks;
-      break;
-    default:
-      ++counts_.specials;
-  }
+  counts_.add(entry);
 }
 
 void Walk::end_level() {

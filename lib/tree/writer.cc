@@ -36,7 +36,7 @@ std::array<timespec, 2> times_of(const Attributes& attributes) {
 bool is_fatal(int error) { return error == ENOSPC || error == EDQUOT; }
 
 Writer::Writer(const CopyOptions& options, DirectoryCache& cache)
-    : options_(options), cache_(cache), root_(is_root()), umask_(current_umask()) {
+    : options_(options), cache_(cache), root_(is_root()), umask_(umask_of_self()) {
   std::array<std::byte, sizeof seed_> random{};
   fill_random(random);
   std::memcpy(&seed_, random.data(), sizeof seed_);

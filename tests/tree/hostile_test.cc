@@ -82,6 +82,7 @@ class HostileSender {
   HostileSender& contents() { return entry(directory(".")); }  // directory 1: the destination itself
   HostileSender& entry(const EntryRecord& entry) {
     append(entry, frame_);
+    counts_.add(entry);
     if (entry.is_asked_for()) ++listed_;
     return *this;
   }
@@ -133,7 +134,7 @@ class HostileSender {
     awaited_ = listed_;
     return *this;
   }
-  HostileSender& end() { return record(EndRecord{}); }
+  HostileSender& end() { return record(counts_); }  // which are true
 
   // Sends it all; what came of it is in `error` (none: committed), `report` and `notices`.
   HostileSender& run() {
@@ -234,6 +235,7 @@ class HostileSender {
   std::vector<std::string> before_;
   std::vector<std::byte> frame_;
   std::vector<std::function<void()>> steps_;
+  EndRecord counts_;
   std::uint64_t listed_ = 0, awaited_ = 0, answered_ = 0;  // files
   Loop loop_;
   Ring ring_{kShape};
@@ -488,6 +490,7 @@ TEST_CASE("records that make no sense are refused") {
   refused([](HostileSender& s) { s.raw("\x02\x7e\x00"s).end(); });              // unknown type
   refused([](HostileSender& s) { s.raw("\xff\xff\xff\xff\x0f\x03"s).end(); });  // 4 GiB of ENTRY
   refused([](HostileSender& s) { s.raw("\x05\x03"s); });                        // cut off
+  refused([](HostileSender& s) { s.contents().end().raw("\x05\x03"s); });       // ... behind END
   refused([](HostileSender& s) { s.raw("\x00"s).end(); });                      // without a type
   refused([](HostileSender& s) {
     EntryRecord entry = file("x");
@@ -505,10 +508,15 @@ TEST_CASE("records that make no sense are refused") {
 }
 
 TEST_CASE("wrong counts at the end are found") {
-  HostileSender sender;
-  EndRecord end;
-  end.entries = 99;
-  sender.contents().entry(file("x", 1)).content_of(1, "right").record(end).run().check_refused();
+  for (const auto count : {&EndRecord::entries, &EndRecord::files, &EndRecord::directories,
+                           &EndRecord::symlinks, &EndRecord::specials, &EndRecord::file_bytes}) {
+    HostileSender sender;
+    EndRecord end;
+    end.add(directory("."));
+    end.add(file("x", 1));
+    end.*count = 99;
+    sender.contents().entry(file("x", 1)).content_of(1, "right").record(end).run().check_refused();
+  }
 }
 
 TEST_CASE("lines of the peer cannot draw on the terminal") {
@@ -624,6 +632,18 @@ TEST_CASE("a receiver's notes are not trusted") {
   CHECK(sender_says_to({start, encode(LeavesNote{77, 0, {Digest128{}}})}) == damaged);
   CHECK(sender_says_to({start, encode(LeavesNote{1, ~0ULL >> 8, {Digest128{}}})}) == damaged);
   CHECK(sender_says_to({start, encode(FailedNote{{77}})}) == damaged);
+  const auto leaves_of = [](std::uint64_t entry, std::size_t count) {
+    return encode(LeavesNote{entry, 0, std::vector<Digest128>(count)});
+  };
+  for (const std::uint64_t entry : {0U, 3U}) CHECK(sender_says_to({start, leaves_of(entry, 1)}) == damaged);
+  for (const std::uint64_t entry : {1U, 2U}) {
+    CHECK(sender_says_to({start, leaves_of(entry, 0)}) == damaged);
+    CHECK(sender_says_to({start, leaves_of(entry, 2)}) == damaged);  // more than the file has
+    CHECK(sender_says_to({start, leaves_of(entry, 1), verdicts(TreeVerdict::kSkip, 2)}) == damaged);
+    CHECK(sender_says_to({start, verdicts(TreeVerdict::kSkip, 2), leaves_of(entry, 1)}) == damaged);
+  }
+  CHECK(sender_says_to({start, verdicts(TreeVerdict::kResume, 1)}) == damaged);  // of nothing
+  CHECK_FALSE(sender_says_to({start, encode(FailedNote{{0, 1, 2}})}).has_value());
   CHECK(sender_says_to({bytes_of("")}) == damaged);
   CHECK(sender_says_to({bytes_of("\x2a garbage")}) == damaged);
   CHECK(sender_says_to({start, bytes_of("\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")}) == damaged);
