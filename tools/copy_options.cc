@@ -33,9 +33,12 @@ void set_devices(Line& line, bool value) { line.copy.copy.devices = line.copy.co
 
 void set_archive(Line& line, const Text&) {
   CopyOptions& copy = line.copy.copy;
-  copy.recursive = copy.symlinks = copy.perms = copy.times = copy.owner = copy.group = true;
+  line.copy.archive = true;
+  copy.symlinks = copy.perms = copy.times = copy.owner = copy.group = true;
   set_devices(line, true);
 }
+
+void clear_recursive(Line& line) { line.copy.copy.recursive = line.copy.archive = false; }
 
 void set_itemize(Line& line, const Text&) {
   line.copy.list = true;
@@ -63,7 +66,8 @@ constexpr auto
             to_array<Option>(
                 {
                     {'a', "archive", nullptr, kCopy, "the same as -rlptgoD", set_archive, nullptr, true},
-                    flag<&CopyOptions::recursive>('r', "recursive", "directories, with all that is in them"),
+                    {'r', "recursive", nullptr, kCopy, "directories, with all that is in them",
+                     set<&CopyOptions::recursive>, clear_recursive, true},
                     flag<&CopyOptions::symlinks>('l', "links", "symlinks as symlinks (the default)"),
                     flag<&CopyOptions::copy_links>('L', "copy-links",
                                                    "what symlinks point to in place of them"),

@@ -57,6 +57,8 @@ void complete(CommandLine& line) {
   if (!copy.files_from.empty()) {
     copy.copy.files_from = read_lines(copy.files_from, copy.from0 ? '\0' : '\n');
   }
+  // As in rsync: of a directory in a list, -a alone takes the directory and nothing in it.
+  if (copy.archive && !copy.copy.files_from) copy.copy.recursive = true;
   if (!copy.target_directory.empty()) copy.copy.target_directory = true;
   if (line.settings.verbose > 1 || (copy.copy.dry_run && !line.settings.quiet)) copy.list = true;
 }

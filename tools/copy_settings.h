@@ -26,6 +26,7 @@ struct CopySettings {
   std::vector<FilterWord> filters{};
   std::string target_directory{};  // --target-directory: the destination; all operands are sources
   std::string files_from{};        // a file; "-": standard input
+  bool archive = false;            // -a: it implies -r where no files are listed
   bool from0 = false;              // names in files end with NUL
   bool list = false;               // prints what moves
   bool progress = false;

@@ -67,6 +67,7 @@ class Resolver {
   Destination renamed(bool source_is_directory) const {
     std::string target = without_slashes(path_);
     if (exists_ && !is_directory_ && source_is_directory) refuse(path_, ENOTDIR);
+    if (is_directory_ && !source_is_directory) refuse(path_, EISDIR);
     if (exists_ && !source_is_directory) {
       // Over what a symlink leads to, as `>` and cp do.
       char* real = ::realpath(target.c_str(), nullptr);

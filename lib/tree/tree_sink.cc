@@ -172,7 +172,9 @@ void TreeSink::take_end(const RawRecord& record) {
 void TreeSink::take_line(const RawRecord& record) {
   const auto line = decode_line(record.body);
   if (!line || !options_.hears_peer) throw_malformed();
-  if (options_.notice) options_.notice(peer_ + ": " + printable(line->text, kMaxLine));
+  if (!options_.notice) return;
+  const std::string text = printable(line->text, kMaxLine);
+  options_.notice(local_ ? text : peer_ + ": " + text);
 }
 
 // Behind what is waiting already, if it has not begun.

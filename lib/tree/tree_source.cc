@@ -318,7 +318,7 @@ void TreeSource::take(const LineNote& note) {
   if (!options_.hears_peer) throw_malformed();
   const auto& hear = note.listed ? options_.listed : options_.notice;
   const std::string text = printable(note.text, kMaxLine);
-  if (hear) hear(note.listed ? text : peer_ + ": " + text);
+  if (hear) hear(note.listed || local_ ? text : peer_ + ": " + text);
 }
 
 void TreeSource::take(const FailedNote& note) {
