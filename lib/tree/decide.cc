@@ -17,7 +17,6 @@
 namespace rdpipe {
 namespace {
 
-constexpr mode_t kPermissions = 07777;
 constexpr std::size_t kMaxIds = 1000000;
 
 std::string last_component(std::string path) {
@@ -172,6 +171,7 @@ void Decider::take_contents(const EntryRecord& entry) {
     const auto lease = writer_.cache().open(made->directory);
     if (lease) compare(made->attributes, *made->old, lease->get(), ".", made->changes);
   }
+  if (!made->absent) open_up(*made);
   if (made->changes.any()) show(entry, *made, "", made->changes.created ? 'c' : '.', made->changes);
   add_directory(std::move(made));
 }
@@ -209,7 +209,7 @@ void Decider::take_directory(const EntryRecord& entry, const std::shared_ptr<Tar
       made->attributes = attributes_of(entry, is_directory ? &now : nullptr);
       if (is_directory) {
         compare(made->attributes, now, lease->get(), name, made->changes);
-        open_up(*made, lease->get(), name);
+        open_up(*made);
       } else {
         make_directory(*made, name, lease->get());
       }
@@ -237,12 +237,17 @@ void Decider::make_directory(TargetDirectory& made, const std::string& name, int
   if (::mkdirat(at, name.c_str(), mode | 0700) == -1) throw EntryError{errno};
   made.fresh = true;
   made.old.reset();
+  open_up(made);
 }
 
-// What is written into must be open to its owner meanwhile.
-void Decider::open_up(TargetDirectory& directory, int at, const std::string& name) {
-  if (options_.dry_run || writer_.as_root() || (directory.old->st_mode & S_IRWXU) == S_IRWXU) return;
-  ::fchmodat(at, name.c_str(), (directory.old->st_mode & kPermissions) | S_IRWXU, 0);
+// What is written into must be open to its owner meanwhile. Of a new one, what a default ACL or the umask has
+// left is what it will have in the end.
+void Decider::open_up(TargetDirectory& directory) const {
+  if (options_.dry_run || writer_.as_root()) return;
+  const auto lease = writer_.open(directory.directory);
+  const auto mode = open_to_owner(lease->get());  // if not: what is written into it says so
+  if (mode && directory.fresh && !directory.attributes.exact_mode)
+    directory.attributes.mode &= *mode | ~mode_t{S_IRWXU};
 }
 
 void Decider::take_file(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,

@@ -69,7 +69,7 @@ class Decider {
   void take_directory(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                       const std::string& name);
   void make_directory(TargetDirectory& made, const std::string& name, int at);
-  void open_up(TargetDirectory& directory, int at, const std::string& name);
+  void open_up(TargetDirectory& directory) const;
   void add_directory(std::shared_ptr<TargetDirectory> directory);
   void take_file(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                  const std::string& name);

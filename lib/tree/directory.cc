@@ -1,6 +1,7 @@
 #include "tree/directory.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -73,11 +74,23 @@ Descriptor open_path(int at, std::string_view path, std::size_t trusted, bool cr
     if (part.empty() || part == ".") continue;
     Descriptor next(::openat(directory.get(), part.c_str(), flags));
     if (!next && create && errno == ENOENT && ::mkdirat(directory.get(), part.c_str(), 0700) == 0) {
-      next = Descriptor(::openat(directory.get(), part.c_str(), flags));
+      next = Descriptor(::openat(directory.get(), part.c_str(), kFlags | O_NOFOLLOW));
+      // A default ACL may have left its owner less than 0700.
+      if (next && !open_to_owner(next.get())) return {};
     }
     directory = std::move(next);
   }
   return directory;
+}
+
+// By the descriptor: a name may be a symlink by now.
+std::optional<mode_t> open_to_owner(int fd) {
+  struct stat now {};
+  if (::fstat(fd, &now) == -1) return {};
+  const mode_t mode = now.st_mode & 07777U;
+  if ((mode & S_IRWXU) == S_IRWXU) return mode;
+  if (::chmod(fmt::format("/proc/self/fd/{}", fd).c_str(), mode | S_IRWXU) == -1) return {};
+  return mode;
 }
 
 std::string Directory::path() const { return join(false); }

@@ -9,6 +9,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -63,6 +64,10 @@ class Directory {
 // within the first `trusted` bytes, the user's own words, may be symlinks. `create`: what is missing is made,
 // 0700. Empty with errno set when it cannot be opened.
 [[nodiscard]] Descriptor open_path(int at, std::string_view path, std::size_t trusted, bool create);
+
+// Gives its owner all access to the directory `fd`, which may be O_PATH. Returns the mode it had; nothing
+// with errno set on failure.
+[[nodiscard]] std::optional<mode_t> open_to_owner(int fd);
 
 using DirectoryLease = std::shared_ptr<const Descriptor>;
 
