@@ -52,7 +52,14 @@ void Finisher::take(const LinkStep& step) {
   if (link.directory->skipped) return;
   try {
     bool made = true;
-    if (!options_.dry_run) {
+    if (options_.dry_run) {
+      struct stat first {
+      }, second{};
+      const bool exists = find(*link.directory, link.name, second);
+      if (exists ? options_.ignore_existing : options_.existing) return;
+      made = !exists || !step.head || !find(*step.head->directory, step.head->name, first) ||
+             first.st_dev != second.st_dev || first.st_ino != second.st_ino;
+    } else {
       if (!step.head || step.head->directory->skipped) throw EntryError{ENOENT, "find what it is a link to"};
       const auto from = writer_.open(step.head->directory->directory);
       const auto into = writer_.open(link.directory->directory);
@@ -76,6 +83,13 @@ void Finisher::take(const LinkStep& step) {
     fail(path, cause_of(error));
     result_.failed_entries.push_back(link.entry);
   }
+}
+
+// The status of what is there now, where a dry run may have made nothing.
+bool Finisher::find(const TargetDirectory& directory, const std::string& name, struct stat& status) const {
+  if (directory.absent || directory.skipped) return false;
+  const auto lease = writer_.cache().open(directory.directory);
+  return lease && ::fstatat(lease->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 void Finisher::take(const DirectoryStep& step) {
