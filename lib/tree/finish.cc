@@ -110,6 +110,10 @@ bool Finisher::spares(const std::shared_ptr<Directory>& directory, const std::st
                       bool is_directory) const {
   if (keeps_partial(options_) && (is_partial_name(name) || name == options_.partial_dir)) return true;
   if (options_.backup && options_.backup_dir.empty() && name.ends_with(options_.backup_suffix)) return true;
+  if (is_directory && !options_.backup_dir.empty()) {
+    const auto lease = writer_.cache().open(directory);
+    if (lease && writer_.keeps_backups(lease->get(), name)) return true;
+  }
   if (filters_.empty() || options_.delete_excluded) return false;
   return filters_.excludes(directory->relative_of(name), is_directory);
 }
