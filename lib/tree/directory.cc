@@ -63,7 +63,7 @@ std::string Directory::join(bool from_top) const {
   return path;
 }
 
-Descriptor open_path(int at, std::string_view path, std::size_t trusted, bool create) {
+Descriptor open_path(int at, std::string_view path, std::size_t trusted, mode_t mode) {
   constexpr int kFlags = O_PATH | O_DIRECTORY | O_CLOEXEC;
   Descriptor directory(path.starts_with('/') ? ::open("/", kFlags) : ::openat(at, ".", kFlags));
   for (std::size_t from = 0; directory && from < path.size();) {
@@ -73,9 +73,9 @@ Descriptor open_path(int at, std::string_view path, std::size_t trusted, bool cr
     from = end + 1;
     if (part.empty() || part == ".") continue;
     Descriptor next(::openat(directory.get(), part.c_str(), flags));
-    if (!next && create && errno == ENOENT && ::mkdirat(directory.get(), part.c_str(), 0700) == 0) {
+    if (!next && mode != 0 && errno == ENOENT && ::mkdirat(directory.get(), part.c_str(), mode) == 0) {
       next = Descriptor(::openat(directory.get(), part.c_str(), kFlags | O_NOFOLLOW));
-      // A default ACL may have left its owner less than 0700.
+      // A default ACL may have left its owner less than that.
       if (next && !open_to_owner(next.get())) return {};
     }
     directory = std::move(next);

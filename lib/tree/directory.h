@@ -61,9 +61,9 @@ class Directory {
 };
 
 // The directory `path`, from `at` or, absolute, from the root, one component at a time: only those that begin
-// within the first `trusted` bytes, the user's own words, may be symlinks. `create`: what is missing is made,
-// 0700. Empty with errno set when it cannot be opened.
-[[nodiscard]] Descriptor open_path(int at, std::string_view path, std::size_t trusted, bool create);
+// within the first `trusted` bytes, the user's own words, may be symlinks. `mode`: what is missing is made
+// with it; 0: nothing is made. Empty with errno set when it cannot be opened.
+[[nodiscard]] Descriptor open_path(int at, std::string_view path, std::size_t trusted, mode_t mode);
 
 // Gives its owner all access to the directory `fd`, which may be O_PATH. Returns the mode it had; nothing
 // with errno set on failure.

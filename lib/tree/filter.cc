@@ -1,71 +1,84 @@
 #include "tree/filter.h"
 
+#include <algorithm>
+#include <array>
+#include <cctype>
 #include <cstddef>
+#include <utility>
 
 namespace rdpipe {
 namespace {
 
-// The end of the class that begins at `pattern[at]` == '[': one behind its ']'; npos when it is none.
-std::size_t class_end(std::string_view pattern, std::size_t at) {
-  std::size_t end = at + 1;
-  if (end < pattern.size() && (pattern[end] == '!' || pattern[end] == '^')) ++end;
-  if (end < pattern.size() && pattern[end] == ']') ++end;
-  while (end < pattern.size() && pattern[end] != ']') end += pattern[end] == '\\' ? 2 : 1;
-  return end < pattern.size() ? end + 1 : std::string_view::npos;
-}
+using Belongs = int (*)(int);
+constexpr std::array<std::pair<std::string_view, Belongs>, 12> kNamedClasses{{
+    {"alnum", ::isalnum},
+    {"alpha", ::isalpha},
+    {"blank", ::isblank},
+    {"cntrl", ::iscntrl},
+    {"digit", ::isdigit},
+    {"graph", ::isgraph},
+    {"lower", ::islower},
+    {"print", ::isprint},
+    {"punct", ::ispunct},
+    {"space", ::isspace},
+    {"upper", ::isupper},
+    {"xdigit", ::isxdigit},
+}};
 
-bool in_named_class(std::string_view name, unsigned char c) {
-  const bool lower = c >= 'a' && c <= 'z';
-  const bool upper = c >= 'A' && c <= 'Z';
-  const bool digit = c >= '0' && c <= '9';
-  if (name == "alpha") return lower || upper;
-  if (name == "digit") return digit;
-  if (name == "alnum") return lower || upper || digit;
-  if (name == "lower") return lower;
-  if (name == "upper") return upper;
-  if (name == "space") return c == ' ' || (c >= '\t' && c <= '\r');
-  if (name == "punct") return c > ' ' && c < 0x7F && !lower && !upper && !digit;
-  return false;
-}
-
-// `inside`: what stands between the brackets.
-bool in_class(std::string_view inside, unsigned char c) {
-  bool negated = false;
-  if (!inside.empty() && (inside.front() == '!' || inside.front() == '^')) {
-    negated = true;
-    inside.remove_prefix(1);
-  }
+// Where the class that begins at `pattern[0]` == '[' stops: one behind its ']', 0 for none.
+struct ClassMatch {
+  std::size_t end = 0;
   bool found = false;
-  for (std::size_t i = 0; i < inside.size(); ++i) {
-    if (inside.substr(i).starts_with("[:")) {
-      const auto end = inside.find(":]", i);
-      if (end != std::string_view::npos) {
-        found = found || in_named_class(inside.substr(i + 2, end - i - 2), c);
-        i = end + 1;
-        continue;
-      }
+};
+
+// "[:name:]" at `at`: its size; 0 when it is something else, and npos when no class has that name.
+std::size_t match_named_class(std::string_view pattern, std::size_t at, unsigned char c, bool& found) {
+  if (!pattern.substr(at).starts_with("[:")) return 0;
+  const std::size_t end = pattern.find(']', at + 2);
+  if (end == std::string_view::npos) return std::string_view::npos;
+  if (end == at + 2 || pattern[end - 1] != ':') return 0;
+  const std::string_view name = pattern.substr(at + 2, std::max(end - 1, at + 2) - at - 2);
+  const auto* named = std::ranges::find(kNamedClasses, name, [](const auto& pair) { return pair.first; });
+  if (named == kNamedClasses.end()) return std::string_view::npos;
+  found = found || named->second(c) != 0;
+  return end + 1 - at;
+}
+
+ClassMatch match_class(std::string_view pattern, unsigned char c) {
+  ClassMatch match;
+  std::size_t at = 1;
+  const bool negated = at < pattern.size() && (pattern[at] == '!' || pattern[at] == '^');
+  if (negated) ++at;
+  // A ']' in front is one of its characters.
+  for (const std::size_t first = at; at < pattern.size() && (pattern[at] != ']' || at == first);) {
+    const std::size_t named = match_named_class(pattern, at, c, match.found);
+    if (named == std::string_view::npos) return {};
+    at += named;
+    if (named > 0) continue;
+    const auto take = [&] {
+      if (pattern[at] == '\\' && at + 1 < pattern.size()) ++at;
+      return static_cast<unsigned char>(pattern[at++]);
+    };
+    const unsigned char low = take();
+    unsigned char high = low;
+    if (at + 1 < pattern.size() && pattern[at] == '-' && pattern[at + 1] != ']') {
+      ++at;
+      high = take();
     }
-    if (inside[i] == '\\' && i + 1 < inside.size()) ++i;
-    const auto low = static_cast<unsigned char>(inside[i]);
-    auto high = low;
-    if (i + 2 < inside.size() && inside[i + 1] == '-') {
-      i += 2;
-      if (inside[i] == '\\' && i + 1 < inside.size()) ++i;
-      high = static_cast<unsigned char>(inside[i]);
-    }
-    found = found || (c >= low && c <= high);
+    match.found = match.found || (c >= low && c <= high);
   }
-  return found != negated && c != '/';
+  if (at >= pattern.size()) return {};
+  match.end = at + 1;
+  match.found = match.found != negated && c != '/';
+  return match;
 }
 
 // How many characters of the pattern match the one `c`; 0: none does.
 std::size_t match_one(std::string_view pattern, char c) {
   if (pattern.front() == '?') return c != '/' ? 1 : 0;
   if (pattern.front() == '[') {
-    const auto end = class_end(pattern, 0);
-    if (end != std::string_view::npos) {
-      return in_class(pattern.substr(1, end - 2), static_cast<unsigned char>(c)) ? end : 0;
-    }
+    const ClassMatch match = match_class(pattern, static_cast<unsigned char>(c));
+    return match.found ? match.end : 0;
   }
   if (pattern.front() == '\\' && pattern.size() > 1) return pattern[1] == c ? 2 : 0;
   return pattern.front() == c ? 1 : 0;
@@ -114,15 +127,11 @@ Filters::Filters(const std::vector<CopyFilter>& rules) {
     std::string_view pattern = filter.pattern;
     Rule rule;
     rule.include = filter.include;
-    if (pattern.ends_with("/***")) {
-      rule.below_too = true;
-      pattern.remove_suffix(4);
-    } else if (pattern.size() > 1 && pattern.ends_with('/')) {
-      rule.directories_only = true;
-      pattern.remove_suffix(1);
-    }
+    rule.directories_only = pattern.size() > 1 && pattern.ends_with('/');
+    if (rule.directories_only) pattern.remove_suffix(1);
     rule.anchored = pattern.starts_with('/');
     if (rule.anchored) pattern.remove_prefix(1);
+    rule.wild = is_pattern(pattern);
     rule.whole_path =
         pattern.find('/') != std::string_view::npos || pattern.find("**") != std::string_view::npos;
     rule.pattern = pattern;
@@ -130,29 +139,22 @@ Filters::Filters(const std::vector<CopyFilter>& rules) {
   }
 }
 
+bool Filters::Rule::matches_text(std::string_view text) const {
+  return wild ? matches_pattern(pattern, text) : pattern == text;
+}
+
 bool Filters::matches(const Rule& rule, std::string_view path, bool is_directory) {
-  if (rule.below_too) {
-    Rule above = rule;
-    above.below_too = false;
-    above.directories_only = true;
-    if (matches(above, path, is_directory)) return true;
-    above.directories_only = false;
-    for (auto slash = path.rfind('/'); slash != std::string_view::npos; slash = path.rfind('/', slash - 1)) {
-      if (matches(above, path.substr(0, slash), true)) return true;
-      if (slash == 0) break;
-    }
-    return false;
-  }
   if (rule.directories_only && !is_directory) return false;
-  if (rule.anchored) return matches_pattern(rule.pattern, path);
-  const auto slash = path.rfind('/');
-  if (!rule.whole_path) {
-    return matches_pattern(rule.pattern, slash == std::string_view::npos ? path : path.substr(slash + 1));
-  }
+  if (!rule.anchored && !rule.whole_path) return rule.matches_text(path.substr(path.rfind('/') + 1));
+  std::string text(path);
+  // "**/name" is also at the top, and "name/***" also the directory itself.
+  if (!rule.anchored && rule.pattern.starts_with("**")) text.insert(0, 1, '/');
+  if (is_directory && rule.pattern.ends_with("***")) text += '/';
+  if (rule.anchored) return rule.matches_text(text);
   for (std::size_t from = 0;;) {
-    if (matches_pattern(rule.pattern, path.substr(from))) return true;
-    from = path.find('/', from);
-    if (from == std::string_view::npos) return false;
+    if (rule.matches_text(std::string_view(text).substr(from))) return true;
+    from = text.find('/', from);
+    if (from == std::string::npos) return false;
     ++from;
   }
 }

@@ -11,7 +11,7 @@
 namespace rdpipe {
 
 // Whether `text` is what `pattern` says: `*` and `?` stop at '/', `**` does not, `\` takes the next character
-// as it stands.
+// as it stands, [...] is a class, with [:alpha:] and its like; one that does not end matches nothing.
 [[nodiscard]] bool matches_pattern(std::string_view pattern, std::string_view text);
 // Whether it holds `*`, `?` or `[`.
 [[nodiscard]] bool is_pattern(std::string_view text);
@@ -29,8 +29,9 @@ class Filters {
     bool directories_only = false;
     bool anchored = false;    // from the top
     bool whole_path = false;  // against the path's end, not the last component
-    bool below_too = false;   // "dir/***": the directory and all beneath
+    bool wild = false;        // otherwise it is a name as it stands, backslashes and all
     std::string pattern;
+    [[nodiscard]] bool matches_text(std::string_view text) const;
   };
   [[nodiscard]] static bool matches(const Rule& rule, std::string_view path, bool is_directory);
   std::vector<Rule> rules_;

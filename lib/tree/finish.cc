@@ -52,7 +52,14 @@ void Finisher::take(const LinkStep& step) {
   if (link.directory->skipped) return;
   try {
     bool made = true;
-    if (!options_.dry_run) {
+    if (options_.dry_run) {
+      struct stat first {
+      }, second{};
+      const bool exists = find(*link.directory, link.name, second);
+      if (exists ? options_.ignore_existing : options_.existing) return;
+      made = !exists || !step.head || !find(*step.head->directory, step.head->name, first) ||
+             first.st_dev != second.st_dev || first.st_ino != second.st_ino;
+    } else {
       if (!step.head || step.head->directory->skipped) throw EntryError{ENOENT, "find what it is a link to"};
       const auto from = writer_.open(step.head->directory->directory);
       const auto into = writer_.open(link.directory->directory);
@@ -78,6 +85,13 @@ void Finisher::take(const LinkStep& step) {
   }
 }
 
+// The status of what is there now, where a dry run may have made nothing.
+bool Finisher::find(const TargetDirectory& directory, const std::string& name, struct stat& status) const {
+  if (directory.absent || directory.skipped) return false;
+  const auto lease = writer_.cache().open(directory.directory);
+  return lease && ::fstatat(lease->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 void Finisher::take(const DirectoryStep& step) {
   const TargetDirectory& directory = *step.directory;
   if (directory.skipped || directory.absent) return;
@@ -96,6 +110,10 @@ bool Finisher::spares(const std::shared_ptr<Directory>& directory, const std::st
                       bool is_directory) const {
   if (keeps_partial(options_) && (is_partial_name(name) || name == options_.partial_dir)) return true;
   if (options_.backup && options_.backup_dir.empty() && name.ends_with(options_.backup_suffix)) return true;
+  if (is_directory && !options_.backup_dir.empty()) {
+    const auto lease = writer_.cache().open(directory);
+    if (lease && writer_.keeps_backups(lease->get(), name)) return true;
+  }
   if (filters_.empty() || options_.delete_excluded) return false;
   return filters_.excludes(directory->relative_of(name), is_directory);
 }

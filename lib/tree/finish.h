@@ -2,6 +2,8 @@
 // does not have, and the directory's own attributes. Blocks; for workers, one batch at a time.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -42,6 +44,8 @@ class Finisher {
  private:
   void take(const LinkStep& step);
   void take(const DirectoryStep& step);
+  [[nodiscard]] bool find(const TargetDirectory& directory, const std::string& name,
+                          struct stat& status) const;
   void delete_extra(const TargetDirectory& directory);
   void sweep(const TargetDirectory& directory);
   void set_attributes(const TargetDirectory& directory);

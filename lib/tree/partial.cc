@@ -33,7 +33,7 @@ PartialPlace partial_place(int directory, const std::string& name, const CopyOpt
   const std::string& path = options.partial_dir;
   const std::size_t trusted =
       path.starts_with('/') ? path.size() : 0;  // a symlink in the target may be the sender's
-  Descriptor place = open_path(directory, path, trusted, create);
+  Descriptor place = open_path(directory, path, trusted, create ? 0700 : 0);
   return {std::move(place), name};
 }
 

@@ -323,14 +323,30 @@ bool Writer::set_aside(const std::shared_ptr<Directory>& where, int directory,
 // files.
 Descriptor Writer::backup_directory(const std::shared_ptr<Directory>& where) const {
   if (options_.backup_dir.empty()) return {};
+  Descriptor directory = backup_root(0777);
+  // What it has from private directories stays private.
+  if (directory) directory = open_path(directory.get(), where->relative(), 0, 0700);
+  if (!directory) throw EntryError{errno, "open the directory for backups"};
+  return directory;
+}
+
+// --backup-dir itself, made with `mode` where that is not 0. Empty with errno set when there is none.
+Descriptor Writer::backup_root(mode_t mode) const {
   DirectoryLease base;
   if (base_ && !options_.backup_dir.starts_with('/')) base = open(base_);
   // Where it is beneath the target, a symlink may be the sender's; so may be what was backed up before.
   const std::size_t trusted = base ? 0 : options_.backup_dir.size();
-  Descriptor directory =
-      open_path(base ? base->get() : AT_FDCWD, options_.backup_dir + "/" + where->relative(), trusted, true);
-  if (!directory) throw EntryError{errno, "open the directory for backups"};
-  return directory;
+  return open_path(base ? base->get() : AT_FDCWD, options_.backup_dir, trusted, mode);
+}
+
+bool Writer::keeps_backups(int directory, const std::string& name) const {
+  if (!options_.backup || options_.backup_dir.empty()) return false;
+  const Descriptor root = backup_root(0);
+  struct stat first {
+  }, second{};
+  return root && ::fstat(root.get(), &first) == 0 &&
+         ::fstatat(directory, name.c_str(), &second, AT_SYMLINK_NOFOLLOW) == 0 &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
 // A second name where that goes, so that the target never lacks its file; otherwise renamed.

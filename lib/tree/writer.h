@@ -68,6 +68,8 @@ class Writer {
   // Moves what is to be deleted to where backups go. False with errno set when it could not.
   [[nodiscard]] bool set_aside(const std::shared_ptr<Directory>& where, int directory,
                                const std::string& name) const;
+  // Whether it is --backup-dir itself.
+  [[nodiscard]] bool keeps_backups(int directory, const std::string& name) const;
   // A name that nothing has.
   [[nodiscard]] std::string temporary_name(const std::string& name) const;
   // Where a relative --backup-dir begins; once, before anything is backed up.
@@ -86,6 +88,7 @@ class Writer {
   [[nodiscard]] Descriptor create(int directory, const WantedFile& wanted, mode_t mode,
                                   std::string& temporary) const;
   void set_new_attributes(int fd, const WantedFile& wanted, const Birth& birth) const;
+  [[nodiscard]] Descriptor backup_root(mode_t mode) const;
   [[nodiscard]] Descriptor backup_directory(const std::shared_ptr<Directory>& where) const;
   void back_up(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
                bool moves) const;

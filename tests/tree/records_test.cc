@@ -128,6 +128,30 @@ TEST_CASE("patterns match as rsync's do") {
   CHECK_FALSE(filters.excludes("dsub/x", false));
 }
 
+TEST_CASE("classes match as rsync's do") {
+  CHECK(matches_pattern("[[:alpha:]]*", "name"));
+  CHECK_FALSE(matches_pattern("[[:alpha:]]*", "1"));
+  CHECK(matches_pattern("[![:digit:]_]", "a"));
+  CHECK_FALSE(matches_pattern("[![:digit:]_]", "_"));
+  CHECK(matches_pattern("[]-]", "]"));
+  CHECK(matches_pattern("[a-]", "-"));
+  CHECK(matches_pattern("[\\]x]", "]"));
+  CHECK_FALSE(matches_pattern("[[:none:]]", "n"));
+  CHECK_FALSE(matches_pattern("[a", "[a"));
+}
+
+TEST_CASE("patterns match at the top, and a plain one as it stands") {
+  const Filters filters({{false, "**/file.*"}, {false, "back\\slash"}, {false, "/dir/***"}});
+  CHECK(filters.excludes("file.c", false));
+  CHECK(filters.excludes("d/e/file.c", false));
+  CHECK_FALSE(filters.excludes("d/xfile.c", false));
+  CHECK(filters.excludes("d/back\\slash", false));
+  CHECK_FALSE(filters.excludes("backslash", false));
+  CHECK(filters.excludes("dir", true));
+  CHECK(filters.excludes("dir/a/b", false));
+  CHECK_FALSE(filters.excludes("dir", false));
+}
+
 TEST_CASE("modes change as rsync's --chmod says") {
   CHECK(ModeChange::parse("D755,F644", 022)->apply(0700, true) == 0755);
   CHECK(ModeChange::parse("D755,F644", 022)->apply(0700, false) == 0644);
