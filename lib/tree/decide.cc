@@ -44,6 +44,7 @@ Decision Decider::decide(std::span<const std::byte> records) {
       begun_ = true;
       sources_ = begin->sources;
       hears_peer_ = begin->hears_peer;
+      shows_ = hears_peer_ ? begin->lists : static_cast<bool>(options_.listed);
       decision_.begin = begin;
     } else if (record->type == RecordType::kIdentity) {
       const auto identity = decode_identity(record->body);
@@ -363,7 +364,7 @@ void Decider::answer(TreeVerdict verdict) {
 
 void Decider::show(const EntryRecord& entry, const TargetDirectory& parent, const std::string& name,
                    char update, const Changes& changes) {
-  if (!options_.listed && !hears_peer_) return;
+  if (!shows_) return;
   ListedEntry listed;
   listed.update = update;
   listed.type = entry.type;

@@ -104,6 +104,7 @@ class Decider {
   ModeChange mode_change_;
   std::uint64_t sources_ = 0;
   bool hears_peer_ = false;  // the sender's end is the user's
+  bool shows_ = false;       // somebody wants lines of what is copied
   bool begun_ = false;
   std::uint64_t next_entry_ = 0;
   EndRecord listed_;

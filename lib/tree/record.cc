@@ -117,6 +117,7 @@ void append(const BeginRecord& record, std::vector<std::byte>& out) {
   append_record(RecordType::kBegin, out, [&](Packer& packer) {
     packer.byte(kTreeVersion);
     packer.byte(record.hears_peer ? 1 : 0);
+    packer.byte(record.lists ? 1 : 0);
     packer.number(record.sources);
   });
 }
@@ -232,6 +233,7 @@ std::optional<BeginRecord> decode_begin(std::span<const std::byte> body) {
   BeginRecord record;
   if (unpacker.byte() != kTreeVersion) unpacker.fail();
   record.hears_peer = get_flag(unpacker);
+  record.lists = get_flag(unpacker);
   record.sources = unpacker.number();
   return if_complete(unpacker, record);
 }

@@ -44,7 +44,10 @@ void TreeSink::collect_decision() {
   Decision decision = std::move(decision_);
   decided_ = deciding_entries_;
   if (decider_.root()) writer_.set_base(decider_.root());
-  if (decision.begin) peer_hears_ = decision.begin->hears_peer;
+  if (decision.begin) {
+    peer_hears_ = decision.begin->hears_peer;
+    shows_ = *peer_hears_ ? decision.begin->lists : static_cast<bool>(options_.listed);
+  }
   for (auto& directory : decision.directories) directories_.emplace(directory->number, std::move(directory));
   for (auto& [entry, head] : decision.heads) heads_.emplace(entry, std::move(head));
   for (WantedLink& link : decision.links) links_.emplace(link.entry, std::move(link));
@@ -77,9 +80,8 @@ void TreeSink::advance_steps() {
 void TreeSink::start(Step& step) {
   step.started = true;
   for (const Ending& ending : step.endings) step.finishes.push_back(resolve(ending));
-  const bool shows = options_.listed || peer_hears_.value_or(false);
-  loop_->run(step.running, [this, &step, shows]() -> std::int64_t {
-    step.result = step.files.empty() ? finisher_.finish(step.finishes, shows) : write_files(step);
+  loop_->run(step.running, [this, &step]() -> std::int64_t {
+    step.result = step.files.empty() ? finisher_.finish(step.finishes, shows_) : write_files(step);
     return 0;
   });
 }
@@ -151,7 +153,7 @@ FinishResult TreeSink::write_files(const Step& step) const {
 }
 
 std::optional<LineNote> TreeSink::line_of(const WantedFile& wanted, std::uint64_t moved) const {
-  if (!options_.listed && !peer_hears_.value_or(false)) return {};
+  if (!shows_) return {};
   ListedEntry listed;
   listed.update = peer_hears_.value_or(false) ? '<' : '>';
   listed.type = EntryType::kFile;

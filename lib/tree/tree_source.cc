@@ -38,7 +38,8 @@ void TreeSource::start(Loop& loop, Ring& ring, std::size_t max_payload) {
   loop_ = &loop;
   ring_ = &ring;
   capacity_ = std::min(max_payload, ring.shape().slot_size);
-  append(BeginRecord{options_.hears_peer, walk_->sources()}, staged_);
+  const bool lists = options_.hears_peer && options_.listed;
+  append(BeginRecord{options_.hears_peer, lists, walk_->sources()}, staged_);
   if (ring.shape().slots >= kSlotsForReserve) reserve_ = ring.acquire();
   keep_walking();
 }

@@ -184,7 +184,7 @@ TEST_CASE("a hostile sender gets nowhere") {
   Ring ring({64_KiB, 8});
   const auto send = [&](const std::vector<EntryRecord>& entries, CopyOptions options = archive()) {
     std::vector<std::byte> bytes;
-    append(BeginRecord{false, 1}, bytes);
+    append(BeginRecord{.sources = 1}, bytes);
     for (const EntryRecord& entry : entries) append(entry, bytes);
     TreeSink sink(scratch / "dst", options, "sender");
     sink.start(loop, ring, {});

@@ -76,7 +76,7 @@ class HostileSender {
     for (const char* path : {"outside", "outside/p", "outside/victim", "outside/p/keep"})
       before_.push_back(state_of(scratch / path));
     options_.notice = [this](const std::string& line) { notices.push_back(line); };
-    append(BeginRecord{false, 1}, frame_);
+    append(BeginRecord{.sources = 1}, frame_);
   }
 
   HostileSender& contents() { return entry(directory(".")); }  // directory 1: the destination itself
@@ -486,7 +486,7 @@ TEST_CASE("records that make no sense are refused") {
   refused([](HostileSender& s) { s.contents(); });                            // no END
   refused([](HostileSender& s) { s.contents().end().end(); });                // two
   refused([](HostileSender& s) { s.contents().end().entry(file("x", 1)); });  // more behind it
-  refused([](HostileSender& s) { s.record(BeginRecord{false, 1}).contents().end(); });
+  refused([](HostileSender& s) { s.record(BeginRecord{.sources = 1}).contents().end(); });
   refused([](HostileSender& s) { s.raw("\x02\x7e\x00"s).end(); });              // unknown type
   refused([](HostileSender& s) { s.raw("\xff\xff\xff\xff\x0f\x03"s).end(); });  // 4 GiB of ENTRY
   refused([](HostileSender& s) { s.raw("\x05\x03"s); });                        // cut off
