@@ -19,6 +19,8 @@ namespace {
 // hundred thousand files a second over a line of 100 ms; a few MiB of memory.
 constexpr std::size_t kMaxItems = 16384;
 constexpr std::size_t kMaxOutgoing = 1_MiB;
+// Empty files take next to no room in a frame, and whoever writes them must not have a million at once.
+constexpr std::size_t kMaxItemsInFrame = 512;
 constexpr std::size_t kWalkBatch = 512;  // entries of one job
 constexpr std::size_t kSlotsForReserve = 4;
 constexpr std::size_t kMaxRangeRecords = 128;  // bytes of the records in front of a run of content
@@ -187,7 +189,7 @@ bool TreeSource::is_large(const SourceItem& item) const {
 
 void TreeSource::take_items(Frame& frame) {
   std::size_t room = capacity_ - frame.used;
-  while (answered_ > 0) {
+  while (answered_ > 0 && frame.items.size() < kMaxItemsInFrame) {
     drop_unwanted();
     if (answered_ == 0) break;
     const SourceItem& item = items_.front();
