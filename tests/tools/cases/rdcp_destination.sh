@@ -132,7 +132,7 @@ dir/ new/
 dir/ there/ into
 dir/sub/ one into
 dir/. there
-. /tmp/../proc/self/cwd/into/all
+dir/sub/.. new
 EOT
   [[ $failed == no ]] || fail "see above"
 }
