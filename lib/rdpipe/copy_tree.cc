@@ -75,11 +75,12 @@ void send_end(std::promise<Loop*>& loop_made, std::future<std::unique_ptr<Link>>
   const Deadline deadline = Deadline::in(options.connect_timeout);
   Ring ring(shape_of(options));
   const auto session = authenticate(loop, link.get(), Key(Secret(std::string_view(key))), deadline);
-  TreeSource source(sources, copy, kPeerName, std::move(local));
+  std::optional<TreeSource> source;  // the other end is told of sources that are refused
   static_cast<void>(run_end(loop, *session, ring, Role::kSends, options, [&] {
-    return send_stream(loop, *session, ring, source, {options.timeout, {}});
+    source.emplace(sources, copy, kPeerName, std::move(local));
+    return send_stream(loop, *session, ring, *source, {options.timeout, {}});
   }));
-  if (copy.remove_source_files) source.remove_sources();
+  if (copy.remove_source_files) source->remove_sources();
 }
 
 std::unique_ptr<Session> accept_one(Loop& loop, std::unique_ptr<Link> link, const std::string& key) {
