@@ -80,6 +80,12 @@ Walk::Walk(std::vector<std::string> sources, const CopyOptions& options, Directo
       filters_(options.filters),
       choice_{options.acls, options.xattrs} {
   if (options.files_from) parse_files_from();
+  // What one source brings into a directory that another has too, the other's turn would delete.
+  if (options.delete_extra && sources_.size() > 1 && std::ranges::any_of(sources_, stands_for_contents)) {
+    throw Error(Status::kUsage, "delete what the sources do not have",
+                "the contents of one source would meet another's in the destination",
+                "copy them one by one, or without --delete");
+  }
 }
 
 Walk::~Walk() = default;

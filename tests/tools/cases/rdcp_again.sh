@@ -113,6 +113,27 @@ test_rdcp_delete_stops_for_a_missing_source() {
   holds home/copy/keep keep
 }
 
+# What the first source brings into a directory that the second has too, the second would take for extra.
+# tcp only: what is deleted is not sent
+test_rdcp_delete_refuses_sources_that_meet() {
+  make_rsh
+  mkdir -p one/sub two/sub home/copy/sub
+  echo one >one/sub/of-one
+  echo two >two/sub/of-two
+  echo keep >home/copy/sub/keep
+  copies 1 -a --delete one/ two/ db2:copy
+  says copy.err "contents of one source.*another"
+  holds home/copy/sub/keep keep
+  copies 1 -a --delete one/ two/ here
+  cp -a one two home
+  copies 1 -a --delete db2:one/ db2:two/ here
+  says copy.err "contents of one source.*another"
+  absent here
+  copies 0 -a one/ two/ db2:copy
+  holds home/copy/sub/of-one one
+  holds home/copy/sub/of-two two
+}
+
 # tcp only: what is deleted is not sent
 test_rdcp_max_delete() {
   make_rsh
