@@ -11,7 +11,8 @@ prepare() {
   work=$(mktemp -d "${RDPIPE_BENCH_DIR:-/tmp}/rdpipe-bench.XXXXXX")
   rows=$work/rows
   : >"$rows"
-  trap 'rm -rf "$work"; kill $(jobs -p) 2>/dev/null || true' EXIT
+  trees=
+  trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work" "${trees:-$work}"' EXIT
 }
 
 say() { echo "$@" >&2; }
@@ -166,6 +167,7 @@ native_rows() {
   ! wanted "tcp file" || file_rows
   ! wanted "tcp memory" || memory_row "tcp" 127.0.0.1 6G
   ! wanted "tcp idle" || idle_rows "tcp" 127.0.0.1 5 2
+  rdcp_rows
 }
 
 pipe_row() {

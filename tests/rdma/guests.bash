@@ -1,15 +1,11 @@
 # shellcheck shell=bash
-# Boots guests, runs a script in each and brings back its output and exit status: what on-one-host and on-two-hosts
-# have in common. The order of calls is parse_option for each option, choose_kind, make_job, write_job for each guest,
-# boot or boot_joined and follow for each guest, await_guests, verdict for each guest. Everything started here is ended,
-# and the temporary directory removed, however the harness ends; should it be killed outright, the guests die with it.
+# Boots guests under QEMU, runs a script in each and brings back its output and exit status: what on-one-host and
+# on-two-hosts have in common. The order of calls is parse_option for each option, find_kernel, make_job, write_job for each
+# guest, boot or boot_joined and follow for each guest, await_guests, verdict for each guest. Everything started here is
+# ended, and the temporary directory removed, however the harness ends; should it be killed outright, the guests die with it.
 #
-# There are two kinds of guests, User-Mode Linux (uml.bash) and QEMU (qemu.bash). Each file has
-#   find_kernel                    exits 77 with a reason where this machine cannot run that kind
-#   prepare_job                    puts what the kind needs into the job directory
-#   make_cable ARG...              for two hosts, before make_job; may run the whole command once more, with ARG...
-#   boot HOST, boot_joined HOST OTHER NUMBER     start a guest and set guest[HOST]
-#   signal_guest SIGNAL HOST       KILL, STOP or CONT
+# The kernel is Debian's own, with as many cpus as asked for. Emulation is the default even where there is a /dev/kvm: a nested
+# one may be there and hang. RDPIPE_GUEST_ACCEL=kvm asks for it.
 #
 # Exit statuses of the harness's own: 77 this machine cannot run guests, 124 time is up, 125 a guest or the
 # harness has failed.
@@ -98,12 +94,12 @@ stop_everything() {
   [[ -z $work ]] || rm -rf "$work"
 }
 
-choose_kind() {
-  local kind=${RDPIPE_GUEST_KIND:-qemu}
-  [[ $kind == uml || $kind == qemu ]] || refuse "no kind of guests: $kind"
-  # shellcheck source=uml.bash disable=SC1091
-  source "$here/$kind.bash"
-  find_kernel
+find_kernel() {
+  type -P qemu-system-x86_64 >/dev/null || skip "qemu-system-x86_64 is not installed"
+  local paths
+  paths=$("$here/fetch-kernel") || exit "$?"
+  mapfile -t paths <<<"$paths"
+  kernel=${paths[0]} initramfs=${paths[1]} modules=${paths[2]}
 }
 
 make_job() {
@@ -118,7 +114,7 @@ make_job() {
   mkfifo "$work/clock"
   exec {clock}<>"$work/clock"
   echo "$here/guest" >"$work/job/guest"
-  prepare_job
+  realpath "$modules" >"$work/job/modules"
   printf '%s\n' "127.0.0.1 localhost" "::1 localhost" "${host_names[@]}" >"$work/job/hosts"
   [[ -z $out ]] || : >"$work/job/out"
   if [[ -n $scratch ]]; then
@@ -158,6 +154,38 @@ write_job() {  # HOST SCRIPT [ARG...]
   : >"$work/job/$host.err"
 }
 
+# Further arguments are QEMU's. A shell talks over the second serial port.
+boot() {  # HOST [QEMU-ARGUMENT...]
+  local host=$1
+  shift
+  # The clock is the HPET: the kernel measures the TSC's frequency at boot, and on a busy machine gets it wrong,
+  # once by a factor of twenty.
+  local time="clocksource=hpet tsc=unstable no_timer_check"
+  local line="console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off swiotlb=noforce $time"
+  local command=(qemu-system-x86_64 -no-user-config -nodefaults -no-reboot -display none -monitor none
+    -accel "${RDPIPE_GUEST_ACCEL:-tcg,thread=multi}" -cpu max -smp "$cpus" -m "$memory"
+    -kernel "$kernel" -initrd "$initramfs" -append "$line rdpipe.host=$host"
+    -serial "file:$work/console.$host"
+    -virtfs "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"
+    -virtfs "local,path=$work/job,mount_tag=job,security_model=none")
+  [[ -z $out ]] || command+=(-virtfs "local,path=$out,mount_tag=out,security_model=none,multidevs=remap")
+  [[ -z $disk ]] || command+=(-drive "file=$disk,format=raw,if=virtio,cache=unsafe")
+  if [[ $shell == yes ]]; then
+    command+=(-chardev 'stdio,id=tty,signal=off' -serial chardev:tty)
+    setpriv --pdeathsig KILL "${command[@]}" "$@" 2>"$work/machine.$host" </dev/stdin &
+  else
+    setpriv --pdeathsig KILL "${command[@]}" "$@" </dev/null >"$work/machine.$host" 2>&1 &
+  fi
+  guest[$host]=$!
+}
+
+boot_joined() {  # HOST OTHER NUMBER
+  local cable="dgram,id=cable,local.type=unix,local.path=$work/cable.$1"
+  cable+=",remote.type=unix,remote.path=$work/cable.$2"
+  local card="virtio-net-pci,netdev=cable,host_mtu=9000,speed=10000,duplex=full,romfile="
+  boot "$1" -netdev "$cable" -device "$card,mac=52:54:00:77:00:0$3"
+}
+
 # Carries what HOST's script writes to the caller, each line after PREFIX, until its guest ends.
 follow() {  # HOST PREFIX
   local follow=(tail -q -s 0.1 -c +1 --pid="${guest[$1]}" -f)
@@ -180,7 +208,7 @@ ended() { [[ -e $work/job/$1.status ]]; }
 stop_guest() {  # HOST
   local pid=${guest[$1]}
   [[ -n $pid ]] || return 0
-  signal_guest KILL "$1" 2>/dev/null || true
+  kill -KILL "$pid" 2>/dev/null || true
   wait "$pid" 2>/dev/null || true
   guest[$1]=
 }
@@ -204,8 +232,8 @@ obey_orders() {
     [[ -e $file && -v guest[$host] ]] || continue
     case ${file##*/} in
       crash.*) crash "$host" ;;
-      freeze.*) [[ -z ${guest[$host]} ]] || signal_guest STOP "$host" || true ;;
-      thaw.*) [[ -z ${guest[$host]} ]] || signal_guest CONT "$host" || true ;;
+      freeze.*) [[ -z ${guest[$host]} ]] || kill -STOP "${guest[$host]}" || true ;;
+      thaw.*) [[ -z ${guest[$host]} ]] || kill -CONT "${guest[$host]}" || true ;;
     esac
     rm -f "$file"
   done
