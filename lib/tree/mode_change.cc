@@ -80,7 +80,14 @@ std::optional<ModeChange::Clause> ModeChange::parse_clause(std::string text, mod
   if (everybody) who = 0777 & ~umask;
   const char sign = text[operation];
   if (sign == '=') clause.clears = everybody ? 0777 : who;
-  for (const char letter : text.substr(operation + 1)) {
+  const std::string letters = text.substr(operation + 1);
+  if (letters == "u" || letters == "g" || letters == "o") {
+    clause.copied = who_bits(letters.front());
+    clause.copies_to = who;
+    clause.copies_away = sign == '-';
+    return clause;
+  }
+  for (const char letter : letters) {
     const auto bits = letter_bits(letter, who);
     if (!bits) return {};
     mode_t& into = sign == '-' ? (letter == 'X' ? clause.clears_if_any_x : clause.clears)
@@ -101,11 +108,22 @@ std::optional<ModeChange> ModeChange::parse(const std::string& text, mode_t umas
   return change;
 }
 
+mode_t ModeChange::copied_bits(const Clause& clause, mode_t mode) {
+  const int shift = clause.copied == S_IRWXU ? 6 : clause.copied == S_IRWXG ? 3 : 0;
+  const mode_t three = (mode & clause.copied) >> shift;
+  return (three * 0111) & clause.copies_to;
+}
+
 mode_t ModeChange::apply(mode_t mode, bool is_directory) const {
   for (const Clause& clause : clauses_) {
     if (is_directory ? !clause.directories : !clause.others) continue;
     const bool any_x = is_directory || (mode & kAnyExecute) != 0;
+    const mode_t copied = copied_bits(clause, mode);
     mode &= ~clause.clears;
+    if (clause.copies_away)
+      mode &= ~copied;
+    else
+      mode |= copied;
     if (any_x) mode &= ~clause.clears_if_any_x;
     mode |= clause.sets;
     if (any_x) mode |= clause.sets_if_any_x;

@@ -26,7 +26,11 @@ class ModeChange {
     mode_t sets = 0;             // these come
     mode_t sets_if_any_x = 0;    // of X: come where it is a directory or somebody may execute it
     mode_t clears_if_any_x = 0;  // "-X"
+    // "g=u", "o-g": for these (of 0777) the bits that `copied` (0700, 0070 or 0007) has now.
+    mode_t copied = 0, copies_to = 0;
+    bool copies_away = false;  // they go, not come
   };
+  [[nodiscard]] static mode_t copied_bits(const Clause& clause, mode_t mode);
   [[nodiscard]] static std::optional<Clause> parse_clause(std::string text, mode_t umask);
   std::vector<Clause> clauses_;
 };

@@ -27,7 +27,7 @@ bool Walk::fill_symlink(const Place& place, const std::string& name, EntryRecord
   return true;
 }
 
-// Whether a symlink is absolute or climbs above the top of the transfer.
+// Whether a symlink is absolute or climbs above the top of the transfer: where the sources lie, as in rsync.
 bool Walk::leads_out(const Place& place, std::string_view target) const {
   if (target.starts_with('/')) return true;
   const std::string above = place.directory->relative();
@@ -38,8 +38,7 @@ bool Walk::leads_out(const Place& place, std::string_view target) const {
     from = end + 1;
     if (part.empty() || part == ".") continue;
     depth += part == ".." ? -1 : 1;
-    // The first component below the top is the source itself: above it is out of the tree.
-    if (depth < (above.empty() ? 0 : 1)) return true;
+    if (depth < 0) return true;
   }
   return false;
 }

@@ -158,6 +158,11 @@ TEST_CASE("modes change as rsync's --chmod says") {
   CHECK(ModeChange::parse("go-w,u+x", 022)->apply(0666, false) == 0744);
   CHECK(ModeChange::parse("a=rX", 022)->apply(0644, false) == 0444);
   CHECK(ModeChange::parse("a=rX", 022)->apply(0644, true) == 0555);
+  CHECK(ModeChange::parse("g=u", 022)->apply(0640, false) == 0660);
+  CHECK(ModeChange::parse("o+g", 022)->apply(0641, false) == 0645);
+  CHECK(ModeChange::parse("go-u", 022)->apply(0567, false) == 0522);
+  CHECK(ModeChange::parse("u=rwX,g=u,o=", 022)->apply(0755, true) == 0770);
+  CHECK_FALSE(ModeChange::parse("g=us", 022));
   CHECK_FALSE(ModeChange::parse("q+x", 022));
   CHECK(check_chmod("u!x"));
   CHECK_FALSE(check_chmod(""));
