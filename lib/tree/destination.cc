@@ -34,11 +34,17 @@ SplitPath split(const std::string& path) {
   return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
 }
 
+// As mkdir -p does: whatever the umask, we get into what we make.
 void make_path(const std::string& path) {
   for (std::size_t at = 1; at != std::string::npos;) {
     at = path.find('/', at);
     const std::string part = path.substr(0, at);
-    if (::mkdir(part.c_str(), 0777) == -1 && errno != EEXIST) refuse(path, errno);
+    struct stat made {};
+    if (::mkdir(part.c_str(), 0777) == -1) {
+      if (errno != EEXIST) refuse(path, errno);
+    } else if (::stat(part.c_str(), &made) == 0 && (made.st_mode & 0300) != 0300) {
+      ::chmod(part.c_str(), (made.st_mode & 07777) | 0300);
+    }
     if (at != std::string::npos) ++at;
   }
 }

@@ -21,28 +21,37 @@ EOF
   copy=("$bin/rdcp" --fabric="$fabric" -e ./rsh --rdcp-path "$bin/rdcp")
 }
 
-# Hosts a and b are this host.
-start_sshd() {
-  local program
-  program=$(PATH=$PATH:/usr/sbin type -P sshd) || skip "no sshd here"
-  choose_port
-  ssh_port=$port
-  ((EUID != 0)) || mkdir -p /run/sshd
+make_ssh_keys() {
   ssh-keygen -q -t ed25519 -N '' -f host_key
   ssh-keygen -q -t ed25519 -N '' -f user_key
   cp user_key.pub authorized_keys
-  printf '%s\n' "ListenAddress 127.0.0.1:$ssh_port" "HostKey $PWD/host_key" "AuthorizedKeysFile $PWD/authorized_keys" \
+}
+
+# An sshd here with the keys of this directory, and a configuration with which ssh gets in as SETTINGs say.
+run_sshd() {  # ADDRESS PORT SETTING...
+  local program
+  program=$(PATH=$PATH:/usr/sbin type -P sshd) || skip "no sshd here"
+  ((EUID != 0)) || mkdir -p /run/sshd
+  printf '%s\n' "ListenAddress $1:$2" "HostKey $PWD/host_key" "AuthorizedKeysFile $PWD/authorized_keys" \
     "StrictModes no" "UsePAM no" "PidFile none" "PasswordAuthentication no" "KbdInteractiveAuthentication no" \
     "PermitRootLogin prohibit-password" "MaxStartups 100" >sshd_config
-  printf '%s\n' "Host a b" "HostName 127.0.0.1" "Port $ssh_port" "User $(id -un)" "IdentityFile $PWD/user_key" \
+  printf '%s\n' "Host a b" "${@:3}" "Port $2" "User $(id -un)" "IdentityFile $PWD/user_key" \
     "IdentitiesOnly yes" "UserKnownHostsFile /dev/null" "StrictHostKeyChecking no" "LogLevel ERROR" >ssh_config
   start "$program" -D -e -f "$PWD/sshd_config" 2>sshd.err
   local tries=0
-  until [[ -n $(ss -Hltn "sport = :$ssh_port") ]]; do
+  until [[ -n $(ss -Hltn "sport = :$2") ]]; do
     ((tries++ < 500 * scale)) || { cat sshd.err; fail "sshd does not listen"; }
     pause 0.02
   done
   copy=("$bin/rdcp" --fabric="$fabric" --ssh-config "$PWD/ssh_config" --rdcp-path "$bin/rdcp")
+}
+
+# Hosts a and b are this host.
+start_sshd() {
+  make_ssh_keys
+  choose_port
+  ssh_port=$port
+  run_sshd 127.0.0.1 "$ssh_port" "HostName 127.0.0.1"
 }
 
 # rdcp with the words of `copy` and more; must exit with STATUS.

@@ -44,15 +44,15 @@ itemizes_as_rsync() {  # STEP...
   done
 }
 differs() { fail "$1: other changes"; }
-# tcp only: a list
+# over rdma with --long: a list
 test_rdcp_itemizes_as_rsync() { itemizes_as_rsync new again deleted; }
-# tcp only: a list
+# over rdma with --long: a list
 test_rdcp_itemizes_what_changed_as_rsync() {
   differs() { skip "not yet as rsync lists them: changed ACLs, and links in the place of other files"; }
   itemizes_as_rsync new changed
 }
 
-# tcp only: nothing moves
+# over rdma with --long: nothing moves
 test_rdcp_dry_run_does_nothing() {
   make_rsh
   make_random_tree 22 src 50
@@ -67,7 +67,7 @@ test_rdcp_dry_run_does_nothing() {
   diff before <(list_tree home/copy) || fail "it did something"
 }
 
-# tcp only: what is deleted is not sent
+# over rdma with --long: what is deleted is not sent
 test_rdcp_delete_only_what_the_source_lacks() {
   make_rsh
   make_tree src
@@ -82,7 +82,7 @@ test_rdcp_delete_only_what_the_source_lacks() {
   holds home/beside/extra extra
 }
 
-# tcp only: what is deleted is not sent
+# over rdma with --long: what is deleted is not sent
 test_rdcp_delete_stops_where_the_source_could_not_be_read() {
   make_rsh
   make_tree src
@@ -102,7 +102,7 @@ test_rdcp_delete_stops_where_the_source_could_not_be_read() {
   holds home/copy/extra extra
 }
 
-# tcp only: what is deleted is not sent
+# over rdma with --long: what is deleted is not sent
 test_rdcp_delete_stops_for_a_missing_source() {
   make_rsh
   mkdir -p src home/copy
@@ -114,7 +114,7 @@ test_rdcp_delete_stops_for_a_missing_source() {
 }
 
 # What the first source brings into a directory that the second has too, the second would take for extra.
-# tcp only: what is deleted is not sent
+# over rdma with --long: what is deleted is not sent
 test_rdcp_delete_refuses_sources_that_meet() {
   make_rsh
   mkdir -p one/sub two/sub home/copy/sub
@@ -134,7 +134,7 @@ test_rdcp_delete_refuses_sources_that_meet() {
   holds home/copy/sub/of-two two
 }
 
-# tcp only: what is deleted is not sent
+# over rdma with --long: what is deleted is not sent
 test_rdcp_max_delete() {
   make_rsh
   mkdir -p src home/copy
@@ -146,7 +146,7 @@ test_rdcp_max_delete() {
   same src/one home/copy/one
 }
 
-# tcp only: what is deleted is not sent
+# over rdma with --long: what is deleted is not sent
 test_rdcp_excluded_files_are_not_deleted() {
   make_rsh
   mkdir -p src home/copy
@@ -167,7 +167,7 @@ times_in() {  # DIRECTORY
 }
 
 # What decides whether a file moves, against rsync's.
-# tcp only: decisions
+# over rdma with --long: decisions
 # limit 120
 test_rdcp_decisions_are_those_of_rsync() {
   need_rsync
@@ -212,7 +212,7 @@ EOT
   [[ $failed == no ]] || fail "see above"
 }
 
-# tcp only: sources
+# over rdma with --long: sources
 test_rdcp_removes_source_files_that_are_in_place() {
   make_rsh
   make_tree src

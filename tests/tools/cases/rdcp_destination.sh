@@ -48,7 +48,7 @@ same_as_cp() {  # HOW WORD...
   diff <(list_tree theirs) <(list_tree home) || fail "$how: rdcp -a ${all[*]} is not as cp -a ${words[*]}"
 }
 
-# tcp only: rules, not bytes
+# over rdma with --long: rules, not bytes
 # limit 240
 test_rdcp_destination_rules_are_those_of_cp() {
   make_rsh
@@ -110,7 +110,7 @@ EOT
 }
 
 # A trailing slash on a source: its contents, as rsync has it.
-# tcp only: rules, not bytes
+# over rdma with --long: rules, not bytes
 test_rdcp_contents_of_a_source_as_rsync() {
   need_rsync
   make_rsh
@@ -137,7 +137,7 @@ EOT
   [[ $failed == no ]] || fail "see above"
 }
 
-# tcp only: rules, not bytes
+# over rdma with --long: rules, not bytes
 test_rdcp_directory_without_r() {
   make_rsh
   lay_out home
@@ -147,7 +147,7 @@ test_rdcp_directory_without_r() {
   absent home/into/dir
 }
 
-# tcp only: rules, not bytes
+# over rdma with --long: rules, not bytes
 test_rdcp_mkpath() {
   make_rsh
   lay_out home

@@ -18,7 +18,7 @@ one_line_about() {  # NAME [REGEX]
   grep -F -- "$1" copy.err | grep -qiE -- "${2:-.}" || { show copy.err; fail "the line about $1 does not say $2"; }
 }
 
-# tcp only: errors of files
+# over rdma with --long: errors of files
 test_rdcp_unreadable_files_and_directories() {
   make_rsh
   make_tree src
@@ -40,7 +40,7 @@ test_rdcp_unreadable_files_and_directories() {
   done
 }
 
-# tcp only: errors of files
+# over rdma with --long: errors of files
 test_rdcp_unwritable_directories() {
   make_rsh
   make_tree src
@@ -56,7 +56,18 @@ test_rdcp_unwritable_directories() {
   no_temporaries
 }
 
-# tcp only: errors of files
+# over rdma with --long: errors of files
+test_rdcp_umask_that_shuts_its_own_directories() {
+  make_rsh
+  make_tree src
+  as_nobody
+  umask 0277
+  copies 0 -r --mkpath src db2:one/two/
+  umask 022
+  same_tree src home/one/two/src
+}
+
+# over rdma with --long: errors of files
 test_rdcp_file_in_place_of_a_full_directory() {
   make_rsh
   mkdir -p src home/copy/taken
@@ -71,7 +82,7 @@ test_rdcp_file_in_place_of_a_full_directory() {
   same src/taken home/copy/taken
 }
 
-# tcp only: errors of files
+# over rdma with --long: errors of files
 test_rdcp_missing_source() {
   make_rsh
   echo one >one
@@ -82,7 +93,7 @@ test_rdcp_missing_source() {
 }
 
 # The large file goes first: what is deleted meanwhile was listed, and is not there any more.
-# tcp only: one way of reading files
+# over rdma with --long: one way of reading files
 test_rdcp_vanished_file() {
   make_rsh
   mkdir -p src/sub
@@ -101,7 +112,7 @@ test_rdcp_vanished_file() {
 }
 
 # A disk that is full ends the copy; what is in place stays there, and the next run sends only the rest.
-# tcp only: errors of files
+# over rdma with --long: errors of files
 test_rdcp_full_disk_and_again() {
   make_rsh
   make_small_disk 8M
@@ -124,7 +135,7 @@ test_rdcp_full_disk_and_again() {
   (($(stat_of "Regular files transferred") == 9 - had)) || fail "$had were there, $(stat_of "Regular files transferred") were sent"
 }
 
-# tcp only: errors of files
+# over rdma with --long: errors of files
 test_rdcp_source_that_grows() {
   make_rsh
   mkdir src

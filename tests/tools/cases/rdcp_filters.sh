@@ -21,7 +21,7 @@ same_as_rsync() {  # WORD...
   failed=yes
 }
 
-# tcp only: what is chosen, not how it moves
+# over rdma with --long: what is chosen, not how it moves
 # limit 400
 test_rdcp_filters_are_those_of_rsync() {
   need_rsync
@@ -78,7 +78,7 @@ EOT
   [[ $failed == no ]] || fail "see above"
 }
 
-# tcp only: what is chosen, not how it moves
+# over rdma with --long: what is chosen, not how it moves
 test_rdcp_patterns_of_a_file() {
   need_rsync
   make_rsh
@@ -96,7 +96,7 @@ test_rdcp_patterns_of_a_file() {
   [[ $failed == no ]] || fail "see above"
 }
 
-# tcp only: what is chosen, not how it moves
+# over rdma with --long: what is chosen, not how it moves
 # limit 120
 test_rdcp_files_from_as_rsync() {
   need_rsync
@@ -115,7 +115,7 @@ test_rdcp_files_from_as_rsync() {
   [[ $failed == no ]] || fail "see above"
 }
 
-# tcp only: what is chosen, not how it moves
+# over rdma with --long: what is chosen, not how it moves
 test_rdcp_files_from_names_that_are_not_there() {
   make_rsh
   make_tree src
