@@ -64,23 +64,40 @@ std::size_t utf8_length(std::string_view text) {
   return c1_control || overlong || no_character ? 0 : length;
 }
 
-}  // namespace
-
-std::string printable(std::string_view text, std::size_t limit) {
+// Calls `replace` with each byte that must not be shown.
+template <typename Replace>
+std::string show(std::string_view text, std::size_t limit, Replace replace) {
   std::string out;
   while (!text.empty()) {
     const std::size_t length = utf8_length(text);
-    if (out.size() + std::max<std::size_t>(1, length) > limit) break;
     const auto first = static_cast<unsigned char>(text[0]);
-    if (length == 0 || first < 0x20 || first == 0x7F) {
-      out += '?';
-      text.remove_prefix(1);
-    } else {
-      out += text.substr(0, length);
-      text.remove_prefix(length);
-    }
+    const bool shown = length != 0 && first >= 0x20 && first != 0x7F;
+    const std::string more = shown ? std::string(text.substr(0, length)) : replace(first);
+    if (out.size() + more.size() > limit) break;
+    out += more;
+    text.remove_prefix(shown ? length : 1);
   }
   return out;
+}
+
+// A backslash that would be read as the beginning of an escape.
+bool looks_escaped(std::string_view text) {
+  const auto is_digit = [](char letter) { return letter >= '0' && letter <= '9'; };
+  return text.size() >= 5 && text.starts_with("\\#") && std::ranges::all_of(text.substr(2, 3), is_digit);
+}
+
+}  // namespace
+
+std::string printable(std::string_view text, std::size_t limit) {
+  return show(text, limit, [](unsigned char) { return std::string("?"); });
+}
+
+std::string escaped(std::string_view text, std::size_t limit) {
+  std::string whole;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    whole += looks_escaped(text.substr(at)) ? "\\#134" : std::string(1, text[at]);
+  }
+  return show(whole, limit, [](unsigned char byte) { return fmt::format("\\#{:03o}", byte); });
 }
 
 }  // namespace rdpipe

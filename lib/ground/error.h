@@ -29,5 +29,7 @@ T* check_pointer(T* result, Status status, std::string_view attempt) {  // null 
 // `text` with control characters and invalid UTF-8 replaced, cut to `limit` bytes: what came from outside and
 // goes to a terminal.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 400);
+// The same with each such byte as `\#ooo` (octal), as rsync writes names: from a line, the name can be told.
+[[nodiscard]] std::string escaped(std::string_view text, std::size_t limit);
 
 }  // namespace rdpipe

@@ -197,23 +197,66 @@ bool write_xattrs(int fd, XattrChoice choice, const std::vector<XattrValue>& wan
   return write_all({path_of(fd), false}, choice, wanted);
 }
 
-// Little-endian: version u32 (2), then entries of tag u16, permissions u16, id u32.
+namespace {
+
+// An ACL as the kernel gives it. Little-endian: version u32 (2), then entries of tag u16, permissions u16, id
+// u32.
+constexpr std::size_t kAclHeader = 4;
+constexpr std::size_t kAclEntry = 8;
+enum AclTag : unsigned { kUser = 0x02, kGroupObj = 0x04, kGroup = 0x08 };
+
+bool is_acl_value(const std::string& value) {
+  return value.size() >= kAclHeader && (value.size() - kAclHeader) % kAclEntry == 0;
+}
+
+std::uint32_t little_endian(const std::string& value, std::size_t at, std::size_t size) {
+  std::uint32_t number = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    number |= static_cast<std::uint32_t>(static_cast<unsigned char>(value[at + i])) << (8 * i);
+  }
+  return number;
+}
+
+}  // namespace
+
 bool map_acl(std::string& value, const std::function<std::uint32_t(bool, std::uint32_t)>& map) {
-  constexpr std::size_t kHeader = 4;
-  constexpr std::size_t kEntry = 8;
-  constexpr unsigned kUser = 0x02;
-  constexpr unsigned kGroup = 0x08;
-  if (value.size() < kHeader || (value.size() - kHeader) % kEntry != 0) return false;
-  for (std::size_t at = kHeader; at < value.size(); at += kEntry) {
-    const auto octet = [&](std::size_t i) {
-      return static_cast<std::uint32_t>(static_cast<unsigned char>(value[at + i]));
-    };
-    const std::uint32_t tag = octet(0) | octet(1) << 8;
+  if (!is_acl_value(value)) return false;
+  for (std::size_t at = kAclHeader; at < value.size(); at += kAclEntry) {
+    const std::uint32_t tag = little_endian(value, at, 2);
     if (tag != kUser && tag != kGroup) continue;
-    const std::uint32_t id = map(tag == kGroup, octet(4) | octet(5) << 8 | octet(6) << 16 | octet(7) << 24);
+    const std::uint32_t id = map(tag == kGroup, little_endian(value, at + 4, 4));
     for (std::size_t i = 0; i < 4; ++i) value[at + 4 + i] = static_cast<char>((id >> (8 * i)) & 0xFF);
   }
   return true;
+}
+
+XattrValue without_mode(const XattrValue& acl) {
+  if (acl.name != kAccessAcl || !is_acl_value(acl.value)) return acl;
+  XattrValue rest{acl.name, acl.value.substr(0, kAclHeader)};
+  for (std::size_t at = kAclHeader; at < acl.value.size(); at += kAclEntry) {
+    const std::uint32_t tag = little_endian(acl.value, at, 2);
+    if (tag == kUser || tag == kGroupObj || tag == kGroup) rest.value += acl.value.substr(at, kAclEntry);
+  }
+  return rest;
+}
+
+mode_t format_of(EntryType type) {
+  switch (type) {
+    case EntryType::kDirectory:
+      return S_IFDIR;
+    case EntryType::kSymlink:
+      return S_IFLNK;
+    case EntryType::kFifo:
+      return S_IFIFO;
+    case EntryType::kSocket:
+      return S_IFSOCK;
+    case EntryType::kCharacter:
+      return S_IFCHR;
+    case EntryType::kBlock:
+      return S_IFBLK;
+    default:
+      return S_IFREG;
+  }
 }
 
 std::string name_of_id(bool group, std::uint32_t id) {

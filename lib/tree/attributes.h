@@ -49,9 +49,16 @@ struct XattrChoice {
 [[nodiscard]] bool map_acl(std::string& value,
                            const std::function<std::uint32_t(bool group, std::uint32_t id)>& map);
 
+// An ACL without what the mode says as well: the owner's permissions, the mask and everybody's. Other
+// attributes as they are.
+[[nodiscard]] XattrValue without_mode(const XattrValue& acl);
+
 // The name of a user or group; empty where it has none.
 [[nodiscard]] std::string name_of_id(bool group, std::uint32_t id);
 [[nodiscard]] std::optional<std::uint32_t> id_of_name(bool group, const std::string& name);
+
+// The S_IFMT bits of an entry's mode.
+[[nodiscard]] mode_t format_of(EntryType type);
 
 [[nodiscard]] mode_t umask_of_self();
 [[nodiscard]] bool is_root();

@@ -18,25 +18,6 @@ namespace {
 
 constexpr mode_t kPermissions = 07777;
 
-mode_t format_of(EntryType type) {
-  switch (type) {
-    case EntryType::kDirectory:
-      return S_IFDIR;
-    case EntryType::kSymlink:
-      return S_IFLNK;
-    case EntryType::kFifo:
-      return S_IFIFO;
-    case EntryType::kSocket:
-      return S_IFSOCK;
-    case EntryType::kCharacter:
-      return S_IFCHR;
-    case EntryType::kBlock:
-      return S_IFBLK;
-    default:
-      return S_IFREG;
-  }
-}
-
 bool is_device(EntryType type) { return type == EntryType::kCharacter || type == EntryType::kBlock; }
 
 }  // namespace
@@ -93,7 +74,7 @@ void Decider::compare(const Attributes& wanted, const struct stat& now, int at, 
     std::vector<XattrValue> here, there;
     std::ranges::copy_if(present, std::back_inserter(here), counts);
     std::ranges::copy_if(wanted.xattrs, std::back_inserter(there), counts);
-    return here != there;
+    return !std::ranges::equal(here, there, {}, without_mode, without_mode);
   };
   changes.acl = choice.acls && differs(true);
   changes.xattrs = choice.xattrs && differs(false);

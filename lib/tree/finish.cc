@@ -51,20 +51,19 @@ void Finisher::take(const LinkStep& step) {
   const std::string path = link.directory->directory->path_of(link.name);
   if (link.directory->skipped) return;
   try {
-    bool made = true;
+    bool made = true, exists = false;
+    struct stat now {};
     if (options_.dry_run) {
-      struct stat first {
-      }, second{};
-      const bool exists = find(*link.directory, link.name, second);
+      struct stat first {};
+      exists = find(*link.directory, link.name, now);
       if (exists ? options_.ignore_existing : options_.existing) return;
       made = !exists || !step.head || !find(*step.head->directory, step.head->name, first) ||
-             first.st_dev != second.st_dev || first.st_ino != second.st_ino;
+             first.st_dev != now.st_dev || first.st_ino != now.st_ino;
     } else {
       if (!step.head || step.head->directory->skipped) throw EntryError{ENOENT, "find what it is a link to"};
       const auto from = writer_.open(step.head->directory->directory);
       const auto into = writer_.open(link.directory->directory);
-      struct stat now {};
-      const bool exists = ::fstatat(into->get(), link.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
+      exists = ::fstatat(into->get(), link.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
       if (exists ? options_.ignore_existing : options_.existing) return;
       made =
           writer_.make_link(from->get(), step.head->name, link.directory->directory, into->get(), link.name);
@@ -77,7 +76,7 @@ void Finisher::take(const LinkStep& step) {
     listed.type = link.type;
     listed.path = link.directory->directory->relative_of(link.name);
     listed.target = step.head->directory->directory->relative_of(step.head->name);
-    listed.changes.created = true;
+    listed.changes.created = !exists || (now.st_mode & S_IFMT) != format_of(link.type);
     result_.lines.push_back({true, format_line(options_.out_format, listed)});
   } catch (const EntryError& error) {
     fail(path, cause_of(error));

@@ -10,7 +10,9 @@
 namespace rdpipe {
 namespace {
 
-constexpr std::size_t kMaxShown = 1500;
+// Bytes of a name and of what it leads to: both go into a line (kMaxLine).
+constexpr std::size_t kMaxShown = 3800;
+constexpr std::size_t kMaxTargetShown = 4100;
 
 char type_letter(EntryType type) {
   switch (type) {
@@ -30,14 +32,14 @@ char type_letter(EntryType type) {
 }
 
 std::string name_of(const ListedEntry& entry) {
-  std::string name = printable(entry.path.empty() ? "." : entry.path, kMaxShown);
+  std::string name = escaped(entry.path.empty() ? "." : entry.path, kMaxShown);
   if (entry.type == EntryType::kDirectory) name += '/';
   return name;
 }
 
 std::string target_of(const ListedEntry& entry) {
   if (entry.target.empty()) return "";
-  return (entry.type == EntryType::kSymlink ? " -> " : " => ") + printable(entry.target, kMaxShown);
+  return (entry.update == 'h' ? " => " : " -> ") + escaped(entry.target, kMaxTargetShown);
 }
 
 std::string time_of(const ListedEntry& entry) {
@@ -103,9 +105,9 @@ std::string itemize(const ListedEntry& entry) {
   if (entry.update == '*') return "*deleting  ";
   std::string text{entry.update, type_letter(entry.type)};
   const Changes& changes = entry.changes;
-  if (changes.created) return text + "+++++++++";
+  if (changes.created || changes.replaced) return text + "+++++++++";
   const auto put = [&](bool changed, char letter) { text += changed ? letter : '.'; };
-  put(changes.content || changes.replaced, 'c');
+  put(changes.content, 'c');
   put(changes.size, 's');
   put(changes.time, 't');
   put(changes.mode, 'p');

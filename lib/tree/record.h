@@ -30,7 +30,7 @@ constexpr std::size_t kMaxRecord = 1_MiB;      // bytes of a record that is no F
 constexpr std::size_t kMaxName = 255;          // bytes of one component
 constexpr std::size_t kMaxLinkTarget = 4096;   // bytes
 constexpr std::size_t kMaxXattrValue = 65536;  // bytes, as the kernel
-constexpr std::size_t kMaxLine = 2048;         // bytes of a text for the user
+constexpr std::size_t kMaxLine = 8000;         // bytes of a text for the user; less than a note may have
 constexpr std::uint64_t kMaxFileSize = (std::uint64_t{1} << 63) - 1;
 
 enum class RecordType : std::uint8_t {

@@ -29,6 +29,14 @@ TEST_CASE("each checker understands its convention") {
   CHECK(check_negative(7, Status::kEndpoint, "open") == 7);
 }
 
+TEST_CASE("names are escaped as rsync does, and can be told from the line") {
+  CHECK(escaped("a\nb\x7f", 100) == "a\\#012b\\#177");
+  CHECK(escaped("gr\xc3\xbc\xff", 100) == "gr\xc3\xbc\\#377");
+  CHECK(escaped("a\\#012", 100) == "a\\#134#012");
+  CHECK(escaped("back\\slash \\# \\#01", 100) == "back\\slash \\# \\#01");
+  CHECK(escaped("aaaa\n", 6) == "aaaa");
+}
+
 TEST_CASE("text from outside cannot steer a terminal") {
   CHECK(printable("a\x1b[31mb\n\x7f") == "a?[31mb??");
   CHECK(printable("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
