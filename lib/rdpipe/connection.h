@@ -1,8 +1,8 @@
 // An authenticated connection that carries one stream in one direction: a whole one from an Input to an
 // Output, bytes by write() at one end and read() at the other, or a tree of files. A stream that is not known
 // to be complete is an Error, never an end. A Connection and the Listener it came from belong to one thread;
-// none is started beyond a few workers. Errors are thrown as rdpipe::Error; the connection is then of no more
-// use. SIGPIPE must be ignored where an Output is a pipe.
+// none is started beyond a few workers (and copy_tree()'s one). Errors are thrown as rdpipe::Error; the
+// connection is then of no more use. SIGPIPE must be ignored where an Output is a pipe.
 #pragma once
 
 #include <chrono>
@@ -42,8 +42,10 @@ class Listener;
 class Loop;
 class Session;
 
-// Copies trees from this host to this host, within the process: both ends on threads of their own, content
-// shared or copied by the kernel (reflink, copy_file_range) where the file system can. Throws Error.
+// Copies trees from this host to this host, within the process: the receiver on the calling thread, the
+// sender on one of its own, the content of large files shared or copied by the kernel (reflink,
+// copy_file_range) where the file system can. Hears both ends. Of `options` the sizes, connect_timeout,
+// timeout, checksum, use_uring and interrupts count. Any thread. Throws Error.
 [[nodiscard]] __attribute__((visibility("default"))) CopyReport copy_tree(
     const std::vector<std::string>& sources, const std::string& destination, const CopyOptions& copy,
     const Options& options = {});

@@ -1,7 +1,8 @@
 // Copying to and from hosts that a remote shell reaches: starts rdcp there, gives it a fresh key over its
 // standard input, and makes the connection, over RDMA, TCP, or the shell itself. The other side of it is
-// LaunchedCopy. All of it belongs to one thread; SIGPIPE must be ignored. Errors are thrown as rdpipe::Error;
-// a status of ssh's own (255, 127) is that error's status.
+// LaunchedCopy. All of it belongs to one thread, on which the functions it is given are called. SIGPIPE must
+// be ignored, SIGCHLD must not be, and nobody else may take the exit status of the shell. Errors are thrown
+// as rdpipe::Error; a status of ssh's own (255, 127) is that error's status.
 #pragma once
 
 #include <cstdint>
@@ -27,31 +28,36 @@ struct LaunchOptions {
   std::string rdcp_path = "rdcp";          // the command there, as for a shell
 
   ListenUse listen = ListenUse::kAuto;
-  std::uint16_t lowest_port = 0, highest_port = 0;  // of the end that listens; 0: any
+  std::uint16_t lowest_port = 0, highest_port = 0;  // of the end that listens, in this order; 0: any
   std::string address{};  // at which the end that listens is reached; empty: those it finds on itself
 
-  // Hears each line that the other host, or the shell to it, prints on standard error.
+  // Hears each line that the other host, or the shell to it, prints on standard error, made printable.
   std::function<void(const std::string& host, const std::string& line)> remote_line{};
   // Hears which way the data takes, and why.
   std::function<void(const std::string&)> detail{};
 };
 
+// Good for one connect() or one copy_between().
 class __attribute__((visibility("default"))) Launcher {
  public:
+  // Of `options` the address is not used. Throws Error{kUsage} for what is out of its range.
   Launcher(LaunchOptions launch, Options options);
   Launcher(const Launcher&) = delete;
   Launcher& operator=(const Launcher&) = delete;
   ~Launcher();  // whatever it has started is ended
 
-  // Starts rdcp with `words` (options, `--`, operands) on the host of `where`. The connection must be gone
-  // before the launcher.
+  // Starts rdcp with `words` (options, --sender or --receiver, `--`, paths there) on the host of `where`,
+  // which is remote, and waits for it without limit: somebody may have to type a password. The connection
+  // must be gone before the launcher. Throws Error{kUsage} for a shell or an rdcp_path that cannot be taken
+  // apart, {kCommand} for one that cannot be started, and what the other rdcp says (from_peer()).
   [[nodiscard]] Connection connect(const HostPath& where, const std::vector<std::string>& words);
-  // Waits for the shell that connect() has started; its exit status. After the connection is gone.
+  // Waits for the shell that connect() has started, and ends it after 10 s; its exit status, 0 where none was
+  // started. After the connection is gone.
   int finish();
 
   // Starts rdcp on both hosts, with the words for each; the data goes straight from one to the other, or,
-  // where neither can reach the other, through this host. Of `copy` the functions that hear are used. Throws
-  // when an end fails.
+  // where neither can reach the other, through this host. Of `copy` the functions that hear are used. Returns
+  // what the receiver reports; throws the status of the end that has failed.
   CopyReport copy_between(const HostPath& from, const std::vector<std::string>& from_words,
                           const HostPath& to, const std::vector<std::string>& to_words,
                           const CopyOptions& copy);
@@ -64,14 +70,17 @@ class __attribute__((visibility("default"))) Launcher {
 // The rdcp that a Launcher has started. Its standard input and output are the launcher's.
 class __attribute__((visibility("default"))) LaunchedCopy {
  public:
-  LaunchedCopy();  // takes its orders from standard input. Throws Error{kProtocol}
+  // Takes over standard input and output, which lead nowhere from then on (one in a process), and waits for
+  // its orders. Throws Error{kProtocol}, {kSignal} when the launcher goes.
+  LaunchedCopy();
   LaunchedCopy(const LaunchedCopy&) = delete;
   LaunchedCopy& operator=(const LaunchedCopy&) = delete;
   ~LaunchedCopy();
 
   [[nodiscard]] const std::vector<std::string>& words() const;  // as given to the Launcher
   // `known` is an address at which the launcher's host is known to reach this one; may be empty. The
-  // connection must be gone before this.
+  // connection must be gone before this. Waits without limit; it and the connection throw Error{kSignal} when
+  // the launcher goes. Once.
   [[nodiscard]] Connection connect(const LaunchOptions& launch, const Options& options,
                                    const std::string& known);
   [[nodiscard]] bool connected() const;

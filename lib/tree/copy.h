@@ -4,7 +4,10 @@
 // one file costs one line and a count, and the rest goes on.
 //
 // Copying is Connection::send_tree() at one end and Connection::receive_tree() at the other (connection.h),
-// or copy_tree() from this host to this host.
+// or copy_tree() from this host to this host. They copy the options; their functions are called on the
+// calling thread, before the call returns. Nothing here is checked when it is set: what cannot be is an
+// Error{kUsage} or {kEndpoint} of the copy, and a chmod that check_chmod() finds fault with changes nothing.
+// Sizes are in bytes. A file is large when it does not fit into one frame (Options::slot_size).
 #pragma once
 
 #include <chrono>
@@ -28,13 +31,14 @@ struct CopyFilter {
   bool operator==(const CopyFilter&) const = default;
 };
 
+// How far one end is: the sender's and the receiver's differ by what is under way.
 struct CopyProgress {
   std::uint64_t bytes = 0;        // of file content that is through: sent and received, or found to be there
   std::uint64_t total_bytes = 0;  // of all regular files seen so far
   std::uint64_t files = 0;        // entries that are settled
   std::uint64_t total_files = 0;  // entries seen so far
   bool total_known = false;       // the walk has ended: the totals will not grow
-  std::chrono::nanoseconds elapsed{0};
+  std::chrono::nanoseconds elapsed{0};  // since this end began
 };
 
 struct CopyOptions {
@@ -56,7 +60,7 @@ struct CopyOptions {
   bool specials = false;         // FIFOs and sockets (-D)
   std::vector<CopyFilter> filters{};  // in order; an --exclude-from is read by the caller into these
   // --files-from, read by the caller: only these, relative to the (single) source directory, with the
-  // directories on the way. "" and "." are skipped.
+  // directories on the way. "" and "." are skipped; ".." is an Error{kUsage}.
   std::optional<std::vector<std::string>> files_from{};
   bool globs = false;  // sources that do not exist by their literal name are patterns (the remote rdcp's)
 
@@ -66,12 +70,12 @@ struct CopyOptions {
   bool perms = false;   // -p; without it new files have the source's mode less the umask and the special bits
   bool times = false;   // -t
   bool owner = false;   // -o; only root can
-  bool group = false;   // -g
+  bool group = false;   // -g; who is not root can keep those that are theirs
   bool acls = false;    // -A, implies perms
-  bool xattrs = false;  // -X: user.*; root: all namespaces but system.*
-  bool numeric_ids = false;
+  bool xattrs = false;  // -X: user.*; root: all but system.* and security.selinux
+  bool numeric_ids = false;  // owners and groups by number, not by name; 0 always is 0
   std::string
-      chmod{};  // as rsync's --chmod: "u+rw,D755,Fgo-w,..." ; check_chmod() says whether it is well-formed
+      chmod{};  // as rsync's --chmod: "u+rw,D755,Fgo-w,..."; of what is there already only with `perms`
 
   // What moves. By default what differs in size or time of modification (to the second where a file system
   // keeps no more).
@@ -83,8 +87,8 @@ struct CopyOptions {
   bool ignore_existing = false;  // touches nothing that is there
   bool delete_extra =
       false;  // --delete: what the source directory does not have; never where it could not be read in full
-  bool delete_excluded = false;               // ... also what a filter excludes
-  std::optional<std::uint64_t> max_delete{};  // at most so many; the rest stays, with a line and status 25
+  bool delete_excluded = false;               // ... also what a filter excludes; only with `delete_extra`
+  std::optional<std::uint64_t> max_delete{};  // at most so many; the rest stays, and is counted; status 25
   bool dry_run = false;                       // -n: says what it would do
   bool remove_source_files =
       false;  // the sender's files that were copied go, after the receiver has committed all
@@ -92,16 +96,19 @@ struct CopyOptions {
   // How a file is written.
   bool inplace = false;  // large files: into the old file itself; it is neither old nor new if that fails
   bool backup = false;   // -b: what is replaced or deleted keeps its name with a suffix
-  std::string backup_suffix = "~";  // --suffix
-  std::string backup_dir{};         // --backup-dir: it is moved there instead (relative: to the destination)
+  std::string backup_suffix = "~";  // --suffix; with `backup_dir` it is added where it is another one
+  std::string backup_dir{};  // --backup-dir: it is moved there instead (relative: to the destination); needs
+                             // `backup`
   bool partial = false;  // --partial: what arrived of an interrupted file is kept and used by the next run
-  std::string partial_dir{};  // --partial-dir: where; implies `partial`; empty: beside the file, hidden
-  bool fsync = false;         // every file and directory is on the medium before the copy counts as done
+  std::string partial_dir{};  // --partial-dir: where (relative: to the file's directory); implies `partial`;
+                              // empty: beside the file, hidden
+  bool fsync = false;         // the destination's file system is on the medium before the copy counts as done
   bool verify = false;        // reads back what was written, past the page cache
   CopyDirect direct = CopyDirect::kAuto;  // O_DIRECT for large files
 
-  // The sources that a receiver asked for, as given to the sender. It refuses every top-level name that is
-  // not the last component of one of them (or matches it as a pattern). Empty: it takes what comes (a push).
+  // The receiver's: the sources that it asked for, as given to the sender. It refuses every top-level name
+  // that is not the last component of one of them (or matches it as a pattern), with Error{kDamaged}. Empty:
+  // it takes what comes (a push).
   std::vector<std::string> requested{};
 
   // Lines for the user, without a newline, names made printable; on the calling thread. The end with
@@ -139,10 +146,10 @@ struct CopyReport {
 
   std::chrono::nanoseconds elapsed{0};  // from the first byte until all was in place
   std::string fabric{};                 // "RDMA", "TCP", "local"
-  std::string device{};
-  std::string peer{};  // the other end's host name
+  std::string device{};                 // "mlx5_0"; may be empty
+  std::string peer{};                   // the other end's host name; empty for "local"
   bool sealed = false;
-  std::string warning{};
+  std::string warning{};  // done, but something is worth a line; usually empty
 
   // kOk; kPartial (23) when something failed, otherwise kVanished (24) when something vanished; 25 when
   // max_delete alone kept something.

@@ -26,7 +26,7 @@
 namespace rdpipe {
 
 constexpr std::uint8_t kTreeVersion = 1;
-constexpr std::size_t kMaxRecord = 1_MiB;      // bytes of a record that is no FILE
+constexpr std::size_t kMaxRecord = 1_MiB;      // bytes of a record that goes across frames
 constexpr std::size_t kMaxName = 255;          // bytes of one component
 constexpr std::size_t kMaxLinkTarget = 4096;   // bytes
 constexpr std::size_t kMaxXattrValue = 65536;  // bytes, as the kernel
@@ -106,7 +106,7 @@ struct KeepRecord {
 
 enum class FileStatus : std::uint8_t { kWhole = 0, kChanged = 1, kUnreadable = 2, kVanished = 3 };
 
-// FILE: entry number, status u8, seconds signed, nanoseconds number, then the content.
+// FILE: entry number, status u8, seconds signed, nanoseconds number, then the content (of kWhole alone).
 struct FileRecord {
   std::uint64_t entry = 0;
   FileStatus status{};
@@ -145,7 +145,7 @@ struct EndRecord {
   // Whether both are of as many entries, whatever failed besides.
   [[nodiscard]] bool lists_as(const EndRecord& other) const;
 };
-// LINE: text. Something for the user.
+// LINE: text. Something for the user, where the receiver's end hears.
 struct LineRecord {
   std::string_view text;
 };
