@@ -45,6 +45,7 @@ class Race {
       : loop_(loop), contact_(contact), key_(key), options_(options), dial_(dial) {}
 
   std::unique_ptr<Session> run(Deadline deadline) {
+    deadline_ = deadline;
     while (!deadline.passed()) {
       if (may_start()) start();
       if (auto session = poll()) return session;
@@ -93,7 +94,7 @@ class Race {
     }
     if (!link) return nullptr;
     try {
-      return authenticate(loop_, std::move(link), key_, Deadline::in(kHandshake));
+      return authenticate(loop_, std::move(link), key_, deadline_.earlier(Deadline::in(kHandshake)));
     } catch (const Error& error) {  // another host has this address, seen from here
       if (error.status() == Status::kSignal) throw;
       failure = error.cause();
@@ -112,7 +113,7 @@ class Race {
   DialOne dial_;
   std::list<Runner> runners_;
   std::size_t next_ = 0;
-  Deadline next_step_ = Deadline::now();
+  Deadline next_step_ = Deadline::now(), deadline_ = Deadline::now();
 };
 
 std::string why_no_rdma(const Contact& contact, const FabricOptions& options) {

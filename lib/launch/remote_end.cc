@@ -64,11 +64,7 @@ Contact RemoteEnd::start(const Orders& orders) {
     while (const auto line = answers_.next()) {
       const Answer answer = parse_answer(*line);
       if (const auto* contact = std::get_if<Contact>(&answer)) return *contact;
-      if (const auto* refusal = std::get_if<Refusal>(&answer)) {
-        Error error(static_cast<Status>(refusal->status), "on " + host_, refusal->text);
-        error.set_from_peer();
-        throw error;
-      }
+      throw_if_refused(answer);
       if (const auto* other = std::get_if<OtherVersion>(&answer)) {
         throw Error(Status::kProtocol, "start rdcp on " + host_,
                     fmt::format("it speaks launch protocol {}, this is {}", other->version, kLaunchVersion),
@@ -83,6 +79,14 @@ Contact RemoteEnd::start(const Orders& orders) {
   }
 }
 
+void RemoteEnd::throw_if_refused(const Answer& answer) const {
+  const auto* refusal = std::get_if<Refusal>(&answer);
+  if (refusal == nullptr) return;
+  Error error(static_cast<Status>(refusal->status), "on " + host_, refusal->text);
+  error.set_from_peer();
+  throw error;
+}
+
 void RemoteEnd::say(const std::string& line) { write_all(line + "\n"); }
 
 std::optional<RemoteEnd::Verdict> RemoteEnd::poll_verdict() {
@@ -90,6 +94,7 @@ std::optional<RemoteEnd::Verdict> RemoteEnd::poll_verdict() {
   while (const auto line = answers_.next()) {
     if (line->starts_with("RDPIPE CONNECTED")) return Verdict{true, printable(line->substr(16))};
     if (line->starts_with("RDPIPE UNREACHED ")) return Verdict{false, printable(line->substr(17))};
+    throw_if_refused(parse_answer(*line));
   }
   if (answers_end_) throw_ended("");
   answered_->arm(POLLIN);

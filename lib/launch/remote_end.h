@@ -33,7 +33,7 @@ class RemoteEnd {
   // Throws what it answers instead, or launch_failure().
   [[nodiscard]] Contact start(const Orders& orders);
   void say(const std::string& line);
-  // Its answer to CONNECT; nothing when the caller may sleep. Throws when it has ended.
+  // Its answer to CONNECT; nothing when the caller may sleep. Throws when it has ended, or what it says instead.
   struct Verdict {
     bool reached;
     std::string text;
@@ -61,6 +61,7 @@ class RemoteEnd {
 
  private:
   void write_all(std::string bytes);
+  void throw_if_refused(const Answer& answer) const;
   [[noreturn]] void throw_ended(const std::string& noise);
 
   Loop& loop_;

@@ -8,6 +8,7 @@
 #include "ground/error.h"
 #include "io/loop.h"
 #include "rdpipe/connection.h"
+#include "rdpipe/fabric_options.h"
 #include "ring/ring.h"
 #include "session/session.h"
 #include "stream/receive.h"
@@ -96,6 +97,7 @@ std::unique_ptr<Session> accept_one(Loop& loop, std::unique_ptr<Link> link, cons
 
 CopyReport copy_tree(const std::vector<std::string>& sources, const std::string& destination,
                      const CopyOptions& copy, const Options& options) {
+  require_valid(options);
   CopyOptions here = copy;
   here.hears_peer = true;
   const std::string key = generate_key();

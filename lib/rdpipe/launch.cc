@@ -148,7 +148,7 @@ void Launcher::State::warn_of_detour(const std::string& text) const {
   if (options.fabric == FabricUse::kRdma) {
     throw Error(Status::kConnectTimeout, "connect over RDMA", why_not, "--fabric=auto does without RDMA");
   }
-  if (options.notice) options.notice(fmt::format("{} ({})", text, why_not));
+  if (options.notice) options.notice(why_not.empty() ? text : fmt::format("{} ({})", text, why_not));
 }
 
 std::unique_ptr<Session> Launcher::State::through_shell(RemoteEnd& end) {

@@ -27,6 +27,10 @@ test_rdcp_option_errors() {
   refused --no-nonsense in out
   refused --files-from=in a b c
   refused -e "'ssh" in a:out
+  refused --slot=0 in out
+  refused --slot=5000 in out
+  refused --slot=16M in out
+  refused --ring=1 in out
   absent out
 }
 
