@@ -121,6 +121,8 @@ Temporary::Temporary(const Target& target, KeptPlace place)
   struct stat status {};
   check(::fstat(file_.get(), &status), Status::kFileIo, attempt);
   if (!S_ISREG(status.st_mode)) throw_errno(EINVAL, Status::kFileIo, attempt);
+  check(::fcntl(file_.get(), F_SETFL, 0), Status::kFileIo,
+        attempt);  // O_NONBLOCK is not for the loop (io/loop.h)
   const bool locked = ::flock(file_.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
   if (!locked || !is_same_file(file_.get(), kept_.get(), leaf_.c_str())) {
     throw Error(Status::kFileIo, attempt, "another copy is writing it");

@@ -41,6 +41,8 @@ void LargeFile::open(DirectoryCache& cache, bool follow) {
   if (!fd_ && errno == ENOENT) return fail(FileStatus::kVanished, "it vanished before it was read");
   if (!fd_ || ::fstat(fd_.get(), &opened_) == -1) return fail(FileStatus::kUnreadable, errno_text(errno));
   if (!S_ISREG(opened_.st_mode)) return fail(FileStatus::kChanged, "it is no file any more");
+  // Without O_NONBLOCK, which kept us from waiting at a FIFO: the loop reads nothing that has it (io/loop.h).
+  if (::fcntl(fd_.get(), F_SETFL, 0) == -1) return fail(FileStatus::kUnreadable, errno_text(errno));
   size_ = static_cast<std::uint64_t>(opened_.st_size);
 }
 

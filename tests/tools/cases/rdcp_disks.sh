@@ -81,8 +81,8 @@ test_rdcp_verify_reads_past_the_page_cache() {
   make_rsh
   mount_disk 64M
   mkdir src
-  yes | head -c 9000000 >src/large
-  yes | head -c 70000 >src/small
+  { yes || true; } | head -c 9000000 >src/large
+  { yes || true; } | head -c 70000 >src/small
   copies 0 -r --verify src/ "db2:$PWD/mnt/first"  # and what the file system reads of itself is in memory
   remap <<<"0 $sectors flakey $loop 0 0 3600 5 corrupt_bio_byte 77 r 85 0" || skip "no flakey device here"
   copies 0 -r src/ "db2:$PWD/mnt/believed"
