@@ -76,23 +76,21 @@ test_rdcp_target_disk_fails_in_mid_tree() {
   same_tree src mnt/copy
 }
 
-# A disk that gives back other bytes than it was given: only who reads them back notices.
+# A disk that forgets what it is given: what the page cache has is right, only who reads past it notices.
 test_rdcp_verify_reads_past_the_page_cache() {
   make_rsh
   mount_disk 64M
   mkdir src
-  { yes || true; } | head -c 9000000 >src/large
-  { yes || true; } | head -c 70000 >src/small
+  make_data 9000000 src/large
+  make_data 70000 src/small
   copies 0 -r --verify src/ "db2:$PWD/mnt/first"  # and what the file system reads of itself is in memory
-  remap <<<"0 $sectors flakey $loop 0 0 3600 5 corrupt_bio_byte 77 r 85 0" || skip "no flakey device here"
+  remap <<<"0 $sectors flakey $loop 0 0 3600 1 drop_writes" || skip "no flakey device here"
   copies 0 -r src/ "db2:$PWD/mnt/believed"
+  same_tree src mnt/believed
   copies 23 -r --verify src/ "db2:$PWD/mnt/checked"
   says copy.err "small.*what was read back differs"
   says copy.err "large.*what was read back differs"
   absent mnt/checked/small
   absent mnt/checked/large
-  remap <<<"0 $sectors linear $loop 0"
-  copies 0 -r --verify src/ "db2:$PWD/mnt/checked"
-  same_tree src mnt/checked
-  rdcp_moved 36280000
+  rdcp_moved 27210000
 }
