@@ -46,7 +46,7 @@ CopyReport copy_along(const CopyRoute& route, const CopySettings& settings, cons
   }
   Launcher launcher(settings.launch, connection);
   if (route.from.is_remote() && route.to.is_remote()) return between(launcher, settings, route);
-  const CopyReport report =
+  CopyReport report =
       route.to.is_remote() ? push(launcher, settings, route) : pull(launcher, settings, route);
   static_cast<void>(launcher.finish());  // both ends have said how it went
   return report;

@@ -21,6 +21,7 @@ std::string address_known() {
 
 std::vector<std::string> expanded(const std::vector<std::string>& paths) {
   std::vector<std::string> result;
+  result.reserve(paths.size());
   for (const std::string& path : paths) result.push_back(expand_home(path));
   return result;
 }

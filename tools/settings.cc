@@ -156,6 +156,7 @@ CommandLine parse_words(const std::vector<std::string>& words) {
   std::vector<std::string> copies = {"rdcp"};
   copies.insert(copies.end(), words.begin(), words.end());
   std::vector<char*> arguments;
+  arguments.reserve(copies.size() + 1);
   for (std::string& word : copies) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   return parse_command_line(Tool::kCopy, static_cast<int>(copies.size()), arguments.data());

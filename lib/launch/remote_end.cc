@@ -51,7 +51,7 @@ Error launch_failure(const std::string& host, const std::string& program, int st
 RemoteEnd::RemoteEnd(Loop& loop, const RemoteShell& shell, const HostPath& where,
                      std::function<void(const std::string& line)> hear)
     : loop_(loop), host_(where.host), hear_(std::move(hear)), child_([&] {
-        const auto words = shell_command(shell, where);
+        auto words = shell_command(shell, where);
         program_ = words.front();
         return words;
       }()) {}

@@ -191,7 +191,8 @@ bool is_any_port(const std::string& port) {
 // TCP chooses where any port will do, and again while its choice is another listener's on RDMA.
 Bound bind_both(Loop& loop, const std::string& port, const FabricOptions& options, Rdma& rdma) {
   for (int ports = 1;; ++ports) {
-    Bound bound{.tcp = std::make_unique<TcpAcceptor>(loop, port, options), .rdma = nullptr};
+    Bound bound;
+    bound.tcp = std::make_unique<TcpAcceptor>(loop, port, options);
     if (!rdma.usable) return bound;
     try {
       bound.rdma = try_listen_rdma(loop, std::to_string(bound.tcp->port()), options, rdma.why_not);

@@ -146,7 +146,7 @@ FinishResult TreeSink::write_files(const Step& step) const {
       if (is_fatal(error.error)) throw Error(Status::kFileIo, "store " + path, cause);
       ++result.counts.failed;
       result.failed_entries.push_back(wanted.entry);
-      result.lines.push_back({false, path + ": " + cause});
+      result.lines.push_back({false, fmt::format("{}: {}", path, cause)});
     }
   }
   return result;
