@@ -257,8 +257,9 @@ CopyReport Connection::send_tree(const std::vector<std::string>& sources, const 
     state.source = source;
     const StreamResult result =
         send_stream(*state.loop, *state.session, **state.ring, *source, stream_options(state.options));
-    if (copy.remove_source_files) source->remove_sources();
-    return state.close(result, source->report());
+    CopyReport report = source->report();
+    report.failed += source->take_removals().run(copy.notice);
+    return state.close(result, std::move(report));
   });
 }
 

@@ -81,7 +81,7 @@ void send_end(std::promise<Loop*>& loop_made, std::future<std::unique_ptr<Link>>
     source.emplace(sources, copy, kPeerName, std::move(local));
     return send_stream(loop, *session, ring, *source, {options.timeout, {}});
   }));
-  if (copy.remove_source_files) source->remove_sources();
+  static_cast<void>(source->take_removals().run(copy.notice));
 }
 
 std::unique_ptr<Session> accept_one(Loop& loop, std::unique_ptr<Link> link, const std::string& key) {

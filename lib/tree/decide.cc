@@ -19,18 +19,14 @@ namespace {
 
 constexpr std::size_t kMaxIds = 1000000;
 
-std::string last_component(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? path : path.substr(slash + 1);
-}
-
 }  // namespace
 
-Decider::Decider(std::string destination, const CopyOptions& options, Writer& writer)
+Decider::Decider(std::string destination, const CopyOptions& options, Writer& writer,
+                 std::shared_ptr<LocalFiles> local)
     : path_(std::move(destination)),
       options_(options),
       writer_(writer),
+      local_(std::move(local)),
       mode_change_(ModeChange::parse(options.chmod, writer.umask()).value_or(ModeChange())) {}
 
 Decision Decider::decide(std::span<const std::byte> records) {
@@ -82,14 +78,15 @@ std::uint32_t Decider::local_id(bool group, std::uint32_t id) const {
 void Decider::take_entry(const EntryRecord& entry) {
   std::string name(entry.name);
   const auto parent = directory_of(entry, name);
-  if (parent && entry.type != EntryType::kDirectory && parent->skipped) {
-    if (entry.is_asked_for()) answer(TreeVerdict::kSkip);
-  } else if (!parent) {
+  if (!parent) {
     take_contents(entry);
   } else if (entry.type == EntryType::kDirectory) {
     take_directory(entry, parent, name);
-  } else if (entry.head) {
+  } else if (entry.head) {  // also one that is skipped: its LINK comes all the same
     take_link(entry, parent, name);
+  } else if (parent->skipped) {
+    if (entry.is_asked_for()) answer(TreeVerdict::kSkip);
+    keep_source();
   } else if (entry.type == EntryType::kFile) {
     take_file(entry, parent, name);
   } else {
@@ -99,54 +96,14 @@ void Decider::take_entry(const EntryRecord& entry) {
   listed_.add(entry);
 }
 
-// The directory that `entry` goes into; null: it is the destination itself.
-std::shared_ptr<TargetDirectory> Decider::directory_of(const EntryRecord& entry, std::string& name) {
-  if (entry.parent == 0) return top_of(entry, name);
-  const auto found = directories_.find(entry.parent);
-  if (found == directories_.end()) throw_malformed("an entry in a directory that was not listed");
-  if (!found->second->names.insert(entry.name)) {
-    throw_malformed(fmt::format("'{}' twice", printable(found->second->directory->path_of(entry.name))));
-  }
-  return found->second;
+// The entry is left as it is here, whatever the sender has: that is no failure, and its source stays.
+void Decider::keep_source() {
+  if (options_.remove_source_files) decision_.unplaced.push_back(next_entry_);
 }
 
-std::shared_ptr<TargetDirectory> Decider::top_of(const EntryRecord& entry, std::string& name) {
-  require_requested(entry);
-  if (entry.name == ".") return nullptr;
-  const bool first = !destination_;
-  if (first) destination_ = resolve_destination(path_, options_, sources_, entry);
-  if (destination_->itself) {
-    if (!first || entry.type != EntryType::kDirectory) throw_malformed("a second source for one name");
-    return nullptr;
-  }
-  if (!base_) {
-    base_ = std::make_shared<TargetDirectory>();
-    base_->directory = destination_->directory;
-    base_->fresh = destination_->created;
-    base_->absent = !destination_->directory;
-    base_->merged = true;
-    if (!base_->absent && !destination_->rename.empty()) {
-      base_->directory->show_as(destination_->rename, std::string(entry.name));
-    }
-    if (base_->absent) base_->directory = std::make_shared<Directory>(Descriptor(), path_, "");
-  }
-  if (!root_) root_ = base_->directory;
-  if (!destination_->rename.empty()) name = destination_->rename;
-  return base_;
-}
-
-// A sender that was asked for some names may not send others, whatever it wants to overwrite.
-void Decider::require_requested(const EntryRecord& entry) const {
-  if (options_.requested.empty()) return;
-  for (const std::string& source : options_.requested) {
-    const std::string last = last_component(source);
-    if (entry.name == "."
-            ? source.empty() || stands_for_contents(source) || options_.files_from.has_value()
-            : last == entry.name || last.starts_with('~') || matches_pattern(last, entry.name)) {
-      return;
-    }
-  }
-  throw_malformed(fmt::format("'{}', which nobody asked for", printable(entry.name)));
+// What is there may be the sender's file itself.
+void Decider::remember_target(const struct stat& now) const {
+  if (local_ && options_.remove_source_files) local_->put_target(next_entry_, {now.st_dev, now.st_ino});
 }
 
 // The source's contents go into the destination, which exists now (or will not, with dry_run).
@@ -191,9 +148,9 @@ void Decider::take_directory(const EntryRecord& entry, const std::shared_ptr<Tar
   made->skipped = parent->skipped;
   made->absent = parent->absent;
   if (made->skipped) return add_directory(std::move(made));
-  if (parent->number == 0 && !parent->names.insert(name)) {
+  if (!claim(*parent, name, true)) {
     made->skipped = true;
-    fail(next_entry_, *parent, name, "another source has this name");
+    fail(next_entry_, *parent, name, kNameTaken);
     return add_directory(std::move(made));
   }
   try {
@@ -256,11 +213,11 @@ void Decider::take_file(const EntryRecord& entry, const std::shared_ptr<TargetDi
   decision_.file_bytes += entry.size;
   WantedFile file{.entry = next_entry_, .directory = parent, .name = name, .size = entry.size};
   file.sparse = entry.has_holes || options_.sparse;
-  if (entry.is_head) decision_.heads.push_back({next_entry_, {parent, name}});
-  if (parent->number == 0 && !parent->names.insert(name)) {
+  if (!claim(*parent, name, false)) {
     answer(TreeVerdict::kSkip);
-    return fail(next_entry_, *parent, name, "another source has this name");
+    return fail(next_entry_, *parent, name, kNameTaken);
   }
+  if (entry.is_head) decision_.heads.push_back({next_entry_, {parent, name}});
   try {
     const auto lease = parent->absent ? DirectoryLease() : writer_.open(parent->directory);
     const int at = lease ? lease->get() : -1;
@@ -284,12 +241,13 @@ bool Decider::wants(const EntryRecord& entry, WantedFile& file, int at) {
   file.attributes = attributes_of(entry, is_file ? &now : nullptr);
   file.changes.created = !exists;
   file.changes.replaced = exists && !is_file;
-  if (exists ? options_.ignore_existing : options_.existing) return false;
+  if (exists) remember_target(now);
+  if (exists ? options_.ignore_existing : options_.existing) return keep_source(), false;
   if (!is_file) {
     if (exists && S_ISDIR(now.st_mode) && !options_.dry_run) make_way(*file.directory, file.name, now, at);
     return true;
   }
-  if (options_.update && is_newer(now, entry)) return false;
+  if (options_.update && is_newer(now, entry)) return keep_source(), false;
   compare(file.attributes, now, at, file.name, file.changes);
   file.changes.size = static_cast<std::uint64_t>(now.st_size) != entry.size;
   if (!is_same_content(entry, now, at, file.name)) {
@@ -351,7 +309,11 @@ void Decider::offer_leaves(WantedFile& file, int at) {
 void Decider::take_link(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                         const std::string& name) {
   if (!options_.hard_links || *entry.head >= next_entry_) throw_malformed("a hard link to nothing");
-  decision_.links.push_back({next_entry_, *entry.head, entry.type, parent, name});
+  WantedLink link{next_entry_, *entry.head, entry.type, parent, name};
+  link.skipped = parent->skipped || !claim(*parent, name, false);
+  if (link.skipped && !parent->skipped) fail(next_entry_, *parent, name, kNameTaken);
+  if (parent->skipped) keep_source();
+  decision_.links.push_back(std::move(link));
 }
 
 void Decider::answer(TreeVerdict verdict) {
@@ -382,7 +344,7 @@ void Decider::show(const EntryRecord& entry, const TargetDirectory& parent, cons
 void Decider::fail(std::uint64_t entry, const TargetDirectory& parent, const std::string& name,
                    const std::string& cause) {
   ++decision_.counts.failed;
-  decision_.failed_entries.push_back(entry);
+  decision_.unplaced.push_back(entry);
   decision_.lines.push_back(
       {false, fmt::format("'{}': {}", printable(parent.directory->path_of(name)), cause)});
 }

@@ -16,6 +16,7 @@
 #include "tree/erase.h"
 #include "tree/filter.h"
 #include "tree/listing.h"
+#include "tree/local_files.h"
 #include "tree/mode_change.h"
 #include "tree/note.h"
 #include "tree/record.h"
@@ -28,6 +29,8 @@ namespace rdpipe {
 [[nodiscard]] bool is_same_time(const struct stat& now, std::int64_t seconds, std::uint32_t nanoseconds);
 [[nodiscard]] bool is_newer(const struct stat& now, const EntryRecord& entry);
 
+constexpr auto kNameTaken = "another source has this name";
+
 // What came of a batch.
 struct Decision {
   std::vector<VerdictNote::Run> runs{};
@@ -37,7 +40,7 @@ struct Decision {
   std::vector<std::pair<std::uint64_t, LinkHead>> heads{};
   std::vector<std::shared_ptr<TargetDirectory>> directories{};
   std::vector<LineNote> lines{};
-  std::vector<std::uint64_t> failed_entries{};
+  std::vector<std::uint64_t> unplaced{};  // entries whose sources must not be removed
   ReportNote counts{};
   std::uint64_t file_bytes = 0;  // of the files that were listed
   std::optional<BeginRecord> begin{};
@@ -45,8 +48,9 @@ struct Decision {
 
 class Decider {
  public:
-  // `writer` outlives it. `pushed`: the sender's is the user's end (for '<' and '>').
-  Decider(std::string destination, const CopyOptions& options, Writer& writer);
+  // `writer` outlives it. `local`: of a sender in this process.
+  Decider(std::string destination, const CopyOptions& options, Writer& writer,
+          std::shared_ptr<LocalFiles> local);
 
   // Takes whole BEGIN, IDENTITY, ENTRY and KEEP records. Throws Error{kDamaged} for what makes no sense,
   // Error{kEndpoint} when there is nowhere to put it all.
@@ -65,6 +69,9 @@ class Decider {
   [[nodiscard]] std::shared_ptr<TargetDirectory> directory_of(const EntryRecord& entry, std::string& name);
   [[nodiscard]] std::shared_ptr<TargetDirectory> top_of(const EntryRecord& entry, std::string& name);
   void require_requested(const EntryRecord& entry) const;
+  [[nodiscard]] bool claim(TargetDirectory& parent, const std::string& name, bool is_directory);
+  void keep_source();
+  void remember_target(const struct stat& now) const;
   void take_contents(const EntryRecord& entry);
   void take_directory(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                       const std::string& name);
@@ -101,6 +108,7 @@ class Decider {
   std::string path_;
   const CopyOptions& options_;
   Writer& writer_;
+  std::shared_ptr<LocalFiles> local_;
   ModeChange mode_change_;
   std::uint64_t sources_ = 0;
   bool hears_peer_ = false;  // the sender's end is the user's
@@ -112,6 +120,7 @@ class Decider {
   std::optional<Destination> destination_;
   std::shared_ptr<TargetDirectory> base_;  // receives the names at the top
   std::shared_ptr<Directory> root_;
+  NameSet claimed_;  // paths that several sources have brought, where sources are removed
   std::unordered_map<std::uint64_t, std::shared_ptr<TargetDirectory>> directories_;
   std::unordered_map<std::uint64_t, std::uint32_t>
       ids_;  // of the sender, groups with bit 32, to those of this host

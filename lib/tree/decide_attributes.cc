@@ -92,18 +92,18 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
                        : is_device(entry.type)           ? !options_.devices
                                                          : !options_.specials;
   if (refused) return fail(next_entry_, *parent, name, "of a kind that was not asked for");
+  if (!claim(*parent, name, false)) return fail(next_entry_, *parent, name, kNameTaken);
   if (entry.is_head) decision_.heads.push_back({next_entry_, {parent, name}});
-  if (parent->number == 0 && !parent->names.insert(name)) {
-    return fail(next_entry_, *parent, name, "another source has this name");
-  }
   try {
     const auto lease = parent->absent ? DirectoryLease() : writer_.open(parent->directory);
     const int at = lease ? lease->get() : -1;
     struct stat now {};
     const bool exists =
         at >= 0 && !parent->fresh && ::fstatat(at, name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
-    if (exists ? options_.ignore_existing : options_.existing) return;
-    if (exists && options_.update && is_newer(now, entry)) return;
+    if (exists) remember_target(now);
+    const bool passed =
+        exists ? options_.ignore_existing || (options_.update && is_newer(now, entry)) : options_.existing;
+    if (passed) return keep_source();
     const bool same_type = exists && (now.st_mode & S_IFMT) == format_of(entry.type);
     Attributes attributes = attributes_of(entry, same_type ? &now : nullptr);
     Changes changes{.created = !exists, .replaced = exists && !same_type};

@@ -49,22 +49,20 @@ FinishResult Finisher::finish(const std::vector<FinishStep>& steps, bool shows) 
 void Finisher::take(const LinkStep& step) {
   const WantedLink& link = step.link;
   const std::string path = link.directory->directory->path_of(link.name);
-  if (link.directory->skipped) return;
+  if (link.skipped) return;  // which was said
   try {
-    bool made = true, exists = false;
+    bool made = true;
     struct stat now {};
+    const bool exists = find(*link.directory, link.name, now);
+    if (exists ? options_.ignore_existing : options_.existing) return result_.unplaced.push_back(link.entry);
     if (options_.dry_run) {
       struct stat first {};
-      exists = find(*link.directory, link.name, now);
-      if (exists ? options_.ignore_existing : options_.existing) return;
       made = !exists || !step.head || !find(*step.head->directory, step.head->name, first) ||
              first.st_dev != now.st_dev || first.st_ino != now.st_ino;
     } else {
       if (!step.head || step.head->directory->skipped) throw EntryError{ENOENT, "find what it is a link to"};
       const auto from = writer_.open(step.head->directory->directory);
       const auto into = writer_.open(link.directory->directory);
-      exists = ::fstatat(into->get(), link.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
-      if (exists ? options_.ignore_existing : options_.existing) return;
       made =
           writer_.make_link(from->get(), step.head->name, link.directory->directory, into->get(), link.name);
     }
@@ -80,7 +78,7 @@ void Finisher::take(const LinkStep& step) {
     result_.lines.push_back({true, format_line(options_.out_format, listed)});
   } catch (const EntryError& error) {
     fail(path, cause_of(error));
-    result_.failed_entries.push_back(link.entry);
+    result_.unplaced.push_back(link.entry);
   }
 }
 

@@ -31,7 +31,7 @@ using FinishStep = std::variant<LinkStep, DirectoryStep>;
 
 struct FinishResult {
   std::vector<LineNote> lines{};
-  std::vector<std::uint64_t> failed_entries{};
+  std::vector<std::uint64_t> unplaced{};  // entries whose sources must not be removed
   ReportNote counts{};
 };
 

@@ -43,7 +43,8 @@ struct LineNote {
   bool listed = false;
   std::string text;
 };
-// Entries that are not in place: their sources must not be removed. Type 5: numbers.
+// Entries that are not in place, because they failed or were to be left as they are: their sources must not
+// be removed. Type 5: numbers.
 struct FailedNote {
   std::vector<std::uint64_t> entries;
 };

@@ -106,6 +106,7 @@ struct WantedLink {
   EntryType type{};
   std::shared_ptr<TargetDirectory> directory;
   std::string name;
+  bool skipped = false;  // it is not made
 };
 
 }  // namespace rdpipe

@@ -21,7 +21,7 @@ TreeSink::TreeSink(std::string destination, const CopyOptions& options, std::str
       local_(std::move(local)),
       name_(fmt::format("'{}'", printable(destination))),
       writer_(options_, cache_),
-      decider_(std::move(destination), options_, writer_),
+      decider_(std::move(destination), options_, writer_, local_),
       finisher_(options_, writer_),
       progress_(options_) {}
 

@@ -96,6 +96,7 @@ class TreeSink final : public Sink {
   void collect_large(Step& step);
   [[nodiscard]] FinishResult write_files(const Step& step) const;
   void count(const FinishResult& result);
+  void tell_unplaced(const std::vector<std::uint64_t>& entries);
   void commit();
   void tell(const std::vector<LineNote>& lines);
   [[nodiscard]] std::optional<LineNote> line_of(const WantedFile& wanted, std::uint64_t moved) const;

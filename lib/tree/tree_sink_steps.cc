@@ -52,6 +52,7 @@ void TreeSink::collect_decision() {
   for (auto& [entry, head] : decision.heads) heads_.emplace(entry, std::move(head));
   for (WantedLink& link : decision.links) links_.emplace(link.entry, std::move(link));
   for (WantedFile& file : decision.wanted) wanted_.emplace(file.entry, std::move(file));
+  tell_unplaced(decision.unplaced);
   for (LeavesNote& leaves : decision.leaves) note(leaves);
   for (std::size_t from = 0; from < decision.runs.size(); from += kMaxRunsInNote) {
     const auto begin = decision.runs.begin() + static_cast<std::ptrdiff_t>(from);
@@ -60,7 +61,7 @@ void TreeSink::collect_decision() {
   }
   progress_.now().total_files = decided_;
   progress_.now().total_bytes += decision.file_bytes;
-  count({std::move(decision.lines), std::move(decision.failed_entries), decision.counts});
+  count({std::move(decision.lines), {}, decision.counts});
 }
 
 void TreeSink::advance_steps() {
@@ -110,7 +111,7 @@ void TreeSink::collect_large(Step& step) {
     if (large.wanted().changes.created) ++result.counts.created;
     if (auto line = line_of(large.wanted(), large.moved())) result.lines.push_back(std::move(*line));
   } else {
-    result.failed_entries.push_back(large.wanted().entry);
+    result.unplaced.push_back(large.wanted().entry);
     if (large.failed()) ++result.counts.failed;
     if (large.failed()) result.lines.push_back({false, large.failure()});
   }
@@ -125,7 +126,7 @@ FinishResult TreeSink::write_files(const Step& step) const {
   for (const SmallFile& file : step.files) {
     const WantedFile& wanted = file.wanted;
     if (file.status != FileStatus::kWhole) {  // the sender has said why
-      result.failed_entries.push_back(wanted.entry);
+      result.unplaced.push_back(wanted.entry);
       continue;
     }
     try {
@@ -145,7 +146,7 @@ FinishResult TreeSink::write_files(const Step& step) const {
       const std::string cause = (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error);
       if (is_fatal(error.error)) throw Error(Status::kFileIo, "store " + path, cause);
       ++result.counts.failed;
-      result.failed_entries.push_back(wanted.entry);
+      result.unplaced.push_back(wanted.entry);
       result.lines.push_back({false, fmt::format("{}: {}", path, cause)});
     }
   }
@@ -175,14 +176,17 @@ void TreeSink::count(const FinishResult& result) {
   counts_.deleted += more.deleted;
   counts_.undeleted += more.undeleted;
   counts_.failed += more.failed;
-  const auto& failed = result.failed_entries;
-  for (std::size_t from = 0; options_.remove_source_files && from < failed.size();
+  tell_unplaced(result.unplaced);
+  tell(result.lines);
+}
+
+void TreeSink::tell_unplaced(const std::vector<std::uint64_t>& entries) {
+  for (std::size_t from = 0; options_.remove_source_files && from < entries.size();
        from += kMaxEntriesInNote) {
-    const auto begin = failed.begin() + static_cast<std::ptrdiff_t>(from);
-    const auto size = std::min(kMaxEntriesInNote, failed.size() - from);
+    const auto begin = entries.begin() + static_cast<std::ptrdiff_t>(from);
+    const auto size = std::min(kMaxEntriesInNote, entries.size() - from);
     note(FailedNote{{begin, begin + static_cast<std::ptrdiff_t>(size)}});
   }
-  tell(result.lines);
 }
 
 void TreeSink::tell(const std::vector<LineNote>& lines) {

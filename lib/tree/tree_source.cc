@@ -1,10 +1,5 @@
 #include "tree/tree_source.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 #include <iterator>
@@ -30,8 +25,12 @@ constexpr std::size_t kMaxFrames = 4;          // that are being made
 
 TreeSource::TreeSource(std::vector<std::string> sources, const CopyOptions& options, std::string peer,
                        std::shared_ptr<LocalFiles> local)
-    : options_(options), peer_(std::move(peer)), local_(std::move(local)), progress_(options_) {
-  walk_ = std::make_unique<Walk>(std::move(sources), options_, cache_);
+    : options_(options),
+      peer_(std::move(peer)),
+      local_(std::move(local)),
+      removals_(cache_, options_.copy_links, local_),
+      progress_(options_) {
+  walk_ = std::make_unique<Walk>(std::move(sources), options_, *cache_);
 }
 
 TreeSource::~TreeSource() = default;
@@ -109,7 +108,7 @@ void TreeSource::count(const FrameContent& content) {
   failed_ += content.failed;
   vanished_ += content.vanished;
   progress_.now().bytes += content.bytes;
-  for (const std::uint64_t entry : content.unread) unplaced_.emplace(entry, true);
+  for (const std::uint64_t entry : content.unread) removals_.keep(entry);
   tell(content.lines);
 }
 
@@ -157,7 +156,7 @@ bool TreeSource::plan_frame(bool urgent) {
       frame.items, [](const SourceItem& item) { return item.kind == SourceItem::Kind::kFile; });
   const auto fill = [this, &frame]() -> std::int64_t {
     frame.content = fill_frame(frame.slot.payload().first(capacity_), frame.used, frame.items,
-                               options_.copy_links, cache_);
+                               options_.copy_links, *cache_);
     return 0;
   };
   if (reads) {
@@ -222,7 +221,7 @@ SourceItem TreeSource::pop_item() {
   const bool skipped = item.kind == SourceItem::Kind::kFile && item.verdict == TreeVerdict::kSkip;
   if (!skipped) ready_bytes_ -= std::min(room_for(item), capacity_);
   if (options_.remove_source_files && !options_.dry_run && item.kind != SourceItem::Kind::kDirectoryEnd) {
-    removals_.push_back(item);
+    removals_.add(item);
   }
   return item;
 }
@@ -231,7 +230,7 @@ void TreeSource::begin_large() {
   SourceItem item = pop_item();
   std::vector<Digest128> leaves;
   if (auto node = leaves_.extract(item.number)) leaves = std::move(node.mapped());
-  large_ = std::make_unique<LargeFile>(std::move(item), std::move(leaves), options_, cache_);
+  large_ = std::make_unique<LargeFile>(std::move(item), std::move(leaves), options_, *cache_);
   if (local_ && large_->item().verdict == TreeVerdict::kSend && large_->pass_on(*local_, staged_)) {
     progress_.now().bytes += large_->item().size;
     return large_.reset();
@@ -250,7 +249,7 @@ void TreeSource::end_large() {
   progress_.now().bytes += large_->item().size;
   if (!large_->failure().empty()) {
     ++(large_->status() == FileStatus::kVanished ? vanished_ : failed_);
-    unplaced_.emplace(large_->item().number, true);
+    removals_.keep(large_->item().number);
     tell({large_->failure()});
   }
   large_.reset();
@@ -327,7 +326,7 @@ void TreeSource::take(const LineNote& note) {
 void TreeSource::take(const FailedNote& note) {
   for (const std::uint64_t entry : note.entries) {
     if (entry >= counts_.entries) throw_malformed();
-    if (options_.remove_source_files) unplaced_.emplace(entry, true);
+    if (options_.remove_source_files) removals_.keep(entry);
   }
 }
 
@@ -342,21 +341,6 @@ void TreeSource::tell(std::vector<std::string> lines) {
     } else if (options_.notice) {
       options_.notice(line);
     }
-  }
-}
-
-void TreeSource::remove_sources() {
-  for (const SourceItem& item : removals_) {
-    if (unplaced_.contains(item.number)) continue;
-    const auto lease = cache_.open(item.directory);
-    struct stat now {};
-    if (!lease || ::fstatat(lease->get(), item.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == -1) continue;
-    const bool unchanged = now.st_mtim.tv_sec == item.seconds && now.st_mtim.tv_nsec == item.nanoseconds;
-    if (unchanged && ::unlinkat(lease->get(), item.name.c_str(), 0) == 0) continue;
-    ++counts_.failed;
-    const std::string cause = unchanged ? errno_text(errno) : "it changed meanwhile and stays";
-    const std::string path = printable(item.directory->path_of(item.name));
-    if (options_.notice) options_.notice(fmt::format("remove '{}': {}", path, cause));
   }
 }
 

@@ -17,6 +17,7 @@
 #include "tree/local_files.h"
 #include "tree/note.h"
 #include "tree/progress.h"
+#include "tree/removal.h"
 #include "tree/small_files.h"
 #include "tree/walk.h"
 
@@ -36,8 +37,8 @@ class TreeSource final : public Source {
   [[nodiscard]] std::optional<std::uint64_t> size_hint() const override { return {}; }
   [[nodiscard]] const std::string& name() const override { return name_; }
 
-  // After COMMITTED: removes the files that are in place at the other end (remove_source_files).
-  void remove_sources();
+  // After COMMITTED: the sources to be removed (remove_source_files); it may outlive this.
+  [[nodiscard]] SourceRemovals take_removals() { return std::move(removals_); }
   // After COMMITTED: what both ends have counted.
   [[nodiscard]] CopyReport report() const;
 
@@ -90,7 +91,7 @@ class TreeSource final : public Source {
   Loop* loop_ = nullptr;
   Ring* ring_ = nullptr;
   std::size_t capacity_ = 0;  // bytes of a frame
-  DirectoryCache cache_;
+  std::shared_ptr<DirectoryCache> cache_ = std::make_shared<DirectoryCache>();
   std::unique_ptr<Walk> walk_;
   bool walk_ended_ = false;
   std::optional<Slot> reserve_;      // for records, however far ahead a large file has been read
@@ -109,8 +110,7 @@ class TreeSource final : public Source {
   bool end_listed_ = false;
   std::optional<ReportNote> report_;
   EndRecord counts_;
-  std::vector<SourceItem> removals_;
-  std::unordered_map<std::uint64_t, bool> unplaced_;  // entries that are not in place
+  SourceRemovals removals_;
   ProgressMeter progress_;
   WalkBatch batch_;           // of the walk that is under way
   std::deque<Frame> frames_;  // in stream order

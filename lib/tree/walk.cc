@@ -330,6 +330,8 @@ void Walk::visit_other(const Place& place, const std::string& name, const struct
   item.size = entry.size;
   item.seconds = entry.seconds;
   item.nanoseconds = entry.nanoseconds;
+  item.head = entry.head;
+  item.identity = {status.st_dev, status.st_ino};
   list(entry);
   if (item.kind != SourceItem::Kind::kPlain || options_.remove_source_files)
     batch_.items.push_back(std::move(item));

@@ -21,6 +21,7 @@
 #include "tree/copy.h"
 #include "tree/directory.h"
 #include "tree/filter.h"
+#include "tree/local_files.h"
 #include "tree/note.h"
 #include "tree/record.h"
 
@@ -39,6 +40,8 @@ struct SourceItem {
   std::uint64_t size = 0;
   std::int64_t seconds = 0;
   std::uint32_t nanoseconds = 0;
+  std::optional<std::uint64_t> head{};  // of kLink: the entry that it is a link to
+  FileIdentity identity{};
 };
 
 struct WalkBatch {

@@ -52,8 +52,8 @@ inline Copied copy_trees(const std::vector<std::string>& sources, const std::str
   TreeSource source(sources, options, "sender");
   TreeSink sink(destination, options, "receiver");
   pump(loop, ring, source, sink);
-  if (options.remove_source_files) source.remove_sources();
   copied.report = source.report();
+  copied.report.failed += source.take_removals().run(options.notice);
   return copied;
 }
 

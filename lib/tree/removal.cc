@@ -1,0 +1,56 @@
+#include "tree/removal.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "ground/error.h"
+
+namespace rdpipe {
+
+SourceRemovals::SourceRemovals(std::shared_ptr<DirectoryCache> cache, bool follow,
+                               std::shared_ptr<LocalFiles> local)
+    : cache_(std::move(cache)), follow_(follow), local_(std::move(local)) {}
+
+void SourceRemovals::add(const SourceItem& item) {
+  if (!is_kept(item.number)) items_.push_back(item);
+}
+
+void SourceRemovals::keep(std::uint64_t entry) {
+  if (entry >= kept_.size()) kept_.resize(entry + 1);
+  kept_[entry] = true;
+}
+
+std::uint64_t SourceRemovals::run(const std::function<void(const std::string& line)>& tell) {
+  std::uint64_t failed = 0;
+  for (const SourceItem& item : std::exchange(items_, {})) {
+    if (is_kept(item.number) || (item.head && is_kept(*item.head))) continue;
+    const std::string cause = remove(item);
+    if (cause.empty()) continue;
+    ++failed;
+    if (tell) tell(fmt::format("remove '{}': {}", printable(item.directory->path_of(item.name)), cause));
+  }
+  return failed;
+}
+
+// Why it could not; empty when it is gone.
+std::string SourceRemovals::remove(const SourceItem& item) {
+  if (local_ && local_->is_target(item.number, item.identity)) return "it is its own copy, and stays";
+  const auto lease = cache_->open(item.directory);
+  struct stat now {};
+  const int flags = follow_ ? 0 : AT_SYMLINK_NOFOLLOW;
+  if (!lease || ::fstatat(lease->get(), item.name.c_str(), &now, flags) == -1) {
+    return errno == ENOENT ? "" : errno_text(errno);  // somebody else has removed it
+  }
+  const bool is_file = item.kind == SourceItem::Kind::kFile;
+  const bool unchanged = now.st_mtim.tv_sec == item.seconds && now.st_mtim.tv_nsec == item.nanoseconds &&
+                         (!is_file || static_cast<std::uint64_t>(now.st_size) == item.size);
+  if (!unchanged) return "it changed meanwhile and stays";
+  return ::unlinkat(lease->get(), item.name.c_str(), 0) == 0 ? "" : errno_text(errno);
+}
+
+}  // namespace rdpipe

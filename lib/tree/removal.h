@@ -1,0 +1,40 @@
+// The sources that go once they are in place at the other end (remove_source_files): collected while they are
+// sent, removed when the receiver has committed everything. Blocks; one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tree/directory.h"
+#include "tree/local_files.h"
+#include "tree/walk.h"
+
+namespace rdpipe {
+
+class SourceRemovals {
+ public:
+  // `cache`: that the items' directories are opened with. `follow`: symlinks were (copy_links). `local`: of a
+  // receiver in this process.
+  SourceRemovals(std::shared_ptr<DirectoryCache> cache, bool follow, std::shared_ptr<LocalFiles> local);
+
+  void add(const SourceItem& item);
+  // This entry is not in place: it stays, and so does what is a hard link to it.
+  void keep(std::uint64_t entry);
+  // Returns how many could not be removed; `tell` hears a line for each.
+  [[nodiscard]] std::uint64_t run(const std::function<void(const std::string& line)>& tell);
+
+ private:
+  [[nodiscard]] bool is_kept(std::uint64_t entry) const { return entry < kept_.size() && kept_[entry]; }
+  [[nodiscard]] std::string remove(const SourceItem& item);
+
+  std::shared_ptr<DirectoryCache> cache_;
+  bool follow_;
+  std::shared_ptr<LocalFiles> local_;
+  std::vector<SourceItem> items_;
+  std::vector<bool> kept_;  // by entry: a bit for each, however many the receiver names
+};
+
+}  // namespace rdpipe
