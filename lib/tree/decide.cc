@@ -227,6 +227,7 @@ void Decider::take_file(const EntryRecord& entry, const std::shared_ptr<TargetDi
       answer(TreeVerdict::kSkip);
     }
   } catch (const EntryError& error) {
+    if (entry.is_head) decision_.heads.pop_back();
     answer(TreeVerdict::kSkip);
     fail(next_entry_, *parent, name, errno_text(error.error));
   }
@@ -247,7 +248,7 @@ bool Decider::wants(const EntryRecord& entry, WantedFile& file, int at) {
     if (exists && S_ISDIR(now.st_mode) && !options_.dry_run) make_way(*file.directory, file.name, now, at);
     return true;
   }
-  if (options_.update && is_newer(now, entry)) return keep_source(), false;
+  if (options_.update && is_newer(now, entry.seconds, entry.nanoseconds)) return keep_source(), false;
   compare(file.attributes, now, at, file.name, file.changes);
   file.changes.size = static_cast<std::uint64_t>(now.st_size) != entry.size;
   if (!is_same_content(entry, now, at, file.name)) {
@@ -309,7 +310,10 @@ void Decider::offer_leaves(WantedFile& file, int at) {
 void Decider::take_link(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                         const std::string& name) {
   if (!options_.hard_links || *entry.head >= next_entry_) throw_malformed("a hard link to nothing");
-  WantedLink link{next_entry_, *entry.head, entry.type, parent, name};
+  WantedLink link{
+      .entry = next_entry_, .head = *entry.head, .type = entry.type, .directory = parent, .name = name};
+  link.seconds = entry.seconds;
+  link.nanoseconds = entry.nanoseconds;
   link.skipped = parent->skipped || !claim(*parent, name, false);
   if (link.skipped && !parent->skipped) fail(next_entry_, *parent, name, kNameTaken);
   if (parent->skipped) keep_source();

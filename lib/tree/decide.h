@@ -27,7 +27,7 @@ namespace rdpipe {
 
 // Whether what is there has this time; a file system that keeps whole seconds only shows none of the rest.
 [[nodiscard]] bool is_same_time(const struct stat& now, std::int64_t seconds, std::uint32_t nanoseconds);
-[[nodiscard]] bool is_newer(const struct stat& now, const EntryRecord& entry);
+[[nodiscard]] bool is_newer(const struct stat& now, std::int64_t seconds, std::uint32_t nanoseconds);
 
 constexpr auto kNameTaken = "another source has this name";
 

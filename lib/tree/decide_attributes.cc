@@ -27,9 +27,9 @@ bool is_same_time(const struct stat& now, std::int64_t seconds, std::uint32_t na
          (now.st_mtim.tv_nsec == static_cast<long>(nanoseconds) || now.st_mtim.tv_nsec == 0);
 }
 
-bool is_newer(const struct stat& now, const EntryRecord& entry) {
-  return now.st_mtim.tv_sec > entry.seconds ||
-         (now.st_mtim.tv_sec == entry.seconds && now.st_mtim.tv_nsec > static_cast<long>(entry.nanoseconds));
+bool is_newer(const struct stat& now, std::int64_t seconds, std::uint32_t nanoseconds) {
+  return now.st_mtim.tv_sec > seconds ||
+         (now.st_mtim.tv_sec == seconds && now.st_mtim.tv_nsec > static_cast<long>(nanoseconds));
 }
 
 Attributes Decider::attributes_of(const EntryRecord& entry, const struct stat* old) {
@@ -101,8 +101,9 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
     const bool exists =
         at >= 0 && !parent->fresh && ::fstatat(at, name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
     if (exists) remember_target(now);
-    const bool passed =
-        exists ? options_.ignore_existing || (options_.update && is_newer(now, entry)) : options_.existing;
+    const bool passed = exists ? options_.ignore_existing ||
+                                     (options_.update && is_newer(now, entry.seconds, entry.nanoseconds))
+                               : options_.existing;
     if (passed) return keep_source();
     const bool same_type = exists && (now.st_mode & S_IFMT) == format_of(entry.type);
     Attributes attributes = attributes_of(entry, same_type ? &now : nullptr);

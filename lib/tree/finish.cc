@@ -10,6 +10,7 @@
 
 #include "files/temporary.h"
 #include "ground/error.h"
+#include "tree/decide.h"
 #include "tree/erase.h"
 #include "tree/listing.h"
 #include "tree/partial.h"
@@ -54,7 +55,10 @@ void Finisher::take(const LinkStep& step) {
     bool made = true;
     struct stat now {};
     const bool exists = find(*link.directory, link.name, now);
-    if (exists ? options_.ignore_existing : options_.existing) return result_.unplaced.push_back(link.entry);
+    const bool is_left = exists ? options_.ignore_existing ||
+                                      (options_.update && is_newer(now, link.seconds, link.nanoseconds))
+                                : options_.existing;
+    if (is_left) return result_.unplaced.push_back(link.entry);
     if (options_.dry_run) {
       struct stat first {};
       made = !exists || !step.head || !find(*step.head->directory, step.head->name, first) ||

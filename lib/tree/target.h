@@ -106,6 +106,8 @@ struct WantedLink {
   EntryType type{};
   std::shared_ptr<TargetDirectory> directory;
   std::string name;
+  std::int64_t seconds = 0;  // of its modification
+  std::uint32_t nanoseconds = 0;
   bool skipped = false;  // it is not made
 };
 

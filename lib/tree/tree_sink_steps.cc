@@ -176,6 +176,8 @@ void TreeSink::count(const FinishResult& result) {
   counts_.deleted += more.deleted;
   counts_.undeleted += more.undeleted;
   counts_.failed += more.failed;
+  for (const std::uint64_t entry : result.unplaced)
+    heads_.erase(entry);  // what is there is not what links are to lead to
   tell_unplaced(result.unplaced);
   tell(result.lines);
 }

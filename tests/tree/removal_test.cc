@@ -197,3 +197,37 @@ TEST_CASE("what a symlink led to is copied, and the symlink removed") {
   CHECK_FALSE(is_there(scratch / "src/symlink"));
   CHECK(get(scratch / "src/file") == "source");
 }
+
+TEST_CASE("a newer file is left alone, whatever else of the sender's it is a name of") {
+  const Scratch scratch;
+  fs::create_directories(scratch / "src");
+  fs::create_directories(scratch / "dst");
+  put(scratch / "src/first", "old");
+  set_seconds(scratch / "src/first", 1'000'000'000);
+  for (const char* name : {"src/newer", "src/older"})
+    fs::create_hard_link(scratch / "src/first", scratch / name);
+  put(scratch / "dst/newer", "mine");
+  put(scratch / "dst/older", "gone");
+  set_seconds(scratch / "dst/older", 999'999'999);
+  CopyOptions options = archive();
+  options.update = true;
+  const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+  CHECK(copied.report.status() == 0);
+  CHECK(get(scratch / "dst/newer") == "mine");
+  CHECK(get(scratch / "dst/older") == "old");
+  CHECK(fs::hard_link_count(scratch / "dst/first") == 2);
+}
+
+TEST_CASE("names of a file that could not be put in place are not linked to another one") {
+  const Scratch scratch;
+  fs::create_directories(scratch / "src");
+  fs::create_directories(scratch / "dst/first/full");  // in the way, and not to be deleted
+  put(scratch / "src/first", "content");
+  fs::create_hard_link(scratch / "src/first", scratch / "src/second");
+  put(scratch / "dst/second", "before");
+  const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", archive());
+  CHECK(copied.report.status() == 23);
+  CHECK(copied.notices.size() == 2);
+  CHECK(is_there(scratch / "dst/first/full"));
+  CHECK(get(scratch / "dst/second") == "before");
+}
