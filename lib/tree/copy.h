@@ -107,8 +107,8 @@ struct CopyOptions {
   CopyDirect direct = CopyDirect::kAuto;  // O_DIRECT for large files
 
   // The receiver's: the sources that it asked for, as given to the sender. It refuses every top-level name
-  // that is not the last component of one of them (or matches it as a pattern), with Error{kDamaged}. Empty:
-  // it takes what comes (a push).
+  // that is not the last component of one of them (or matches it as a pattern of glob(3)), with
+  // Error{kDamaged}. Empty: it takes what comes (a push).
   std::vector<std::string> requested{};
 
   // Lines for the user, without a newline, names made printable; on the calling thread. The end with
