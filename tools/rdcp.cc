@@ -48,7 +48,11 @@ CopyReport copy_along(const CopyRoute& route, const CopySettings& settings, cons
   if (route.from.is_remote() && route.to.is_remote()) return between(launcher, settings, route);
   CopyReport report =
       route.to.is_remote() ? push(launcher, settings, route) : pull(launcher, settings, route);
-  static_cast<void>(launcher.finish());  // both ends have said how it went
+  if (route.from.is_remote() && settings.copy.remove_source_files) {
+    launcher.finish_removing(report);
+  } else {
+    static_cast<void>(launcher.finish());  // both ends have said how it went
+  }
   return report;
 }
 

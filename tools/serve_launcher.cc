@@ -40,6 +40,10 @@ void tell_launcher_all(CopySettings& settings) {
 CopyReport take_part(LaunchedCopy& launched, CopySettings& settings, const Options& options) {
   if (settings.launcher_only_listens) tell_launcher_all(settings);
   settings.copy.globs = settings.role == PeerRole::kSender;
+  // Of all that it has to say the other end hears, but for this, which is last.
+  if (settings.role == PeerRole::kSender) {
+    settings.copy.notice = [](const std::string& line) { LaunchedCopy::tell_unremoved(line); };
+  }
   const std::vector<std::string> paths = expanded(settings.operands);
   Connection connection = launched.connect(settings.launch, options, address_known());
   if (settings.role == PeerRole::kSender) return connection.send_tree(paths, settings.copy);

@@ -65,14 +65,16 @@ StreamResult run_end(Loop& loop, Session& session, Ring& ring, Role role, const 
   }
 }
 
-// The sender's end, on a thread of its own. Its lines go to the receiver, which is the user's.
-void send_end(std::promise<Loop*>& loop_made, std::future<std::unique_ptr<Link>> link, const std::string& key,
-              const std::vector<std::string>& sources, CopyOptions copy, const Options& options,
-              std::shared_ptr<LocalFiles> local) {
+// The sender's end, on a thread of its own. Its lines go to the receiver, which is the user's. Returns what
+// the user's thread is to remove.
+SourceRemovals send_end(std::promise<Loop*>& loop_made, std::future<std::unique_ptr<Link>> link,
+                        const std::string& key, const std::vector<std::string>& sources, CopyOptions copy,
+                        const Options& options, std::shared_ptr<LocalFiles> local) {
   Loop loop({.use_uring = options.use_uring});
   loop_made.set_value(&loop);
   copy.hears_peer = false;
   copy.progress = {};
+  copy.notice = copy.listed = {};
   const Deadline deadline = Deadline::in(options.connect_timeout);
   Ring ring(shape_of(options));
   const auto session = authenticate(loop, link.get(), Key(Secret(std::string_view(key))), deadline);
@@ -81,7 +83,7 @@ void send_end(std::promise<Loop*>& loop_made, std::future<std::unique_ptr<Link>>
     source.emplace(sources, copy, kPeerName, std::move(local));
     return send_stream(loop, *session, ring, *source, {options.timeout, {}});
   }));
-  static_cast<void>(source->take_removals().run(copy.notice));
+  return source->take_removals();
 }
 
 std::unique_ptr<Session> accept_one(Loop& loop, std::unique_ptr<Link> link, const std::string& key) {
@@ -107,7 +109,7 @@ CopyReport copy_tree(const std::vector<std::string>& sources, const std::string&
   std::promise<Loop*> other_loop;
   std::promise<std::unique_ptr<Link>> other_link;
   auto sent = std::async(std::launch::async, [&] {
-    send_end(other_loop, other_link.get_future(), key, sources, copy, options, local);
+    return send_end(other_loop, other_link.get_future(), key, sources, copy, options, local);
   });
   auto [first, second] = make_loopback(loop, *other_loop.get_future().get());
   other_link.set_value(std::move(second));
@@ -122,10 +124,10 @@ CopyReport copy_tree(const std::vector<std::string>& sources, const std::string&
     report = sink.report();
     report.elapsed = result.elapsed;
   } catch (const Error& error) {
-    if (error.from_peer()) sent.get();  // throws the failure as it was met there
+    if (error.from_peer()) static_cast<void>(sent.get());  // throws the failure as it was met there
     throw;
   }
-  sent.get();
+  report.failed += sent.get().run(copy.notice);
   report.fabric = "local";
   return report;
 }

@@ -22,6 +22,7 @@ namespace {
 
 constexpr Nanoseconds kFarewell = std::chrono::seconds(10);   // for a shell to end after its rdcp has
 constexpr Nanoseconds kLastWords = std::chrono::seconds(2);   // ... after a failure
+constexpr Nanoseconds kNoLimit = Nanoseconds::max();          // ... while it removes what it has sent
 constexpr Nanoseconds kFollow = std::chrono::seconds(5);      // for one end to end after the other
 constexpr Nanoseconds kAnswer = std::chrono::seconds(10);     // of an end that was told where to connect
 constexpr Nanoseconds kHandshake = std::chrono::seconds(30);  // through the shell, which may be slow
@@ -85,9 +86,13 @@ struct Launcher::State {
   std::unique_ptr<Session> let_in(RemoteEnd& end);
   std::unique_ptr<Session> through_shell(RemoteEnd& end);
   bool send_to(RemoteEnd& connector, const Contact& contact, const std::string& listener);
-  void hear_from(const std::string& host, const std::string& line) const {
-    if (launch.remote_line) launch.remote_line(host, printable(line, 2000));
+  void hear_from(const std::string& host, const std::string& line) {
+    const Told told = parse_told(line);
+    const auto* stays = std::get_if<UnremovedLine>(&told);
+    if (stays != nullptr) ++unremoved;
+    if (launch.remote_line) launch.remote_line(host, printable(stays != nullptr ? stays->text : line, 2000));
   }
+  void add_unremoved(const RemoteEnd& source, int status, CopyReport& report);
   void tell(const std::string& line) const {
     if (launch.detail) launch.detail(line);
   }
@@ -102,6 +107,7 @@ struct Launcher::State {
   Key key;
   std::list<RemoteEnd> ends;
   std::string why_not;  // no way was found so far
+  std::uint64_t unremoved = 0;
 };
 
 RemoteEnd& Launcher::State::launch_on(const HostPath& where, Hear hear) {
@@ -179,6 +185,16 @@ bool Launcher::State::send_to(RemoteEnd& connector, const Contact& contact, cons
   }
 }
 
+// Sources go when everything is in place: only their end knows of it, and says so in lines and its exit
+// status.
+void Launcher::State::add_unremoved(const RemoteEnd& source, int status, CopyReport& report) {
+  report.failed += unremoved;
+  if (status == report.status()) return;
+  ++report.failed;
+  hear_from(source.host(),
+            fmt::format("removing sources ended with status {}: some may still be there", status));
+}
+
 Launcher::Launcher(LaunchOptions launch, Options options)
     : state_(std::make_unique<State>(std::move(launch), std::move(options))) {}
 Launcher::~Launcher() = default;
@@ -196,6 +212,11 @@ Connection Launcher::connect(const HostPath& where, const std::vector<std::strin
 }
 
 int Launcher::finish() { return state_->ends.empty() ? 0 : state_->ends.back().finish(kFarewell); }
+
+void Launcher::finish_removing(CopyReport& report) {
+  RemoteEnd& end = state_->ends.back();
+  state_->add_unremoved(end, end.finish(kNoLimit), report);
+}
 
 CopyReport Launcher::copy_between(const HostPath& from, const std::vector<std::string>& from_words,
                                   const HostPath& to, const std::vector<std::string>& to_words,
@@ -233,7 +254,10 @@ CopyReport Launcher::copy_between(const HostPath& from, const std::vector<std::s
   // The other follows by itself: it has lost the connection, or done its work. But one that never had it
   // waits.
   static_cast<void>(target.await_exit(Deadline::in(kFollow)) && source.await_exit(Deadline::in(kFollow)));
-  const int target_status = target.finish(kLastWords), source_status = source.finish(kLastWords);
+  const int target_status = target.finish(kLastWords);
+  const bool removes = report && copy.remove_source_files;
+  const int source_status = source.finish(removes ? kNoLimit : kLastWords);
+  if (removes) state.add_unremoved(source, source_status, *report);
   if (report) return *report;
   const int status = target_status != 0 ? target_status : source_status;
   throw Error(static_cast<Status>(status == 0 ? static_cast<int>(Status::kDamaged) : status),

@@ -54,10 +54,14 @@ class __attribute__((visibility("default"))) Launcher {
   // Waits for the shell that connect() has started, and ends it after 10 s; its exit status, 0 where none was
   // started. After the connection is gone.
   int finish();
+  // The same where the other end was told to remove its sources: waits for that without limit, tells
+  // remote_line of those that stay, and counts them as failed.
+  void finish_removing(CopyReport& report);
 
   // Starts rdcp on both hosts, with the words for each; the data goes straight from one to the other, or,
-  // where neither can reach the other, through this host. Of `copy` the functions that hear are used. Returns
-  // what the receiver reports; throws the status of the end that has failed.
+  // where neither can reach the other, through this host. Of `copy` the functions that hear are used, and
+  // remove_source_files, for which it waits. Returns what the receiver reports, and what could not be
+  // removed; throws the status of the end that has failed.
   CopyReport copy_between(const HostPath& from, const std::vector<std::string>& from_words,
                           const HostPath& to, const std::vector<std::string>& to_words,
                           const CopyOptions& copy);
@@ -87,6 +91,8 @@ class __attribute__((visibility("default"))) LaunchedCopy {
   // Tells the launcher, when there is no connection (yet) that could.
   void refuse(const Error& error) noexcept;
 
+  // A source that could not be removed: the last thing that a sender does, when nobody else hears it.
+  static void tell_unremoved(const std::string& line);
   // For copy_between(), where the launcher is none of the two ends: what it is to hear, on standard error.
   static void tell_line(const std::string& line);
   static void tell_progress(const CopyProgress& progress);

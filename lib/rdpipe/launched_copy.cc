@@ -106,6 +106,7 @@ void LaunchedCopy::refuse(const Error& error) noexcept {
   if (!state_->connected) state_->end.refuse(static_cast<int>(error.status()), error.what());
 }
 
+void LaunchedCopy::tell_unremoved(const std::string& line) { write_error_line(unremoved_line(line)); }
 void LaunchedCopy::tell_line(const std::string& line) { write_error_line(listed_line(line)); }
 void LaunchedCopy::tell_progress(const CopyProgress& progress) { write_error_line(progress_line(progress)); }
 void LaunchedCopy::tell_report(const CopyReport& report) { write_error_line(report_line(report)); }

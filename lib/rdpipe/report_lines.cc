@@ -11,8 +11,8 @@
 namespace rdpipe {
 namespace {
 
-constexpr std::string_view kListed = "RDPIPE LISTED ", kProgress = "RDPIPE PROGRESS ",
-                           kReport = "RDPIPE REPORT ";
+constexpr std::string_view kListed = "RDPIPE LISTED ", kUnremoved = "RDPIPE UNREMOVED ",
+                           kProgress = "RDPIPE PROGRESS ", kReport = "RDPIPE REPORT ";
 
 // The report's counts, in the order in which they travel.
 constexpr std::array kCounts = {
@@ -79,6 +79,8 @@ Told parse_report(std::string_view text) {
 
 std::string listed_line(const std::string& text) { return fmt::format("{}{}\n", kListed, text); }
 
+std::string unremoved_line(const std::string& text) { return fmt::format("{}{}\n", kUnremoved, text); }
+
 std::string progress_line(const CopyProgress& progress) {
   return fmt::format("{}{} {} {} {} {} {}\n", kProgress, progress.bytes, progress.total_bytes, progress.files,
                      progress.total_files, progress.total_known ? 1 : 0, progress.elapsed.count());
@@ -95,6 +97,7 @@ std::string report_line(const CopyReport& report) {
 
 Told parse_told(std::string_view line) {
   if (line.starts_with(kListed)) return ListedLine{std::string(line.substr(kListed.size()))};
+  if (line.starts_with(kUnremoved)) return UnremovedLine{std::string(line.substr(kUnremoved.size()))};
   if (line.starts_with(kProgress)) return parse_progress(line.substr(kProgress.size()));
   if (line.starts_with(kReport)) return parse_report(line.substr(kReport.size()));
   return {};

@@ -107,13 +107,15 @@ struct CopyOptions {
   CopyDirect direct = CopyDirect::kAuto;  // O_DIRECT for large files
 
   // The receiver's: the sources that it asked for, as given to the sender. It refuses every top-level name
-  // that is not the last component of one of them (or matches it as a pattern), with Error{kDamaged}. Empty:
-  // it takes what comes (a push).
+  // that is not the last component of one of them (or matches it as a pattern of glob(3)), with
+  // Error{kDamaged}. Empty: it takes what comes (a push).
   std::vector<std::string> requested{};
 
   // Lines for the user, without a newline, names made printable; on the calling thread. The end with
   // `hears_peer` (that of the user's own process) also hears the other end's lines, those of failures with
-  // its host name in front, and the other end's functions are then not called for them. At most one end.
+  // its host name in front, and the other end's functions are then not called for them. At most one end. Only
+  // of sources that could not be removed, when the receiver has finished already, the sender's own notice
+  // hears.
   bool hears_peer = false;
   // One line for each entry that failed, or was left out with a reason.
   std::function<void(const std::string& line)> notice{};
@@ -126,7 +128,8 @@ struct CopyOptions {
 };
 
 struct CopyReport {
-  // Of both ends together, the same at both.
+  // Of both ends together, the same at both, but for sources that could not be removed: the sender's `failed`
+  // alone has these.
   std::uint64_t entries = 0;      // that the sender listed
   std::uint64_t files = 0;        // ... of these regular files
   std::uint64_t directories = 0;  // ... directories

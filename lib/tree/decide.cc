@@ -21,11 +21,12 @@ constexpr std::size_t kMaxIds = 1000000;
 
 }  // namespace
 
-Decider::Decider(std::string destination, const CopyOptions& options, Writer& writer,
+Decider::Decider(std::string destination, const CopyOptions& options, Writer& writer, Deleter& deleter,
                  std::shared_ptr<LocalFiles> local)
     : path_(std::move(destination)),
       options_(options),
       writer_(writer),
+      deleter_(deleter),
       local_(std::move(local)),
       mode_change_(ModeChange::parse(options.chmod, writer.umask()).value_or(ModeChange())) {}
 
@@ -245,7 +246,7 @@ bool Decider::wants(const EntryRecord& entry, WantedFile& file, int at) {
   if (exists) remember_target(now);
   if (exists ? options_.ignore_existing : options_.existing) return keep_source(), false;
   if (!is_file) {
-    if (exists && S_ISDIR(now.st_mode) && !options_.dry_run) make_way(*file.directory, file.name, now, at);
+    if (exists && S_ISDIR(now.st_mode)) make_way(*file.directory, file.name, now, at);
     return true;
   }
   if (options_.update && is_newer(now, entry.seconds, entry.nanoseconds)) return keep_source(), false;

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "tree/copy.h"
+#include "tree/deleter.h"
 #include "tree/destination.h"
-#include "tree/erase.h"
 #include "tree/filter.h"
 #include "tree/listing.h"
 #include "tree/local_files.h"
@@ -48,8 +48,8 @@ struct Decision {
 
 class Decider {
  public:
-  // `writer` outlives it. `local`: of a sender in this process.
-  Decider(std::string destination, const CopyOptions& options, Writer& writer,
+  // `writer` and `deleter` outlive it. `local`: of a sender in this process.
+  Decider(std::string destination, const CopyOptions& options, Writer& writer, Deleter& deleter,
           std::shared_ptr<LocalFiles> local);
 
   // Takes whole BEGIN, IDENTITY, ENTRY and KEEP records. Throws Error{kDamaged} for what makes no sense,
@@ -96,6 +96,7 @@ class Decider {
   void correct(const std::string& name, int at, const struct stat& now, const Attributes& attributes,
                const Changes& changes);
   void make_way(const TargetDirectory& parent, const std::string& name, const struct stat& now, int at);
+  void make_way_of_directory(const TargetDirectory& parent, const std::string& name, int at);
   [[nodiscard]] Attributes attributes_of(const EntryRecord& entry, const struct stat* old);
   [[nodiscard]] std::uint32_t local_id(bool group, std::uint32_t id) const;
   void answer(TreeVerdict verdict);
@@ -108,6 +109,7 @@ class Decider {
   std::string path_;
   const CopyOptions& options_;
   Writer& writer_;
+  Deleter& deleter_;
   std::shared_ptr<LocalFiles> local_;
   ModeChange mode_change_;
   std::uint64_t sources_ = 0;

@@ -20,6 +20,12 @@ constexpr mode_t kPermissions = 07777;
 
 bool is_device(EntryType type) { return type == EntryType::kCharacter || type == EntryType::kBlock; }
 
+bool is_empty_directory(int at, const std::string& name) {
+  std::vector<NamedEntry> entries;
+  const Descriptor fd(::openat(at, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  return fd && list_directory(fd.get(), entries) && entries.empty();
+}
+
 }  // namespace
 
 bool is_same_time(const struct stat& now, std::int64_t seconds, std::uint32_t nanoseconds) {
@@ -119,7 +125,7 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
     }
     if (same_type) compare(attributes, now, at, name, changes);
     if (changes.created || changes.replaced || changes.content) {
-      if (exists && S_ISDIR(now.st_mode) && !options_.dry_run) make_way(*parent, name, now, at);
+      if (exists && S_ISDIR(now.st_mode)) make_way(*parent, name, now, at);
       if (!options_.dry_run) make_other(entry, *parent, name, at, attributes);
       if (changes.created) ++decision_.counts.created;
       show(entry, *parent, name, 'c', changes);
@@ -148,18 +154,23 @@ void Decider::make_other(const EntryRecord& entry, const TargetDirectory& parent
 void Decider::make_way(const TargetDirectory& parent, const std::string& name, const struct stat& now,
                        int at) {
   if (options_.backup) {
-    if (!writer_.set_aside(parent.directory, at, name)) throw EntryError{errno};
-    return;
+    if (!options_.dry_run && !writer_.set_aside(parent.directory, at, name)) throw EntryError{errno};
+  } else if (S_ISDIR(now.st_mode)) {
+    make_way_of_directory(parent, name, at);
+  } else if (!options_.dry_run && ::unlinkat(at, name.c_str(), 0) == -1) {
+    throw EntryError{errno};
   }
-  if (!S_ISDIR(now.st_mode)) {
-    if (::unlinkat(at, name.c_str(), 0) == -1) throw EntryError{errno};
-    return;
-  }
-  if (::unlinkat(at, name.c_str(), AT_REMOVEDIR) == 0) return;
+}
+
+// As rsync has it, what is in it counts as deleted, and it itself as replaced.
+void Decider::make_way_of_directory(const TargetDirectory& parent, const std::string& name, int at) {
+  const auto remove = [&] { return ::unlinkat(at, name.c_str(), AT_REMOVEDIR) == 0; };
+  if (options_.dry_run ? is_empty_directory(at, name) : remove()) return;
   if (!options_.delete_extra) throw EntryError{EISDIR};
-  Eraser eraser(writer_.cache(), {});
-  if (!eraser.erase(parent.directory, name, true)) throw EntryError{ENOTEMPTY};
-  decision_.counts.deleted += eraser.counts().deleted;
+  if (!deleter_.empty(parent.directory, name, {decision_.lines, decision_.counts, shows_})) {
+    throw EntryError{ENOTEMPTY};
+  }
+  if (!options_.dry_run && !remove()) throw EntryError{errno};
 }
 
 }  // namespace rdpipe

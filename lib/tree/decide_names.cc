@@ -1,5 +1,6 @@
 // Where the receiver puts what is listed, by its name; and which names it takes.
 #include <fmt/format.h>
+#include <fnmatch.h>
 
 #include <utility>
 
@@ -13,6 +14,11 @@ std::string last_component(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   const auto slash = path.rfind('/');
   return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+// Whether glob(3) there may have made `name` of it: a dot in front is matched by a dot alone.
+bool is_glob_of(const std::string& pattern, const std::string& name) {
+  return is_pattern(pattern) && ::fnmatch(pattern.c_str(), name.c_str(), FNM_PERIOD) == 0;
 }
 
 }  // namespace
@@ -58,9 +64,8 @@ void Decider::require_requested(const EntryRecord& entry) const {
   if (options_.requested.empty()) return;
   for (const std::string& source : options_.requested) {
     const std::string last = last_component(source);
-    if (entry.name == "."
-            ? source.empty() || stands_for_contents(source) || options_.files_from.has_value()
-            : last == entry.name || last.starts_with('~') || matches_pattern(last, entry.name)) {
+    if (entry.name == "." ? source.empty() || stands_for_contents(source) || options_.files_from.has_value()
+                          : last == entry.name || is_glob_of(last, std::string(entry.name))) {
       return;
     }
   }

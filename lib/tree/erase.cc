@@ -39,12 +39,11 @@ bool list_directory(int directory, std::vector<NamedEntry>& into) {
 
 bool Eraser::may() {
   if (voice_.budget == nullptr) return true;
-  if (*voice_.budget == 0) {
-    ++counts_.kept;
-    return false;
+  for (std::uint64_t left = voice_.budget->load(); left > 0;) {
+    if (voice_.budget->compare_exchange_weak(left, left - 1)) return true;
   }
-  --*voice_.budget;
-  return true;
+  ++counts_.kept;
+  return false;
 }
 
 bool Eraser::erase_one(const std::shared_ptr<Directory>& directory, const std::string& name,

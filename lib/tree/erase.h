@@ -2,6 +2,7 @@
 // through a symlink. Blocks; for workers.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,7 +21,7 @@ class Eraser {
  public:
   // `budget`: how many may yet go; null: no limit. `tell`: each that went. `fail`: each that could not.
   struct Voice {
-    std::uint64_t* budget = nullptr;
+    std::atomic<std::uint64_t>* budget = nullptr;
     bool dry_run = false;
     std::function<bool(const std::shared_ptr<Directory>& directory, const std::string& name)>
         set_aside{};  // backed up: true

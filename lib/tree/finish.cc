@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <limits>
 #include <utility>
 
 #include "files/temporary.h"
@@ -13,7 +12,6 @@
 #include "tree/decide.h"
 #include "tree/erase.h"
 #include "tree/listing.h"
-#include "tree/partial.h"
 
 namespace rdpipe {
 namespace {
@@ -32,11 +30,8 @@ struct Reach {
 
 }  // namespace
 
-Finisher::Finisher(const CopyOptions& options, Writer& writer)
-    : options_(options),
-      writer_(writer),
-      filters_(options.filters),
-      delete_budget_(options.max_delete.value_or(std::numeric_limits<std::uint64_t>::max())) {}
+Finisher::Finisher(const CopyOptions& options, Writer& writer, Deleter& deleter)
+    : options_(options), writer_(writer), deleter_(deleter) {}
 
 FinishResult Finisher::finish(const std::vector<FinishStep>& steps, bool shows) {
   result_ = {};
@@ -97,7 +92,7 @@ void Finisher::take(const DirectoryStep& step) {
   const TargetDirectory& directory = *step.directory;
   if (directory.skipped || directory.absent) return;
   if (!directory.fresh && !directory.merged && options_.delete_extra && step.complete)
-    delete_extra(directory);
+    deleter_.delete_extra(directory, {result_.lines, result_.counts, shows_});
   if (options_.dry_run) return;
   if (!directory.fresh && directory.touched) sweep(directory);
   try {
@@ -105,67 +100,6 @@ void Finisher::take(const DirectoryStep& step) {
   } catch (const EntryError& error) {
     fail(directory.directory->path(), cause_of(error));
   }
-}
-
-bool Finisher::spares(const std::shared_ptr<Directory>& directory, const std::string& name,
-                      bool is_directory) const {
-  if (keeps_partial(options_) && (is_partial_name(name) || name == options_.partial_dir)) return true;
-  if (options_.backup && options_.backup_dir.empty() && name.ends_with(options_.backup_suffix)) return true;
-  if (is_directory && !options_.backup_dir.empty()) {
-    const auto lease = writer_.cache().open(directory);
-    if (lease && writer_.keeps_backups(lease->get(), name)) return true;
-  }
-  if (filters_.empty() || options_.delete_excluded) return false;
-  return filters_.excludes(directory->relative_of(name), is_directory);
-}
-
-void Finisher::delete_extra(const TargetDirectory& directory) {
-  std::vector<NamedEntry> entries;
-  const auto lease = writer_.cache().open(directory.directory);
-  if (!lease || !list_directory(lease->get(), entries)) {
-    return fail(directory.directory->path(), "list it: " + errno_text(errno));
-  }
-  Eraser::Voice voice;
-  voice.budget = options_.max_delete ? &delete_budget_ : nullptr;
-  voice.dry_run = options_.dry_run;
-  voice.spares = [this](const auto& at, const std::string& name, bool is_directory) {
-    return spares(at, name, is_directory);
-  };
-  voice.tell = [this](const auto& at, const std::string& name, bool is_directory) {
-    show_deleted(at, name, is_directory);
-  };
-  voice.fail = [this](const auto& at, const std::string& name, int error) {
-    fail(at->path_of(name), "delete it: " + errno_text(error));
-  };
-  if (options_.backup) {
-    voice.set_aside = [this](const auto& at, const std::string& name) {
-      const auto where = writer_.cache().open(at);
-      return where && writer_.set_aside(at, where->get(), name);
-    };
-  }
-  Eraser eraser(writer_.cache(), std::move(voice));
-  for (const NamedEntry& entry : entries) {
-    if (directory.names.contains(entry.name)) continue;
-    if (is_temporary_name(entry.name)) {
-      if (!options_.dry_run) remove_if_left_over(lease->get(), entry.name.c_str());
-      continue;
-    }
-    eraser.erase(directory.directory, entry.name, entry.is_directory);
-  }
-  result_.counts.deleted += eraser.counts().deleted;
-  result_.counts.undeleted += eraser.counts().kept;
-}
-
-void Finisher::show_deleted(const std::shared_ptr<Directory>& directory, const std::string& name,
-                            bool is_directory) {
-  if (!shows_) return;
-  ListedEntry listed;
-  listed.update = '*';
-  listed.type = is_directory ? EntryType::kDirectory : EntryType::kFile;
-  listed.path = directory->relative_of(name);
-  const bool itemized = options_.out_format.find("%i") != std::string::npos ||
-                        options_.out_format.find("%o") != std::string::npos;
-  result_.lines.push_back({true, format_line(itemized ? options_.out_format : "deleting %n", listed)});
 }
 
 // What a copy that was killed has left in it, on the way to a name that this one has too. A file of the

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "tree/copy.h"
-#include "tree/filter.h"
+#include "tree/deleter.h"
 #include "tree/note.h"
 #include "tree/target.h"
 #include "tree/writer.h"
@@ -37,7 +37,8 @@ struct FinishResult {
 
 class Finisher {
  public:
-  Finisher(const CopyOptions& options, Writer& writer);
+  // `writer` and `deleter` outlive it.
+  Finisher(const CopyOptions& options, Writer& writer, Deleter& deleter);
   // `shows`: somebody wants lines of what is listed.
   [[nodiscard]] FinishResult finish(const std::vector<FinishStep>& steps, bool shows);
 
@@ -46,18 +47,13 @@ class Finisher {
   void take(const DirectoryStep& step);
   [[nodiscard]] bool find(const TargetDirectory& directory, const std::string& name,
                           struct stat& status) const;
-  void delete_extra(const TargetDirectory& directory);
   void sweep(const TargetDirectory& directory);
   void set_attributes(const TargetDirectory& directory);
-  [[nodiscard]] bool spares(const std::shared_ptr<Directory>& directory, const std::string& name,
-                            bool is_directory) const;
-  void show_deleted(const std::shared_ptr<Directory>& directory, const std::string& name, bool is_directory);
   void fail(const std::string& path, const std::string& cause);
 
   const CopyOptions& options_;
   Writer& writer_;
-  Filters filters_;
-  std::uint64_t delete_budget_;
+  Deleter& deleter_;
   bool shows_ = false;
   FinishResult result_;
 };

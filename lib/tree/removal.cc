@@ -39,7 +39,10 @@ std::uint64_t SourceRemovals::run(const std::function<void(const std::string& li
 
 // Why it could not; empty when it is gone.
 std::string SourceRemovals::remove(const SourceItem& item) {
-  if (local_ && local_->is_target(item.number, item.identity)) return "it is its own copy, and stays";
+  const auto is_target = [&](std::uint64_t entry) {
+    return local_ && local_->is_target(entry, item.identity);
+  };
+  if (is_target(item.number) || (item.head && is_target(*item.head))) return "it is its own copy, and stays";
   const auto lease = cache_->open(item.directory);
   struct stat now {};
   const int flags = follow_ ? 0 : AT_SYMLINK_NOFOLLOW;

@@ -21,8 +21,9 @@ TreeSink::TreeSink(std::string destination, const CopyOptions& options, std::str
       local_(std::move(local)),
       name_(fmt::format("'{}'", printable(destination))),
       writer_(options_, cache_),
-      decider_(std::move(destination), options_, writer_, local_),
-      finisher_(options_, writer_),
+      deleter_(options_, writer_),
+      decider_(std::move(destination), options_, writer_, deleter_, local_),
+      finisher_(options_, writer_, deleter_),
       progress_(options_) {}
 
 TreeSink::~TreeSink() = default;

@@ -16,6 +16,7 @@
 #include "ring/ring.h"
 #include "stream/sink.h"
 #include "tree/decide.h"
+#include "tree/deleter.h"
 #include "tree/finish.h"
 #include "tree/large_sink.h"
 #include "tree/local_files.h"
@@ -110,6 +111,7 @@ class TreeSink final : public Sink {
   std::string name_;
   DirectoryCache cache_;
   Writer writer_;
+  Deleter deleter_;
   Decider decider_;
   Finisher finisher_;
   Loop* loop_ = nullptr;

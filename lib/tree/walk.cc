@@ -332,6 +332,11 @@ void Walk::visit_other(const Place& place, const std::string& name, const struct
   item.nanoseconds = entry.nanoseconds;
   item.head = entry.head;
   item.identity = {status.st_dev, status.st_ino};
+  struct stat itself {};
+  if (options_.copy_links && options_.remove_source_files &&
+      ::fstatat(place.fd, name.c_str(), &itself, AT_SYMLINK_NOFOLLOW) == 0) {
+    item.identity = {itself.st_dev, itself.st_ino};
+  }
   list(entry);
   if (item.kind != SourceItem::Kind::kPlain || options_.remove_source_files)
     batch_.items.push_back(std::move(item));

@@ -89,6 +89,57 @@ TEST_CASE("what the source does not have goes with --delete, and only then") {
   CHECK(fs::exists(scratch / "dst/sub/middle"));
 }
 
+TEST_CASE("a directory in a file's place is deleted by the rules of --delete") {
+  const auto copied_with = [](const Scratch& scratch, CopyOptions options, int status) {
+    fs::create_directory(scratch / "src");
+    put(scratch / "src/taken", "a file");
+    fs::create_directories(scratch / "dst/taken/below");
+    put(scratch / "dst/taken/below/one", "1");
+    put(scratch / "dst/taken/keep.o", "2");
+    options.recursive = true;
+    options.out_format = "%i %n";
+    CopyOptions dry = options;
+    dry.dry_run = true;
+    const Copied would = copy_trees({scratch / "src/"}, scratch / "dst", dry);
+    CHECK(get(scratch / "dst/taken/below/one") == "1");
+    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+    CHECK(copied.report.status() == status);
+    CHECK(would.listed == copied.listed);
+    CHECK(would.notices == copied.notices);
+    CHECK(would.report.deleted == copied.report.deleted);
+    CHECK(would.report.undeleted == copied.report.undeleted);
+    CHECK((status == 0) == fs::is_regular_file(scratch / "dst/taken"));
+    return copied;
+  };
+  CopyOptions options;
+  const Scratch without, whole, limited, filtered, all, backed_up;
+  CHECK(copied_with(without, options, 23).notices.size() == 1);
+  CHECK(get(without / "dst/taken/below/one") == "1");
+
+  options.delete_extra = true;
+  const Copied gone = copied_with(whole, options, 0);
+  CHECK(gone.report.deleted == 3);
+  CHECK(gone.listed.size() == 4);
+
+  options.max_delete = 2;
+  const Copied limit = copied_with(limited, options, 23);
+  CHECK(limit.report.deleted == 2);
+  CHECK(limit.report.undeleted == 1);
+  CHECK(limit.notices.size() == 1);
+  options.max_delete = 3;
+  CHECK(copied_with(all, options, 0).report.undeleted == 0);
+
+  options.max_delete = {};
+  options.filters = {{false, "*.o"}};
+  CHECK(copied_with(filtered, options, 23).notices.size() == 1);
+  CHECK(get(filtered / "dst/taken/keep.o") == "2");
+
+  options.backup = true;
+  CHECK(copied_with(backed_up, options, 0).notices.empty());
+  CHECK(get(backed_up / "dst/taken~/keep.o") == "2");
+  CHECK(get(backed_up / "dst/taken~/below/one") == "1");
+}
+
 TEST_CASE("a dry run says what it would do and does nothing") {
   const Scratch scratch;
   make_tree(scratch);

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include "catch.h"
-#include "tree/local_files.h"
 #include "tree/trees.h"
 
 using namespace rdpipe;
@@ -146,7 +145,6 @@ TEST_CASE("where contents meet, what the first brought is not replaced") {
   fs::create_directory(scratch / "b/sub/taken");
   put(scratch / "b/sub/taken/file", "b");
   const Copied copied = copy_trees({scratch / "a/", scratch / "b/"}, scratch / "dst", removing());
-  fs::create_directory(scratch / "dst2");
   CHECK(copied.report.failed == 2);
   CHECK(copied.notices.size() == 2);
   CHECK(get(scratch / "dst/sub/file") == "a");

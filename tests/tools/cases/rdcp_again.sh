@@ -221,3 +221,49 @@ test_rdcp_removes_source_files_that_are_in_place() {
   [[ -z $(find src ! -type d) ]] || fail "left: $(find src ! -type d)"
   [[ -d src/sub/deeper ]] || fail "a directory was removed"
 }
+
+# What the destination leaves as it is stays at the source too, as rsync has it.
+# over rdma with --long: sources
+# limit 120
+test_rdcp_removes_the_sources_that_rsync_does() {
+  need_rsync
+  make_rsh
+  local options name failed=no
+  while IFS= read -r options; do
+    rm -rf start src theirs theirs.src home/copy
+    mkdir -p start/sub start/there theirs/there home
+    for name in same newer older new sub/new there/new; do echo "source $name" >"start/$name"; done
+    ln start/new start/new-too
+    ln -s same start/symlink
+    ln -s same start/other-symlink
+    mkfifo start/fifo
+    for name in newer older; do echo "target $name" >"theirs/$name"; done
+    cp start/same theirs/same
+    ln -s elsewhere theirs/other-symlink
+    touch -h -d @1000000000 start/same theirs/same start/newer theirs/older start/other-symlink
+    touch -h -d @1100000000 theirs/newer start/older
+    touch -h -d @900000000 theirs/other-symlink
+    cp -a theirs home/copy
+    cp -a start theirs.src
+    cp -a start src
+    # shellcheck disable=SC2086  # words
+    rsync -a --remove-source-files $options theirs.src/ theirs/
+    # shellcheck disable=SC2086
+    copies 0 -a --remove-source-files $options src/ db2:copy/
+    diff <(list_names theirs.src) <(list_names src) || { echo "not as rsync -a $options"; failed=yes; }
+    diff <(list_names theirs) <(list_names home/copy) || { echo "other copies than rsync -a $options"; failed=yes; }
+  done <<'EOT'
+
+-H
+-I
+-u
+-H -u
+--existing
+-H --existing
+--ignore-existing
+-H --ignore-existing
+-n
+EOT
+  [[ $failed == no ]] || fail "see above"
+}
+list_names() { (cd "$1" && find . -printf '%y %P\n' | LC_ALL=C sort); }  # DIRECTORY

@@ -151,3 +151,53 @@ test_rdcp_source_that_grows() {
     [[ ! -e home/copy/log ]] || cmp -n "$(stat -c %s home/copy/log)" src/log home/copy/log || fail "mixed in turn $turn"
   done
 }
+
+# What cannot be removed is found out when everything is in place: a line all the same, wherever the sender is.
+# over rdma with --long: errors of files
+test_rdcp_failures_to_remove_sources() {
+  make_rsh
+  mkdir -p src/shut
+  echo two | tee src/shut/two src/shut/three >/dev/null
+  as_nobody
+  chmod 555 src/shut
+  local way
+  for way in push pull between local; do
+    rm -rf home/copy
+    echo one >src/one
+    case $way in
+      push) copies 23 -rt --remove-source-files src/ db2:copy ;;
+      pull) copies 23 -rt --remove-source-files "db2:$PWD/src/" home/copy ;;
+      between) copies 23 -rt --remove-source-files "db1:$PWD/src/" db2:copy ;;
+      local) copies 23 -rt --remove-source-files src/ home/copy ;;
+    esac
+    one_line_about src/shut/two 'remove .*denied'
+    one_line_about src/shut/three 'remove .*denied'
+    says copy.err '2 failed'
+    absent src/one
+    holds home/copy/one one
+    same src/shut/two home/copy/shut/two
+  done
+}
+
+# What is found to be the same already is the source itself.
+# tcp only: moves nothing
+test_rdcp_source_that_is_its_own_copy() {
+  make_rsh
+  mkdir -p dir
+  echo one >dir/one
+  ln dir/one dir/other
+  ln -s one dir/link
+  local options
+  for options in -a -aI -aH -aL; do
+    copies 23 "$options" --remove-source-files dir/ dir
+    one_line_about dir/one 'own copy'
+    holds dir/one one
+    holds dir/other one
+  done
+  ln -sf one dir/link
+  copies 23 --remove-source-files dir/one dir/link
+  holds dir/one one
+  copies 0 --remove-source-files dir/one dir/two
+  absent dir/one
+  holds dir/two one
+}

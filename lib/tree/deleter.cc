@@ -1,0 +1,109 @@
+#include "tree/deleter.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <limits>
+#include <utility>
+
+#include "files/temporary.h"
+#include "ground/error.h"
+#include "tree/listing.h"
+#include "tree/partial.h"
+
+namespace rdpipe {
+namespace {
+
+void fail(Deleter::Account account, const std::string& path, const std::string& attempt, int error) {
+  ++account.counts.failed;
+  account.lines.push_back({false, fmt::format("'{}': {}: {}", printable(path), attempt, errno_text(error))});
+}
+
+}  // namespace
+
+Deleter::Deleter(const CopyOptions& options, Writer& writer)
+    : options_(options),
+      writer_(writer),
+      filters_(options.filters),
+      budget_(options.max_delete.value_or(std::numeric_limits<std::uint64_t>::max())) {}
+
+bool Deleter::spares(const std::shared_ptr<Directory>& directory, const std::string& name,
+                     bool is_directory) const {
+  if (keeps_partial(options_) && (is_partial_name(name) || name == options_.partial_dir)) return true;
+  if (options_.backup && options_.backup_dir.empty() && name.ends_with(options_.backup_suffix)) return true;
+  if (is_directory && !options_.backup_dir.empty()) {
+    const auto lease = writer_.cache().open(directory);
+    if (lease && writer_.keeps_backups(lease->get(), name)) return true;
+  }
+  if (filters_.empty() || options_.delete_excluded) return false;
+  return filters_.excludes(directory->relative_of(name), is_directory);
+}
+
+Eraser Deleter::eraser_for(Account account) {
+  Eraser::Voice voice;
+  voice.budget = options_.max_delete ? &budget_ : nullptr;
+  voice.dry_run = options_.dry_run;
+  voice.spares = [this](const auto& at, const std::string& name, bool is_directory) {
+    return spares(at, name, is_directory);
+  };
+  voice.tell = [this, account](const auto& at, const std::string& name, bool is_directory) {
+    if (account.shows) account.lines.push_back({true, line_of(at, name, is_directory)});
+  };
+  voice.fail = [account](const auto& at, const std::string& name, int error) {
+    fail(account, at->path_of(name), "delete it", error);
+  };
+  if (options_.backup) {
+    voice.set_aside = [this](const auto& at, const std::string& name) {
+      const auto where = writer_.cache().open(at);
+      return where && writer_.set_aside(at, where->get(), name);
+    };
+  }
+  return {writer_.cache(), std::move(voice)};
+}
+
+void Deleter::delete_extra(const TargetDirectory& directory, Account account) {
+  std::vector<NamedEntry> entries;
+  const auto lease = writer_.cache().open(directory.directory);
+  if (!lease || !list_directory(lease->get(), entries)) {
+    return fail(account, directory.directory->path(), "list it", errno);
+  }
+  Eraser eraser = eraser_for(account);
+  for (const NamedEntry& entry : entries) {
+    if (directory.names.contains(entry.name)) continue;
+    if (is_temporary_name(entry.name)) {
+      if (!options_.dry_run) remove_if_left_over(lease->get(), entry.name.c_str());
+      continue;
+    }
+    eraser.erase(directory.directory, entry.name, entry.is_directory);
+  }
+  account.counts.deleted += eraser.counts().deleted;
+  account.counts.undeleted += eraser.counts().kept;
+}
+
+bool Deleter::empty(const std::shared_ptr<Directory>& directory, const std::string& name, Account account) {
+  std::vector<NamedEntry> entries;
+  const auto below = std::make_shared<Directory>(directory, name, false);
+  const auto lease = writer_.cache().open(below);
+  if (!lease || !list_directory(lease->get(), entries)) return false;
+  Eraser eraser = eraser_for(account);
+  bool whole = true;
+  for (const NamedEntry& entry : entries) {
+    whole = eraser.erase(below, entry.name, entry.is_directory) && whole;
+  }
+  account.counts.deleted += eraser.counts().deleted;
+  account.counts.undeleted += eraser.counts().kept;
+  return whole;
+}
+
+std::string Deleter::line_of(const std::shared_ptr<Directory>& directory, const std::string& name,
+                             bool is_directory) const {
+  ListedEntry listed;
+  listed.update = '*';
+  listed.type = is_directory ? EntryType::kDirectory : EntryType::kFile;
+  listed.path = directory->relative_of(name);
+  const bool itemized = options_.out_format.find("%i") != std::string::npos ||
+                        options_.out_format.find("%o") != std::string::npos;
+  return format_line(itemized ? options_.out_format : "deleting %n", listed);
+}
+
+}  // namespace rdpipe
