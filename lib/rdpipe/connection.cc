@@ -257,7 +257,7 @@ CopyReport Connection::send_tree(const std::vector<std::string>& sources, const 
     state.source = source;
     const StreamResult result =
         send_stream(*state.loop, *state.session, **state.ring, *source, stream_options(state.options));
-    if (copy.remove_source_files) source->remove_sources();
+    if (copy.remove_source_files) source->remove_sources([&] { state.loop->poll(); });
     return state.close(result, source->report());
   });
 }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "ground/error.h"
+#include "io/workers.h"
 #include "tree/content_digest.h"
 #include "tree/partial.h"
 
@@ -38,6 +39,7 @@ Decision Decider::decide(std::span<const std::byte> records) {
   RecordReader reader;
   reader.add(records);
   while (const auto record = reader.next()) {
+    if (is_unwanted()) break;
     if (record->type == RecordType::kBegin) {
       const auto begin = decode_begin(record->body);
       if (!begin || begun_) throw_malformed("a malformed record");

@@ -10,6 +10,7 @@
 
 #include "files/temporary.h"
 #include "ground/error.h"
+#include "io/workers.h"
 #include "tree/erase.h"
 #include "tree/listing.h"
 #include "tree/partial.h"
@@ -41,6 +42,7 @@ FinishResult Finisher::finish(const std::vector<FinishStep>& steps, bool shows) 
   result_ = {};
   shows_ = shows;
   for (const FinishStep& step : steps) {
+    if (is_unwanted()) break;
     std::visit([this](const auto& alternative) { take(alternative); }, step);
   }
   return std::move(result_);
@@ -143,6 +145,7 @@ void Finisher::delete_extra(const TargetDirectory& directory) {
   }
   Eraser eraser(writer_.cache(), std::move(voice));
   for (const NamedEntry& entry : entries) {
+    if (is_unwanted()) break;
     if (directory.names.contains(entry.name)) continue;
     if (is_temporary_name(entry.name)) {
       if (!options_.dry_run) remove_if_left_over(lease->get(), entry.name.c_str());

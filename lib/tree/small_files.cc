@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "ground/error.h"
+#include "io/workers.h"
 
 namespace rdpipe {
 namespace {
@@ -124,7 +125,10 @@ std::size_t room_for(const SourceItem& item) {
 FrameContent fill_frame(std::span<std::byte> frame, std::size_t used, const std::vector<SourceItem>& items,
                         bool follow, DirectoryCache& cache) {
   FrameWriter writer(frame, used, follow, cache);
-  for (const SourceItem& item : items) writer.add(item);
+  for (const SourceItem& item : items) {
+    if (is_unwanted()) break;
+    writer.add(item);
+  }
   return writer.take();
 }
 

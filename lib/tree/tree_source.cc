@@ -22,6 +22,7 @@ constexpr std::size_t kMaxOutgoing = 1_MiB;
 // Empty files take next to no room in a frame, and whoever writes them must not have a million at once.
 constexpr std::size_t kMaxItemsInFrame = 512;
 constexpr std::size_t kWalkBatch = 512;  // entries of one job
+constexpr std::size_t kRemovalsBetweenLooks = 16;
 constexpr std::size_t kSlotsForReserve = 4;
 constexpr std::size_t kMaxRangeRecords = 128;  // bytes of the records in front of a run of content
 constexpr std::size_t kMaxFrames = 4;          // that are being made
@@ -345,8 +346,10 @@ void TreeSource::tell(std::vector<std::string> lines) {
   }
 }
 
-void TreeSource::remove_sources() {
+void TreeSource::remove_sources(const std::function<void()>& look) {
+  std::size_t looked = 0;
   for (const SourceItem& item : removals_) {
+    if (look && looked++ % kRemovalsBetweenLooks == 0) look();
     if (unplaced_.contains(item.number)) continue;
     const auto lease = cache_.open(item.directory);
     struct stat now {};

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,7 +38,8 @@ class TreeSource final : public Source {
   [[nodiscard]] const std::string& name() const override { return name_; }
 
   // After COMMITTED: removes the files that are in place at the other end (remove_source_files).
-  void remove_sources();
+  // Calls `look` now and then, which may throw.
+  void remove_sources(const std::function<void()>& look = {});
   // After COMMITTED: what both ends have counted.
   [[nodiscard]] CopyReport report() const;
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "ground/error.h"
+#include "io/workers.h"
 
 namespace rdpipe {
 namespace {
@@ -115,7 +116,7 @@ WalkBatch Walk::next(std::size_t entries) {
   batch_ = {};
   const std::uint64_t until = counts_.entries + entries;
   // Names that are read and not listed count too: a batch must not take for ever.
-  for (std::size_t steps = 0; counts_.entries < until && steps < 4 * entries; ++steps) {
+  for (std::size_t steps = 0; counts_.entries < until && steps < 4 * entries && !is_unwanted(); ++steps) {
     if (!levels_.empty()) {
       advance();
     } else if (next_source_ < sources_.size()) {
