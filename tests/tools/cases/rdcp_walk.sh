@@ -35,3 +35,15 @@ test_rdcp_signal_while_a_partial_file_is_digested() {
   truncate -s 1T src/huge copy/.huge.rdpipe-partial
   ends_on_signal -rP src/ copy
 }
+
+# tcp only: nothing of it moves
+test_rdcp_few_descriptors() {
+  make_tree src
+  local limit status
+  for limit in 4 5 6 7 8 9 10 12 14 17; do
+    status=0
+    (ulimit -n "$limit"; exec timeout 20 "$bin/rdcp" -r src "copy$limit") >copy.out 2>copy.err || status=$?
+    ((status != 124 && status < 128)) || fail "with $limit descriptors: status $status"
+    ((status != 0)) || same_tree src "copy$limit"
+  done
+}
