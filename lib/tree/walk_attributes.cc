@@ -57,7 +57,7 @@ void Walk::fill_common(const Place& place, const std::string& name, const struct
 
 void Walk::fill_xattrs(const Place& place, const std::string& name, EntryRecord& entry) {
   xattrs_.clear();
-  if (!read_xattrs(place.fd, name, choice_, xattrs_)) {
+  if (!read_xattrs(place.fd, name, choice_, xattrs_, options_.copy_links)) {
     return fail(place.directory->path_of(name), "its extended attributes: " + errno_text(errno));
   }
   for (XattrValue& xattr : xattrs_) {
@@ -71,7 +71,8 @@ void Walk::fill_xattrs(const Place& place, const std::string& name, EntryRecord&
 }
 
 void Walk::fill_digest(const Place& place, const std::string& name, EntryRecord& entry) {
-  const Descriptor fd(::openat(place.fd, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  const int no_follow = options_.copy_links ? 0 : O_NOFOLLOW;
+  const Descriptor fd(::openat(place.fd, name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | no_follow));
   if (fd) entry.digest = content_digest(fd.get());
 }
 

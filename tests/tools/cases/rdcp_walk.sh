@@ -47,3 +47,31 @@ test_rdcp_few_descriptors() {
     ((status != 0)) || same_tree src "copy$limit"
   done
 }
+
+test_rdcp_attributes_of_what_links_lead_to() {
+  type -P setfattr setfacl >/dev/null || skip "needs setfattr and setfacl"
+  make_rsh
+  mkdir src outside outside/dir
+  echo one >outside/file
+  echo two >outside/dir/two
+  for name in file dir; do setfattr -n user.colour -v blue "outside/$name" || skip "no user attributes here"; done
+  setfacl -m u:12345:r outside/file || skip "no ACLs here"
+  ln -s ../outside/file ../outside/dir src
+  copies 0 -rLAXt src/ db2:copy
+  for name in file dir; do
+    [[ $(getfattr --only-values -n user.colour "home/copy/$name") == blue ]] || fail "$name has lost its attribute"
+  done
+  getfacl -n home/copy/file | grep -q '^user:12345:r--' || fail "the ACL is lost"
+  [[ $fabric != rdma ]] || echo 8 >>"$run/moved"
+}
+
+# over rdma with --long: what is asked for is the same
+test_rdcp_digest_of_what_links_lead_to() {
+  make_rsh
+  mkdir src
+  echo one >file
+  ln -s ../file src/link
+  copies 0 -rL src/ db2:copy
+  copies 0 -rcLi src/ db2:copy
+  [[ ! -s copy.out ]] || { show copy.out; fail "it was sent again"; }
+}
