@@ -272,7 +272,7 @@ void Walk::visit_directory(const Place& place, const std::string& name, const st
     return fail(path, "is a directory (not copied without -r)");
   }
   if (options_.copy_links && cache_.is_within(place.directory.get(), status.st_dev, status.st_ino)) {
-    return fail(path, "the symlink leads to a directory above it");
+    return leave_out(place, name, ""), fail(path, "the symlink leads to a directory above it");
   }
   EntryRecord entry;
   entry.type = EntryType::kDirectory;

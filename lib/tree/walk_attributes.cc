@@ -16,7 +16,11 @@ bool Walk::fill_symlink(const Place& place, const std::string& name, EntryRecord
   if (!options_.symlinks) return leave_out(place, name, "is a symlink (left out)"), false;
   target_.resize(kMaxLinkTarget);
   const auto size = ::readlinkat(place.fd, name.c_str(), target_.data(), target_.size());
-  if (size <= 0) return fail_errno(place.directory->path_of(name), size == 0 ? EINVAL : errno), false;
+  if (size <= 0) {
+    const int error = size == 0 ? EINVAL : errno;
+    leave_out(place, name, "");
+    return fail_errno(place.directory->path_of(name), error), false;
+  }
   target_.resize(static_cast<std::size_t>(size));
   if (options_.safe_links && leads_out(place, target_)) {
     leave_out(place, name,

@@ -75,3 +75,16 @@ test_rdcp_digest_of_what_links_lead_to() {
   copies 0 -rcLi src/ db2:copy
   [[ ! -s copy.out ]] || { show copy.out; fail "it was sent again"; }
 }
+
+# over rdma with --long: errors of files
+test_rdcp_delete_spares_what_a_loop_stands_for() {
+  make_rsh
+  mkdir -p src/sub home/copy/sub/up
+  echo one >src/sub/one
+  echo old | tee home/copy/sub/up/old >home/copy/sub/extra
+  ln -s .. src/sub/up
+  copies 23 -rL --delete src/ db2:copy
+  says copy.err 'src/sub/up.*directory above'
+  holds home/copy/sub/up/old old
+  absent home/copy/sub/extra
+}
