@@ -240,8 +240,7 @@ std::optional<std::string> Walk::next_name(Level& level, bool& is_directory) {
 
 void Walk::visit(const Place& place, const std::string& name) {
   struct stat status {};
-  const int flags = options_.copy_links ? 0 : AT_SYMLINK_NOFOLLOW;
-  if (::fstatat(place.fd, name.c_str(), &status, flags) == -1) {
+  if (::fstatat(place.fd, name.c_str(), &status, follows(place) ? 0 : AT_SYMLINK_NOFOLLOW) == -1) {
     const int error = errno;
     const std::string path = place.directory->path_of(name);
     struct stat link {};
@@ -254,6 +253,12 @@ void Walk::visit(const Place& place, const std::string& name) {
     return;
   }
   const bool is_directory = S_ISDIR(status.st_mode);
+  if (!is_directory && is_on_the_way(place.wanted)) {
+    fail_below(place, name);
+    if (!place.wanted->listed) return;
+    if (!options_.copy_links && ::fstatat(place.fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == -1)
+      return fail_errno(place.directory->path_of(name), errno);
+  }
   if (!filters_.empty() && filters_.excludes(place.directory->relative_of(name), is_directory)) return;
   // A listing that tells no types: its directories still come last.
   if (is_directory && !levels_.empty() && levels_.back().entered == 0 && place.number != 0 &&
@@ -264,6 +269,16 @@ void Walk::visit(const Place& place, const std::string& name) {
   }
   if (is_directory) return visit_directory(place, name, status);
   visit_other(place, name, status);
+}
+
+// Of --files-from: a symlink on the way to what is listed stands for its directory, as in rsync.
+bool Walk::follows(const Place& place) const { return options_.copy_links || is_on_the_way(place.wanted); }
+
+// Names are listed beneath what is no directory.
+void Walk::fail_below(const Place& place, const std::string& name) {
+  for (const auto& [below, wanted] : place.wanted->below) {
+    fail_errno(fmt::format("{}/{}", place.directory->path_of(name), below), ENOTDIR);
+  }
 }
 
 void Walk::visit_directory(const Place& place, const std::string& name, const struct stat& status) {
@@ -282,7 +297,7 @@ void Walk::visit_directory(const Place& place, const std::string& name, const st
   list(entry);
   const Wanted* only = nullptr;
   const std::uint64_t number = next_directory_++;
-  auto directory = std::make_shared<Directory>(place.directory, name, options_.copy_links);
+  auto directory = std::make_shared<Directory>(place.directory, name, follows(place));
   if (!enters(place, status, only)) {
     batch_.items.push_back({.kind = SourceItem::Kind::kDirectoryEnd, .number = number});
     return;

@@ -68,6 +68,9 @@ class Walk {
     bool listed = false;
     std::map<std::string, Wanted> below;
   };
+  [[nodiscard]] static bool is_on_the_way(const Wanted* wanted) {
+    return wanted != nullptr && !wanted->below.empty();
+  }
   struct CloseListing {
     void operator()(DIR* listing) const { ::closedir(listing); }
   };
@@ -98,8 +101,10 @@ class Walk {
   [[nodiscard]] std::optional<std::string> next_name(Level& level, bool& is_directory);
   [[nodiscard]] const Wanted* wanted_below(const Level& level, const std::string& name) const;
   void visit(const Place& place, const std::string& name);
+  void fail_below(const Place& place, const std::string& name);
   void visit_directory(const Place& place, const std::string& name, const struct stat& status);
   [[nodiscard]] bool enters(const Place& place, const struct stat& status, const Wanted*& only) const;
+  [[nodiscard]] bool follows(const Place& place) const;
   void visit_other(const Place& place, const std::string& name, const struct stat& status);
   [[nodiscard]] bool fill_symlink(const Place& place, const std::string& name, EntryRecord& entry);
   [[nodiscard]] bool leads_out(const Place& place, std::string_view target) const;

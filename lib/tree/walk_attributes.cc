@@ -61,7 +61,7 @@ void Walk::fill_common(const Place& place, const std::string& name, const struct
 
 void Walk::fill_xattrs(const Place& place, const std::string& name, EntryRecord& entry) {
   xattrs_.clear();
-  if (!read_xattrs(place.fd, name, choice_, xattrs_, options_.copy_links)) {
+  if (!read_xattrs(place.fd, name, choice_, xattrs_, follows(place))) {
     return fail(place.directory->path_of(name), "its extended attributes: " + errno_text(errno));
   }
   for (XattrValue& xattr : xattrs_) {

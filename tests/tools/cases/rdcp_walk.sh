@@ -88,3 +88,24 @@ test_rdcp_delete_spares_what_a_loop_stands_for() {
   holds home/copy/sub/up/old old
   absent home/copy/sub/extra
 }
+
+test_rdcp_listed_beneath_links_and_files_as_rsync() {
+  need_rsync
+  make_rsh
+  mkdir -p src/real/more
+  echo secret >src/real/secret
+  echo more >src/real/more/file
+  ln -s real src/link
+  ln -s real/secret src/to_file
+  local list status
+  for list in link/secret link/more real/secret/zzz to_file/zzz absent/zzz real/secret/ $'link/secret\nreal/secret/zzz'; do
+    rm -rf home/copy theirs
+    status=0
+    echo "$list" >list
+    rsync -r --files-from=list src theirs >rsync.out 2>&1 || status=$?
+    mkdir -p theirs home/copy
+    copies "$status" -r --files-from=list src db2:copy
+    diff -a <(list_tree theirs) <(list_tree home/copy) || fail "not as rsync, with $list"
+  done
+  [[ $fabric != rdma ]] || echo 28 >>"$run/moved"
+}
