@@ -32,17 +32,19 @@ bool Walk::fill_symlink(const Place& place, const std::string& name, EntryRecord
 }
 
 // Whether a symlink is absolute or climbs above the top of the transfer: where the sources lie, as in rsync.
+// So may one with a ".." behind anything else: where that leads is not to be seen from its text.
 bool Walk::leads_out(const Place& place, std::string_view target) const {
   if (target.starts_with('/')) return true;
   const std::string above = place.directory->relative();
   auto depth = above.empty() ? 0 : 1 + std::ranges::count(above, '/');
+  bool climbs = true;
   for (std::size_t from = 0; from < target.size();) {
     const std::size_t end = std::min(target.find('/', from), target.size());
     const auto part = target.substr(from, end - from);
     from = end + 1;
-    if (part.empty() || part == ".") continue;
-    depth += part == ".." ? -1 : 1;
-    if (depth < 0) return true;
+    if (part.empty()) continue;
+    if (part == ".." && (!climbs || --depth < 0)) return true;
+    climbs = part == "..";
   }
   return false;
 }

@@ -109,3 +109,22 @@ test_rdcp_listed_beneath_links_and_files_as_rsync() {
   done
   [[ $fabric != rdma ]] || echo 28 >>"$run/moved"
 }
+
+# over rdma with --long: nothing but symlinks
+test_rdcp_safe_links_through_links_as_rsync() {
+  need_rsync
+  make_rsh
+  mkdir -p src/a/b
+  ln -s .. src/a/b/s
+  ln -s s/../../out src/a/b/through
+  ln -s b/../b src/a/inside
+  ln -s b/.. src/a/last
+  ln -s ./../a src/a/dot
+  ln -s ..//../a src/a/b/up
+  ln -s ../../.. src/a/b/out
+  ln -s s/s src/a/b/down
+  rsync -rl --safe-links src/ theirs/
+  copies 0 -rl --safe-links src/ db2:copy
+  diff -a <(list_tree theirs) <(list_tree home/copy) || fail "not as rsync"
+  [[ ! -L home/copy/a/b/through && -L home/copy/a/b/s && -L home/copy/a/b/up ]] || fail "others are left out"
+}
