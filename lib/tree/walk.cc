@@ -229,9 +229,11 @@ std::optional<std::string> Walk::next_name(Level& level, bool& is_directory) {
         read_error_ = true;
       }
       level.listing.reset();
+      level.seen.clear();
       return {};
     }
     if (is_dot_name(found->d_name)) continue;
+    if (!level.seen.insert(found->d_name)) continue;  // some file systems tell twice what moves meanwhile
     is_directory = found->d_type == DT_DIR;
     return std::string(found->d_name);
   }

@@ -21,6 +21,7 @@
 #include "tree/copy.h"
 #include "tree/directory.h"
 #include "tree/filter.h"
+#include "tree/names.h"
 #include "tree/note.h"
 #include "tree/record.h"
 
@@ -83,6 +84,7 @@ class Walk {
     bool complete = true;
     const Wanted* only = nullptr;  // of --files-from; null: all of it
     std::unique_ptr<DIR, CloseListing> listing{};
+    NameSet seen{};  // of the listing
     std::map<std::string, Wanted>::const_iterator at{};
     std::vector<std::string> directories{};  // to be entered when its files are done
     std::size_t entered = 0;
