@@ -202,9 +202,9 @@ CopyReport Launcher::copy_between(const HostPath& from, const std::vector<std::s
                                   const CopyOptions& copy) {
   State& state = *state_;
   std::optional<CopyReport> report;
-  const auto hear_as = [&](const std::string& host) {
-    return [&state, &copy, &report, host](const std::string& line) {
-      const Told told = parse_told(line);
+  const auto hear_as = [&](const std::string& host, bool is_target) {
+    return [&state, &copy, &report, host, is_target](const std::string& line) {
+      const Told told = is_target ? parse_told(line) : Told();
       if (const auto* listed = std::get_if<ListedLine>(&told)) {
         if (copy.listed) copy.listed(printable(listed->text, 8192));
       } else if (const auto* progress = std::get_if<CopyProgress>(&told)) {
@@ -216,9 +216,9 @@ CopyReport Launcher::copy_between(const HostPath& from, const std::vector<std::s
       }
     };
   };
-  RemoteEnd& target = state.launch_on(to, hear_as(to.host));
+  RemoteEnd& target = state.launch_on(to, hear_as(to.host, true));
   const Contact there = state.order(target, to_words);
-  RemoteEnd& source = state.launch_on(from, hear_as(from.host));
+  RemoteEnd& source = state.launch_on(from, hear_as(from.host, false));
   const Contact here = state.order(source, from_words);
   const bool straight = state.send_to(source, there, to.host) || state.send_to(target, here, from.host);
   if (!straight) {
@@ -231,11 +231,14 @@ CopyReport Launcher::copy_between(const HostPath& from, const std::vector<std::s
   }
   await_either(*state.loop, target, source);
   // The other follows by itself: it has lost the connection, or done its work. But one that never had it
-  // waits.
-  static_cast<void>(target.await_exit(Deadline::in(kFollow)) && source.await_exit(Deadline::in(kFollow)));
+  // waits; and one that has sent all may have many files to remove.
+  static_cast<void>(target.await_exit(Deadline::in(kFollow)));
+  if (report && copy.remove_source_files) static_cast<void>(source.await_exit(Deadline::never()));
+  static_cast<void>(source.await_exit(Deadline::in(kFollow)));
   const int target_status = target.finish(kLastWords), source_status = source.finish(kLastWords);
-  if (report) return *report;
-  const int status = target_status != 0 ? target_status : source_status;
+  const bool agrees = report && target_status == report->status();
+  if (agrees && (source_status == 0 || source_status == target_status)) return *report;
+  const int status = target_status != 0 && !agrees ? target_status : source_status;
   throw Error(static_cast<Status>(status == 0 ? static_cast<int>(Status::kDamaged) : status),
               fmt::format("copy from {} to {}", from.host, to.host), "it failed at one end");
 }

@@ -128,3 +128,34 @@ test_rdcp_safe_links_through_links_as_rsync() {
   diff -a <(list_tree theirs) <(list_tree home/copy) || fail "not as rsync"
   [[ ! -L home/copy/a/b/through && -L home/copy/a/b/s && -L home/copy/a/b/up ]] || fail "others are left out"
 }
+
+# `-e ./rsh` for hosts one and two: what the shell to HOST runs is followed by COMMAND.
+make_rsh_with() {  # HOST COMMAND
+  make_rsh
+  mkdir -p home
+  cat >rsh <<EOF
+#!/bin/bash
+host=\$1
+shift
+cd "$PWD/home"
+[[ \$host == "$1" ]] || exec sh -c "\$*"
+sh -c "\$*"
+status=\$?
+$2
+EOF
+}
+
+# tcp only: it is about exit statuses
+test_rdcp_between_hosts_believes_statuses() {
+  local forged='RDPIPE REPORT 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 1 0 TCP - two '
+  make_rsh_with one "echo '$forged' >&2; exit \$status"
+  make_tree home/src
+  copies 23 -r one:src one:absent two:copy/
+  copies 0 -r one:src two:
+  make_rsh_with one "exit 77"
+  copies 77 -r one:src two:
+  make_rsh_with two "exit 78"
+  copies 78 -r one:src two:
+  make_rsh_with two "echo '$forged' >&2; exit 11"
+  copies 11 -r one:absent two:copy
+}
