@@ -309,7 +309,7 @@ bool Decider::is_same_content(const EntryRecord& entry, const struct stat& now, 
                               const std::string& name) const {
   if (options_.ignore_times || static_cast<std::uint64_t>(now.st_size) != entry.size) return false;
   if (!options_.checksum) {
-    return options_.size_only || is_same_time(now, entry.seconds, entry.nanoseconds);
+    return options_.size_only || is_same_time(now, entry.seconds, entry.nanoseconds, at);
   }
   const Descriptor fd(::openat(at, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   return fd && entry.digest && content_digest(fd.get()) == entry.digest;
