@@ -159,3 +159,14 @@ test_rdcp_between_hosts_believes_statuses() {
   make_rsh_with two "echo '$forged' >&2; exit 11"
   copies 11 -r one:absent two:copy
 }
+
+# tcp only: it is about an exit status
+test_rdcp_sigchld_ignored() {
+  make_rsh
+  make_tree src
+  printf '#!/bin/sh\nexit 42\n' >failing
+  chmod +x failing
+  copy=(env --ignore-signal=CHLD "${copy[@]}")
+  copies 42 -e ./failing -r src db2:copy
+  copies 0 -r src db2:copy
+}
