@@ -170,3 +170,13 @@ test_rdcp_sigchld_ignored() {
   copies 42 -e ./failing -r src db2:copy
   copies 0 -r src db2:copy
 }
+
+# over rdma with --long: it is about what comes before the connection
+test_rdcp_chatty_shell_and_a_long_list() {
+  make_rsh
+  make_tree home/src
+  sed -i '2i yes "you have mail, and much else" | head -c 300000' rsh
+  { seq -f 'nothing-of-that-name-%.0f' 20000; echo one; } >list
+  copies 23 -r --files-from=list db2:src copy
+  same home/src/one copy/one
+}
