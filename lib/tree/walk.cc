@@ -171,8 +171,7 @@ void Walk::advance() {
   if (!level.begun && !begin_level(level)) return end_level();
   const auto lease = cache_.open(level.directory);
   if (!lease) {
-    fail_errno(level.directory->path(), errno);
-    read_error_ = true;
+    lose(level, errno);
     return end_level();
   }
   const Place place{level.directory, lease->get(), level.number, nullptr};
@@ -202,9 +201,8 @@ bool Walk::begin_level(Level& level) {
   const int fd = lease ? ::openat(lease->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
   if (fd >= 0) level.listing.reset(::fdopendir(fd));
   if (level.listing) return true;
-  fail_errno(level.directory->path(), errno);
+  lose(level, errno);
   if (fd >= 0) ::close(fd);
-  read_error_ = true;
   return false;
 }
 
@@ -250,9 +248,7 @@ void Walk::visit(const Place& place, const std::string& name) {
     if (dangles) return leave_out(place, name, ""), fail(path, "the symlink leads nowhere");
     if (error != ENOENT || place.number == 0 || place.wanted != nullptr)
       return read_error_ = true, fail_errno(path, error);
-    ++counts_.vanished;
-    batch_.lines.push_back(fmt::format("{}: it vanished before it was read", quoted(path)));
-    return;
+    return vanish(path);
   }
   const bool is_directory = S_ISDIR(status.st_mode);
   if (!is_directory && is_on_the_way(place.wanted)) {
@@ -371,6 +367,21 @@ void Walk::leave_out(const Place& place, const std::string& name, const std::str
   append(KeepRecord{place.number, name}, batch_.records);
   if (!why.empty())
     batch_.lines.push_back(fmt::format("{}: {}", quoted(place.directory->path_of(name)), why));
+}
+
+// A directory that cannot be read (any more). One that has gone is no reason to delete nothing elsewhere.
+void Walk::lose(Level& level, int error) {
+  level.complete = false;
+  if (error == ENOENT && level.directory->parent() && level.only == nullptr) {
+    return vanish(level.directory->path());
+  }
+  fail_errno(level.directory->path(), error);
+  read_error_ = true;
+}
+
+void Walk::vanish(const std::string& path) {
+  ++counts_.vanished;
+  batch_.lines.push_back(fmt::format("{}: it vanished before it was read", quoted(path)));
 }
 
 void Walk::fail(const std::string& path, const std::string& cause) {

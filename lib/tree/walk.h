@@ -119,6 +119,8 @@ class Walk {
   void list(const EntryRecord& entry);
   void end_level();
   void leave_out(const Place& place, const std::string& name, const std::string& why);
+  void lose(Level& level, int error);
+  void vanish(const std::string& path);
   void fail(const std::string& path, const std::string& cause);
   void fail_errno(const std::string& path, int error);
   void parse_files_from();
