@@ -91,13 +91,23 @@ Walk::Walk(std::vector<std::string> sources, const CopyOptions& options, Directo
 
 Walk::~Walk() = default;
 
+Walk::WantedTree::~WantedTree() {
+  std::vector<Wanted> left;
+  left.push_back(std::move(top));
+  while (!left.empty()) {
+    Wanted one = std::move(left.back());
+    left.pop_back();
+    for (auto& [name, below] : one.below) left.push_back(std::move(below));
+  }
+}
+
 void Walk::parse_files_from() {
   if (sources_.size() != 1) {
     throw Error(Status::kUsage, "copy the files of a list",
                 "they need one source, the directory they are in");
   }
   for (const std::string& path : *options_.files_from) {
-    Wanted* at = &wanted_;
+    Wanted* at = &wanted_.top;
     for (std::size_t from = 0; from < path.size();) {
       const std::size_t end = std::min(path.find('/', from), path.size());
       const std::string part = path.substr(from, end - from);
@@ -108,7 +118,7 @@ void Walk::parse_files_from() {
       }
       at = &at->below[part];
     }
-    if (at != &wanted_) at->listed = true;
+    if (at != &wanted_.top) at->listed = true;
   }
 }
 
@@ -161,7 +171,7 @@ void Walk::begin_contents(const std::string& source) {
   fill_common(place, ".", status, entry);
   list(entry);
   Level level{.directory = directory, .number = next_directory_++, .device = status.st_dev};
-  if (options_.files_from) level.only = &wanted_;
+  if (options_.files_from) level.only = &wanted_.top;
   levels_.push_back(std::move(level));
 }
 

@@ -69,6 +69,14 @@ class Walk {
     bool listed = false;
     std::map<std::string, Wanted> below;
   };
+  // Lets go of one after another, not each within the other: a list may be deeper than the stack.
+  struct WantedTree {
+    WantedTree() = default;
+    WantedTree(const WantedTree&) = delete;
+    WantedTree& operator=(const WantedTree&) = delete;
+    ~WantedTree();
+    Wanted top;
+  };
   [[nodiscard]] static bool is_on_the_way(const Wanted* wanted) {
     return wanted != nullptr && !wanted->below.empty();
   }
@@ -130,7 +138,7 @@ class Walk {
   DirectoryCache& cache_;
   Filters filters_;
   XattrChoice choice_;
-  Wanted wanted_;
+  WantedTree wanted_;
   std::size_t next_source_ = 0;
   std::vector<Level> levels_;
   dev_t top_device_ = 0;     // of the source that is walked

@@ -69,6 +69,17 @@ TEST_CASE("a second copy moves nothing") {
   CHECK(copied.notices == std::vector<std::string>{});
 }
 
+TEST_CASE("a list deeper than the stack is let go of") {
+  const Scratch scratch;
+  fs::create_directory(scratch / "src");
+  CopyOptions options = archive();
+  std::string path;
+  for (int i = 0; i < 200'000; ++i) path += "a/";
+  options.files_from = {path};
+  const Copied copied = copy_trees({scratch / "src"}, scratch / "dst", options);
+  CHECK(copied.report.failed == 1);
+}
+
 TEST_CASE("a time that the file system cuts off is the same time") {
   const Scratch scratch;
   fs::create_directory(scratch / "src");
