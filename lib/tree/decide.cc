@@ -86,6 +86,7 @@ void Decider::take_entry(const EntryRecord& entry) {
   const auto parent = directory_of(entry, name);
   if (parent && entry.type != EntryType::kDirectory && parent->skipped) {
     if (entry.is_asked_for()) answer(TreeVerdict::kSkip);
+    if (entry.head) take_link(entry, parent, name);
   } else if (!parent) {
     take_contents(entry);
   } else if (entry.type == EntryType::kDirectory) {

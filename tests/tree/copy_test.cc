@@ -69,6 +69,18 @@ TEST_CASE("a second copy moves nothing") {
   CHECK(copied.notices == std::vector<std::string>{});
 }
 
+TEST_CASE("hard links in a directory that is not copied do not end the rest") {
+  const Scratch scratch;
+  make_tree(scratch);
+  fs::create_hard_link(scratch / "src/small", scratch / "src/sub/deep/third");
+  fs::create_directories(scratch / "dst/sub");
+  CopyOptions options = archive();
+  options.existing = true;
+  const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+  CHECK(copied.report.failed == 0);
+  CHECK_FALSE(fs::exists(scratch / "dst/sub/deep"));
+}
+
 TEST_CASE("a list deeper than the stack is let go of") {
   const Scratch scratch;
   fs::create_directory(scratch / "src");
