@@ -11,28 +11,58 @@
 #include <rdpipe/error.h>
 
 namespace rdpipe::tools {
+namespace {
+
+constexpr unsigned kPatience = 10, kImpatience = 1;  // seconds
+
+// What temporaries are still there the next copy removes, as after a SIGKILL.
+void end_at_once(int /*number*/) { ::_exit(static_cast<int>(Status::kSignal)); }
+
+void hurry(int /*number*/) { ::alarm(kImpatience); }
+
+void handle(int number, void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  ::sigfillset(&action.sa_mask);
+  ::sigaction(number, &action, nullptr);
+}
+
+// Whatever should hang while everything is cleaned up, a file system say.
+void limit_the_end(const sigset_t& signals) {
+  handle(SIGALRM, end_at_once);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    if (::sigismember(&signals, number) == 1) handle(number, hurry);
+  }
+  ::alarm(kPatience);
+  sigset_t open = signals;
+  ::sigaddset(&open, SIGALRM);
+  ::pthread_sigmask(SIG_UNBLOCK, &open, nullptr);
+}
+
+}  // namespace
 
 Interrupts::Interrupts() {
-  sigset_t set;
-  ::sigemptyset(&set);
+  ::sigemptyset(&signals_);
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction action {};
     ::sigaction(number, nullptr, &action);
-    if (action.sa_handler != SIG_IGN) ::sigaddset(&set, number);  // nohup stays in force
+    if (action.sa_handler != SIG_IGN) ::sigaddset(&signals_, number);  // nohup stays in force
   }
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  fd_ = ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+  ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  fd_ = ::signalfd(-1, &signals_, SFD_NONBLOCK | SFD_CLOEXEC);
   if (fd_ == -1) throw Error(Status::kMemory, "wait for signals", ::strerror(errno));
 }
 
 Interrupts::~Interrupts() {
-  // The signals stay blocked: one that still waits must not end the process before it has said why it ends.
+  // No signal may end the process before it has said why it ends: they stay blocked, or hurry it.
   if (fd_ != -1) ::close(fd_);
 }
 
 void Interrupts::throw_if_any() {
   signalfd_siginfo info{};
   if (::read(fd_, &info, sizeof info) != sizeof info) return;
+  limit_the_end(signals_);
   throw Error(Status::kSignal, "",
               fmt::format("interrupted by SIG{}", ::sigabbrev_np(static_cast<int>(info.ssi_signo))));
 }

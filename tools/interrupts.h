@@ -1,5 +1,8 @@
-// SIGINT, SIGTERM and SIGHUP as something to wait for: blocked in this process from then on.
+// SIGINT, SIGTERM and SIGHUP as something to wait for: blocked in this process from then on. After the first
+// the process has ten seconds to end by itself, after another one second: then it ends at once.
 #pragma once
+
+#include <csignal>
 
 namespace rdpipe::tools {
 
@@ -15,6 +18,7 @@ class Interrupts {
   void throw_if_any();
 
  private:
+  sigset_t signals_{};
   int fd_ = -1;
 };
 

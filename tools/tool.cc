@@ -39,6 +39,7 @@ int answer(const std::string& text) {
 void watch_signals(Settings& settings, Interrupts& interrupts) {
   std::signal(SIGPIPE, SIG_IGN);  // both then show as errors of write()
   std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGCHLD, SIG_DFL);  // inherited as ignored, it would take the exit status of the remote shell
   settings.connection.interrupt_fd = interrupts.fd();
   settings.connection.on_interrupt = [&interrupts] { interrupts.throw_if_any(); };
 }

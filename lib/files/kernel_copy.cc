@@ -11,9 +11,12 @@
 #include <vector>
 
 #include "ground/units.h"
+#include "io/workers.h"
 
 namespace rdpipe {
 namespace {
+
+constexpr std::uint64_t kPiece = 64_MiB;  // between two looks at whether anybody wants it
 
 bool means_unsupported(int error) {
   return error == EXDEV || error == EOPNOTSUPP || error == EINVAL || error == ENOSYS || error == EBADF ||
@@ -23,6 +26,7 @@ bool means_unsupported(int error) {
 int copy_by_hand(int from, int to, std::uint64_t at, std::uint64_t end) {
   std::vector<std::byte> buffer(1_MiB);
   while (at < end) {
+    if (is_unwanted()) return ECANCELED;
     const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), end - at));
     const ssize_t got = ::pread(from, buffer.data(), want, static_cast<off_t>(at));
     if (got == -1 && errno == EINTR) continue;
@@ -41,9 +45,10 @@ int copy_by_hand(int from, int to, std::uint64_t at, std::uint64_t end) {
 
 int copy_data(int from, int to, std::uint64_t at, std::uint64_t end) {
   while (at < end) {
+    if (is_unwanted()) return ECANCELED;
     auto in = static_cast<off64_t>(at);
     auto out = in;
-    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(end - at, 1_GiB));
+    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(end - at, kPiece));
     const ssize_t count = ::copy_file_range(from, &in, to, &out, want, 0);
     if (count == -1 && errno == EINTR) continue;
     if (count == -1 && means_unsupported(errno)) return copy_by_hand(from, to, at, end);
@@ -65,6 +70,7 @@ int copy_in_kernel(int from, int to, std::uint64_t size) {
     const off_t hole = data == -1 ? -1 : ::lseek(from, data, SEEK_HOLE);
     const std::uint64_t end = hole == -1 ? size : std::min(size, static_cast<std::uint64_t>(hole));
     if (begin >= size) break;
+    if (is_unwanted()) return ECANCELED;
     if (const int error = copy_data(from, to, begin, end); error != 0) return error;
     at = end;
   }

@@ -7,7 +7,7 @@
 namespace rdpipe {
 
 // The first `size` bytes of `from` into `to`, which is empty and becomes as long. 0, or an errno value (EIO
-// when `from` is shorter).
+// when `from` is shorter, ECANCELED in a job that nobody wants any more).
 [[nodiscard]] int copy_in_kernel(int from, int to, std::uint64_t size);
 
 }  // namespace rdpipe

@@ -42,6 +42,7 @@ void Loop::Backend::run(Operation& operation, std::function<std::int64_t()> work
 
 void Loop::Backend::abandon(Job& job) {
   job.operation = nullptr;
+  job.unwanted = true;
   if (workers.withdraw(job)) return;
   if (job.detach) {
     workers.abandon(job);

@@ -22,7 +22,7 @@ struct Job;
 // One request in flight: a read, a write, a sync or a job. Its owner keeps it, and the memory it was given,
 // in place until it is done. Destroying a pending operation cancels it where the kernel can and waits until
 // nobody touches the memory any more; a job started with Abandon::kDetach is left to end by itself. A job
-// that has not begun by then never runs.
+// that has not begun by then never runs; one that takes long asks is_unwanted() (io/workers.h) now and then.
 class Operation {
  public:
   Operation() = default;

@@ -52,13 +52,17 @@ class SignalsBlocked {
   sigset_t before_;
 };
 
+thread_local const Job* current = nullptr;  // what this thread is running
+
 void run(Job& job) {
+  current = &job;
   try {
     job.result = job.work();
   } catch (...) {
     job.thrown = std::current_exception();
   }
   job.work = nullptr;
+  current = nullptr;
 }
 
 std::shared_ptr<Job> next_job(Workers::Pool& pool, Lock& lock) {
@@ -101,6 +105,10 @@ void grow(const std::shared_ptr<Workers::Pool>& pool) {
 }
 
 }  // namespace
+
+bool is_unwanted() noexcept {
+  return current != nullptr && current->unwanted.load(std::memory_order_relaxed);
+}
 
 Workers::Workers(unsigned limit, std::shared_ptr<Wakeup> wakeup)
     : pool_(std::make_shared<Pool>(limit, std::move(wakeup))) {

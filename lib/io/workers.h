@@ -3,6 +3,7 @@
 // which the last of them frees: a thread may be stuck in a job for ever, long after the loop has gone.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -22,6 +23,7 @@ struct Job {
   bool detach = false;                 // may be abandoned while it runs
   Operation* operation = nullptr;      // whose job it is, null when abandoned; only for the loop's thread
 
+  std::atomic<bool> unwanted = false;  // its operation has gone
   // What came of it: the worker's until take_finished() yields the job.
   std::int64_t result = 0;
   std::exception_ptr thrown;
@@ -30,6 +32,10 @@ struct Job {
   Stage stage = Stage::kQueued;
   bool abandoned = false;
 };
+
+// In a job, between the pieces of long work: its operation has gone, so nobody will look at what comes of it
+// and somebody waits for its end. False on any other thread.
+[[nodiscard]] bool is_unwanted() noexcept;
 
 class Workers {
  public:

@@ -20,6 +20,8 @@ namespace {
 
 constexpr Nanoseconds kLook = std::chrono::milliseconds(20);  // where there are no pidfds
 
+constexpr int kUnknown = 255;  // as ssh's, when it has none to pass on
+
 struct Pipe {
   Descriptor read, write;
 };
@@ -112,7 +114,7 @@ std::optional<int> Child::exited() {
   int status = 0;
   const pid_t result = ::waitpid(pid_, &status, WNOHANG);
   if (result == pid_) status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  if (result == -1 && errno == ECHILD) status_ = 0;  // somebody else took it
+  if (result == -1 && errno == ECHILD) status_ = kUnknown;  // somebody else took it
   return status_;
 }
 

@@ -18,6 +18,8 @@ namespace {
 constexpr std::size_t kNoiseShown = 120;  // bytes
 constexpr Nanoseconds kFarewell = std::chrono::seconds(5);
 
+constexpr std::size_t kMaxEarly = 64;  // lines
+
 constexpr int kNotFound = 127, kNotExecutable = 126, kShellFailed = 255, kKilled = 128;
 
 }  // namespace
@@ -57,11 +59,11 @@ RemoteEnd::RemoteEnd(Loop& loop, const RemoteShell& shell, const HostPath& where
       }()) {}
 
 Contact RemoteEnd::start(const Orders& orders) {
+  answered_.emplace(loop_, child_.output.get());
   write_all(encode_orders(orders));
   std::string noise;
-  answered_.emplace(loop_, child_.output.get());
   for (;;) {
-    while (const auto line = answers_.next()) {
+    while (const auto line = next_answer()) {
       const Answer answer = parse_answer(*line);
       if (const auto* contact = std::get_if<Contact>(&answer)) return *contact;
       throw_if_refused(answer);
@@ -87,11 +89,26 @@ void RemoteEnd::throw_if_refused(const Answer& answer) const {
   throw error;
 }
 
+void RemoteEnd::collect_answers() {
+  answers_end_ = !answers_.fill(child_.output.get());
+  while (auto line = answers_.next()) {
+    // What is noise is worth no memory.
+    if (early_.size() < kMaxEarly || line->starts_with("RDPIPE ")) early_.push_back(std::move(*line));
+  }
+}
+
+std::optional<std::string> RemoteEnd::next_answer() {
+  if (early_.empty()) return answers_.next();
+  std::string line = std::move(early_.front());
+  early_.pop_front();
+  return line;
+}
+
 void RemoteEnd::say(const std::string& line) { write_all(line + "\n"); }
 
 std::optional<RemoteEnd::Verdict> RemoteEnd::poll_verdict() {
   if (!answered_->armed()) answers_end_ = !answers_.fill(child_.output.get());
-  while (const auto line = answers_.next()) {
+  while (const auto line = next_answer()) {
     if (line->starts_with("RDPIPE CONNECTED")) return Verdict{true, printable(line->substr(16))};
     if (line->starts_with("RDPIPE UNREACHED ")) return Verdict{false, printable(line->substr(17))};
     throw_if_refused(parse_answer(*line));
@@ -101,6 +118,7 @@ std::optional<RemoteEnd::Verdict> RemoteEnd::poll_verdict() {
   return {};
 }
 
+// Takes what it prints meanwhile: a login shell that is chatty may not read before that is gone.
 void RemoteEnd::write_all(std::string bytes) {
   std::optional<Watch> writable;
   std::size_t done = 0;
@@ -111,7 +129,9 @@ void RemoteEnd::write_all(std::string bytes) {
     } else if (errno == EAGAIN) {
       if (!writable) writable.emplace(loop_, child_.input.get());
       writable->arm(POLLOUT);
+      if (answered_ && !answers_end_) answered_->arm(POLLIN);
       loop_.wait();
+      if (answered_ && !answers_end_ && !answered_->armed()) collect_answers();
     } else if (errno != EINTR) {
       break;  // it has ended: its exit status tells more
     }

@@ -2,6 +2,7 @@
 // and the lines that it, or the shell, prints. One thread, its loop's.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -33,7 +34,8 @@ class RemoteEnd {
   // Throws what it answers instead, or launch_failure().
   [[nodiscard]] Contact start(const Orders& orders);
   void say(const std::string& line);
-  // Its answer to CONNECT; nothing when the caller may sleep. Throws when it has ended, or what it says instead.
+  // Its answer to CONNECT; nothing when the caller may sleep. Throws when it has ended, or what it says
+  // instead.
   struct Verdict {
     bool reached;
     std::string text;
@@ -61,6 +63,8 @@ class RemoteEnd {
 
  private:
   void write_all(std::string bytes);
+  void collect_answers();
+  [[nodiscard]] std::optional<std::string> next_answer();
   void throw_if_refused(const Answer& answer) const;
   [[noreturn]] void throw_ended(const std::string& noise);
 
@@ -69,6 +73,7 @@ class RemoteEnd {
   std::function<void(const std::string&)> hear_;
   Child child_;
   LineReader answers_{kMaxLine}, messages_{4096};
+  std::deque<std::string> early_;  // answers that came while something was said
   bool answers_end_ = false;
   std::optional<Watch> answered_;
 };

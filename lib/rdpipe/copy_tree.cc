@@ -1,8 +1,11 @@
 // Copying within this host: both ends in one process, joined in memory.
+#include <atomic>
+#include <exception>
+#include <functional>
 #include <future>
 #include <memory>
 #include <optional>
-#include <thread>
+#include <system_error>
 #include <utility>
 
 #include "ground/error.h"
@@ -65,19 +68,92 @@ StreamResult run_end(Loop& loop, Session& session, Ring& ring, Role role, const 
   }
 }
 
-// The sender's end, on a thread of its own. Its lines go to the receiver, which is the user's. Returns what
-// the user's thread is to remove.
-SourceRemovals send_end(std::promise<Loop*>& loop_made, std::future<std::unique_ptr<Link>> link,
-                        const std::string& key, const std::vector<std::string>& sources, CopyOptions copy,
-                        const Options& options, std::shared_ptr<LocalFiles> local) {
+// The sender's thread, and what it and the receiver's exchange before they have a link. Belongs to the
+// receiver's, which has `loop`. Destroyed, it waits for the sender to give up.
+class SenderThread {
+ public:
+  using Work = std::function<void(SenderThread& self)>;
+  SenderThread(Loop& loop, Work work) : loop_(loop) {
+    try {
+      result_ = std::async(std::launch::async, [this, work = std::move(work)] { run(work); });
+    } catch (const std::system_error& error) {
+      throw_errno(error.code().value(), Status::kMemory, "start a thread");
+    }
+  }
+  SenderThread(const SenderThread&) = delete;
+  SenderThread& operator=(const SenderThread&) = delete;
+  ~SenderThread() {
+    unwanted_ = true;
+    if (!has_link_) link_.set_value(nullptr);
+  }
+
+  // For the receiver's thread.
+  [[nodiscard]] Loop& other_loop() { return *made_.get_future().get(); }
+  void give(std::unique_ptr<Link> link) {
+    has_link_ = true;
+    link_.set_value(std::move(link));
+  }
+  void throw_if_ended() {
+    if (ended_) result_.get();
+  }
+  // Throws what has ended it.
+  void await_end() {
+    while (!ended_) loop_.wait();
+    result_.get();
+  }
+
+  // For the sender's.
+  void show(Loop& own) {
+    shown_ = true;
+    made_.set_value(&own);
+  }
+  [[nodiscard]] std::unique_ptr<Link> take_link() {
+    auto link = link_.get_future().get();
+    throw_if_unwanted();
+    return link;
+  }
+  void throw_if_unwanted() const {
+    if (unwanted_) throw Error(Status::kSignal, "send", "the receiver has given up");
+  }
+
+ private:
+  void run(const Work& work) {
+    const auto end = [this] {
+      ended_ = true;
+      loop_.notify();
+    };
+    try {
+      work(*this);
+    } catch (...) {
+      if (!shown_) made_.set_exception(std::current_exception());
+      end();
+      throw;
+    }
+    end();
+  }
+
+  Loop& loop_;
+  std::promise<Loop*> made_;
+  std::promise<std::unique_ptr<Link>> link_;
+  bool has_link_ = false;  // the receiver's
+  bool shown_ = false;     // the sender's
+  std::atomic<bool> unwanted_ = false, ended_ = false;
+  std::future<void> result_;  // last: its end is awaited before the others go
+};
+
+// The sender's end. Its lines go to the receiver, which is the user's. Returns what the user's thread is to
+// remove.
+SourceRemovals send_end(SenderThread& self, const std::string& key, const std::vector<std::string>& sources,
+                        CopyOptions copy, const Options& options, std::shared_ptr<LocalFiles> local) {
   Loop loop({.use_uring = options.use_uring});
-  loop_made.set_value(&loop);
+  self.show(loop);
   copy.hears_peer = false;
   copy.progress = {};
   copy.notice = copy.listed = {};
   const Deadline deadline = Deadline::in(options.connect_timeout);
+  auto link = self.take_link();
   Ring ring(shape_of(options));
-  const auto session = authenticate(loop, link.get(), Key(Secret(std::string_view(key))), deadline);
+  const auto session = authenticate(loop, std::move(link), Key(Secret(std::string_view(key))), deadline);
   std::optional<TreeSource> source;  // the other end is told of sources that are refused
   static_cast<void>(run_end(loop, *session, ring, Role::kSends, options, [&] {
     source.emplace(sources, copy, kPeerName, std::move(local));
@@ -86,11 +162,13 @@ SourceRemovals send_end(std::promise<Loop*>& loop_made, std::future<std::unique_
   return source->take_removals();
 }
 
-std::unique_ptr<Session> accept_one(Loop& loop, std::unique_ptr<Link> link, const std::string& key) {
+std::unique_ptr<Session> accept_one(Loop& loop, std::unique_ptr<Link> link, const std::string& key,
+                                    SenderThread& sender) {
   OneLink acceptor(std::move(link));
   Lobby lobby(loop, acceptor, Key(Secret(std::string_view(key))), [](const std::string&) {});
   for (;;) {
     if (auto session = lobby.poll()) return session;
+    sender.throw_if_ended();  // to the lobby it is one stranger less
     loop.wait();
   }
 }
@@ -106,17 +184,16 @@ CopyReport copy_tree(const std::vector<std::string>& sources, const std::string&
   Loop loop({.use_uring = options.use_uring});
   if (options.interrupt_fd >= 0) loop.interrupt_on(options.interrupt_fd, options.on_interrupt);
   const auto local = std::make_shared<LocalFiles>();
-  std::promise<Loop*> other_loop;
-  std::promise<std::unique_ptr<Link>> other_link;
-  auto sent = std::async(std::launch::async, [&] {
-    return send_end(other_loop, other_link.get_future(), key, sources, copy, options, local);
+  std::optional<SourceRemovals> removals;
+  SenderThread sender(loop, [&](SenderThread& self) {
+    removals.emplace(send_end(self, key, sources, copy, options, local));
   });
-  auto [first, second] = make_loopback(loop, *other_loop.get_future().get());
-  other_link.set_value(std::move(second));
+  auto [first, second] = make_loopback(loop, sender.other_loop());
+  sender.give(std::move(second));
   CopyReport report;
   try {
     Ring ring(shape_of(options));
-    const auto session = accept_one(loop, std::move(first), key);
+    const auto session = accept_one(loop, std::move(first), key, sender);
     TreeSink sink(destination, here, kPeerName, local);
     const StreamResult result = run_end(loop, *session, ring, Role::kReceives, options, [&] {
       return receive_stream(loop, *session, ring, sink, {options.timeout, {}});
@@ -124,10 +201,11 @@ CopyReport copy_tree(const std::vector<std::string>& sources, const std::string&
     report = sink.report();
     report.elapsed = result.elapsed;
   } catch (const Error& error) {
-    if (error.from_peer()) static_cast<void>(sent.get());  // throws the failure as it was met there
+    if (error.from_peer()) sender.await_end();  // throws the failure as it was met there
     throw;
   }
-  report.failed += sent.get().run(copy.notice);
+  sender.await_end();
+  report.failed += removals->run(copy.notice, [&] { loop.poll(); });
   report.fabric = "local";
   return report;
 }

@@ -223,9 +223,9 @@ CopyReport Launcher::copy_between(const HostPath& from, const std::vector<std::s
                                   const CopyOptions& copy) {
   State& state = *state_;
   std::optional<CopyReport> report;
-  const auto hear_as = [&](const std::string& host) {
-    return [&state, &copy, &report, host](const std::string& line) {
-      const Told told = parse_told(line);
+  const auto hear_as = [&](const std::string& host, bool is_target) {
+    return [&state, &copy, &report, host, is_target](const std::string& line) {
+      const Told told = is_target ? parse_told(line) : Told();
       if (const auto* listed = std::get_if<ListedLine>(&told)) {
         if (copy.listed) copy.listed(printable(listed->text, 8192));
       } else if (const auto* progress = std::get_if<CopyProgress>(&told)) {
@@ -237,9 +237,9 @@ CopyReport Launcher::copy_between(const HostPath& from, const std::vector<std::s
       }
     };
   };
-  RemoteEnd& target = state.launch_on(to, hear_as(to.host));
+  RemoteEnd& target = state.launch_on(to, hear_as(to.host, true));
   const Contact there = state.order(target, to_words);
-  RemoteEnd& source = state.launch_on(from, hear_as(from.host));
+  RemoteEnd& source = state.launch_on(from, hear_as(from.host, false));
   const Contact here = state.order(source, from_words);
   const bool straight = state.send_to(source, there, to.host) || state.send_to(target, here, from.host);
   if (!straight) {
@@ -257,9 +257,10 @@ CopyReport Launcher::copy_between(const HostPath& from, const std::vector<std::s
   const int target_status = target.finish(kLastWords);
   const bool removes = report && copy.remove_source_files;
   const int source_status = source.finish(removes ? kNoLimit : kLastWords);
-  if (removes) state.add_unremoved(source, source_status, *report);
-  if (report) return *report;
-  const int status = target_status != 0 ? target_status : source_status;
+  const bool agrees = report && target_status == report->status();
+  if (agrees && removes) state.add_unremoved(source, source_status, *report);
+  if (agrees && (removes || source_status == 0 || source_status == target_status)) return *report;
+  const int status = target_status != 0 && !agrees ? target_status : source_status;
   throw Error(static_cast<Status>(status == 0 ? static_cast<int>(Status::kDamaged) : status),
               fmt::format("copy from {} to {}", from.host, to.host), "it failed at one end");
 }

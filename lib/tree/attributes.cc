@@ -180,8 +180,9 @@ bool is_chosen(std::string_view name, XattrChoice choice) {
   return name.starts_with("user.") || is_root();
 }
 
-bool read_xattrs(int directory, const std::string& name, XattrChoice choice, std::vector<XattrValue>& into) {
-  return read_all({path_beneath(directory, name), true}, choice, into);
+bool read_xattrs(int directory, const std::string& name, XattrChoice choice, std::vector<XattrValue>& into,
+                 bool follow) {
+  return read_all({path_beneath(directory, name), !follow}, choice, into);
 }
 
 bool read_xattrs(int fd, XattrChoice choice, std::vector<XattrValue>& into) {

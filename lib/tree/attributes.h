@@ -32,10 +32,10 @@ struct XattrChoice {
 // Whether an attribute of this name is one of those that are kept.
 [[nodiscard]] bool is_chosen(std::string_view name, XattrChoice choice);
 
-// The chosen attributes of the entry `name` in the directory `fd`, sorted by name; a symlink's own. Where
-// they are not supported: none. False with errno set when they cannot be read.
+// The chosen attributes of the entry `name` in the directory `fd`, sorted by name; a symlink's own
+// unless `follow`. Where they are not supported: none. False with errno set when they cannot be read.
 [[nodiscard]] bool read_xattrs(int directory, const std::string& name, XattrChoice choice,
-                               std::vector<XattrValue>& into);
+                               std::vector<XattrValue>& into, bool follow = false);
 // The same of an open file or directory; `fd` may be O_PATH.
 [[nodiscard]] bool read_xattrs(int fd, XattrChoice choice, std::vector<XattrValue>& into);
 

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <vector>
 
+#include "io/workers.h"
+
 namespace rdpipe {
 namespace {
 
@@ -13,6 +15,10 @@ constexpr std::size_t kReadSize = 256_KiB;
 
 // Up to into.size() bytes from `offset`; less only at the end of the file; -1 with errno.
 ssize_t read_fully(int fd, std::span<std::byte> into, std::uint64_t offset) {
+  if (is_unwanted()) {
+    errno = ECANCELED;
+    return -1;
+  }
   std::size_t got = 0;
   while (got < into.size()) {
     const ssize_t count = ::pread(fd, into.data() + got, into.size() - got, static_cast<off_t>(offset + got));

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "ground/error.h"
+#include "io/workers.h"
 #include "tree/content_digest.h"
 #include "tree/partial.h"
 
@@ -35,6 +36,7 @@ Decision Decider::decide(std::span<const std::byte> records) {
   RecordReader reader;
   reader.add(records);
   while (const auto record = reader.next()) {
+    if (is_unwanted()) break;
     if (record->type == RecordType::kBegin) {
       const auto begin = decode_begin(record->body);
       if (!begin || begun_) throw_malformed("a malformed record");
@@ -267,7 +269,7 @@ bool Decider::is_same_content(const EntryRecord& entry, const struct stat& now, 
                               const std::string& name) const {
   if (options_.ignore_times || static_cast<std::uint64_t>(now.st_size) != entry.size) return false;
   if (!options_.checksum) {
-    return options_.size_only || is_same_time(now, entry.seconds, entry.nanoseconds);
+    return options_.size_only || is_same_time(now, entry.seconds, entry.nanoseconds, at);
   }
   const Descriptor fd(::openat(at, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   return fd && entry.digest && content_digest(fd.get()) == entry.digest;

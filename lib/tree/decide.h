@@ -25,8 +25,10 @@
 
 namespace rdpipe {
 
-// Whether what is there has this time; a file system that keeps whole seconds only shows none of the rest.
-[[nodiscard]] bool is_same_time(const struct stat& now, std::int64_t seconds, std::uint32_t nanoseconds);
+// Whether what is there has this time, as far as file systems keep it: whole seconds, 10 ms (exFAT), 100 ns
+// (NTFS, SMB) and the like; with `at`, which is beneath the same mount, also two seconds on FAT.
+[[nodiscard]] bool is_same_time(const struct stat& now, std::int64_t seconds, std::uint32_t nanoseconds,
+                                int at = -1);
 [[nodiscard]] bool is_newer(const struct stat& now, std::int64_t seconds, std::uint32_t nanoseconds);
 
 constexpr auto kNameTaken = "another source has this name";

@@ -1,11 +1,14 @@
 // How the receiver compares attributes, and what it makes of symlinks and special files.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <iterator>
 #include <utility>
@@ -17,6 +20,13 @@ namespace rdpipe {
 namespace {
 
 constexpr mode_t kPermissions = 07777;
+// The steps in which file systems keep times, nanoseconds.
+constexpr std::array<std::uint32_t, 6> kClocks = {1, 100, 1'000, 1'000'000, 10'000'000, 1'000'000'000};
+
+bool is_on_fat(int fd) {
+  struct statfs status {};
+  return ::fstatfs(fd, &status) == 0 && status.f_type == MSDOS_SUPER_MAGIC;
+}
 
 bool is_device(EntryType type) { return type == EntryType::kCharacter || type == EntryType::kBlock; }
 
@@ -28,9 +38,15 @@ bool is_empty_directory(int at, const std::string& name) {
 
 }  // namespace
 
-bool is_same_time(const struct stat& now, std::int64_t seconds, std::uint32_t nanoseconds) {
-  return now.st_mtim.tv_sec == seconds &&
-         (now.st_mtim.tv_nsec == static_cast<long>(nanoseconds) || now.st_mtim.tv_nsec == 0);
+bool is_same_time(const struct stat& now, std::int64_t seconds, std::uint32_t nanoseconds, int at) {
+  if (now.st_mtim.tv_sec != seconds) {
+    const bool even = now.st_mtim.tv_nsec == 0 && now.st_mtim.tv_sec % 2 == 0;
+    return at >= 0 && even && now.st_mtim.tv_sec + 1 == seconds && is_on_fat(at);
+  }
+  const auto is_kept_in = [&](std::uint32_t unit) {
+    return now.st_mtim.tv_nsec == static_cast<long>(nanoseconds - nanoseconds % unit);
+  };
+  return std::ranges::any_of(kClocks, is_kept_in);
 }
 
 bool is_newer(const struct stat& now, std::int64_t seconds, std::uint32_t nanoseconds) {
@@ -67,7 +83,7 @@ Attributes Decider::attributes_of(const EntryRecord& entry, const struct stat* o
 void Decider::compare(const Attributes& wanted, const struct stat& now, int at, const std::string& name,
                       Changes& changes) const {
   const bool is_link = S_ISLNK(now.st_mode);
-  changes.time = options_.times && !is_same_time(now, wanted.seconds, wanted.nanoseconds);
+  changes.time = options_.times && !is_same_time(now, wanted.seconds, wanted.nanoseconds, at);
   changes.mode = !is_link && wanted.exact_mode && (now.st_mode & kPermissions) != wanted.mode;
   changes.owner = options_.owner && writer_.as_root() && now.st_uid != wanted.uid;
   changes.group = options_.group && now.st_gid != wanted.gid;

@@ -8,6 +8,7 @@
 
 #include "files/temporary.h"
 #include "ground/error.h"
+#include "io/workers.h"
 #include "tree/listing.h"
 #include "tree/partial.h"
 
@@ -69,6 +70,7 @@ void Deleter::delete_extra(const TargetDirectory& directory, Account account) {
   }
   Eraser eraser = eraser_for(account);
   for (const NamedEntry& entry : entries) {
+    if (is_unwanted()) break;
     if (directory.names.contains(entry.name)) continue;
     if (is_temporary_name(entry.name)) {
       if (!options_.dry_run) remove_if_left_over(lease->get(), entry.name.c_str());

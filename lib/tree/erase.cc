@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "io/workers.h"
+
 namespace rdpipe {
 
 bool list_directory(int directory, std::vector<NamedEntry>& into) {
@@ -20,7 +22,7 @@ bool list_directory(int directory, std::vector<NamedEntry>& into) {
     return false;
   }
   errno = 0;
-  while (const dirent* found = ::readdir(listing)) {
+  while (const dirent* found = is_unwanted() ? nullptr : ::readdir(listing)) {
     const bool dots = std::strcmp(found->d_name, ".") == 0 || std::strcmp(found->d_name, "..") == 0;
     if (dots) continue;
     bool is_directory = found->d_type == DT_DIR;
@@ -80,6 +82,7 @@ bool Eraser::erase(const std::shared_ptr<Directory>& top, const std::string& top
   enter(top, top_name);
   bool last = true;
   while (!levels.empty()) {
+    if (is_unwanted()) return false;
     Level& level = levels.back();
     if (!std::exchange(level.listed, true)) {
       const auto lease = cache_.open(level.directory);

@@ -9,6 +9,7 @@
 
 #include "files/temporary.h"
 #include "ground/error.h"
+#include "io/workers.h"
 #include "tree/decide.h"
 #include "tree/erase.h"
 #include "tree/listing.h"
@@ -37,6 +38,7 @@ FinishResult Finisher::finish(const std::vector<FinishStep>& steps, bool shows) 
   result_ = {};
   shows_ = shows;
   for (const FinishStep& step : steps) {
+    if (is_unwanted()) break;
     std::visit([this](const auto& alternative) { take(alternative); }, step);
   }
   return std::move(result_);

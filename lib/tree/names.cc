@@ -2,15 +2,27 @@
 
 #include <xxhash.h>
 
+#include <array>
 #include <utility>
+
+#include "ground/secret.h"
 
 namespace rdpipe {
 namespace {
 
 constexpr std::size_t kFewest = 16;
 
+// Whoever chooses names must not know which of them meet: one in each process.
+using HashSecret = std::array<std::byte, 192>;
+HashSecret make_secret() {
+  HashSecret secret;
+  fill_random(secret);
+  return secret;
+}
+
 std::uint64_t hash_of(std::string_view name) {
-  const std::uint64_t hash = XXH3_64bits(name.data(), name.size());
+  static const HashSecret secret = make_secret();
+  const std::uint64_t hash = XXH3_64bits_withSecret(name.data(), name.size(), secret.data(), secret.size());
   return hash == 0 ? 1 : hash;  // 0 means a free place
 }
 

@@ -1,5 +1,6 @@
 // The names that were listed of one directory, to refuse a second one of the same name and to tell what to
-// delete: a hash of 64 bits each (a false match, one in 10^19, keeps a file too much). One thread at a time.
+// delete: a hash of 64 bits each, with a secret of the process (a false match, one in 10^19, keeps a file too
+// much). One thread at a time.
 #pragma once
 
 #include <cstddef>

@@ -11,6 +11,11 @@
 #include "ground/error.h"
 
 namespace rdpipe {
+namespace {
+
+constexpr std::size_t kRemovalsBetweenLooks = 16;
+
+}  // namespace
 
 SourceRemovals::SourceRemovals(std::shared_ptr<DirectoryCache> cache, bool follow,
                                std::shared_ptr<LocalFiles> local)
@@ -25,9 +30,12 @@ void SourceRemovals::keep(std::uint64_t entry) {
   kept_[entry] = true;
 }
 
-std::uint64_t SourceRemovals::run(const std::function<void(const std::string& line)>& tell) {
+std::uint64_t SourceRemovals::run(const std::function<void(const std::string& line)>& tell,
+                                  const std::function<void()>& look) {
   std::uint64_t failed = 0;
+  std::size_t looked = 0;
   for (const SourceItem& item : std::exchange(items_, {})) {
+    if (look && looked++ % kRemovalsBetweenLooks == 0) look();
     if (is_kept(item.number) || (item.head && is_kept(*item.head))) continue;
     const std::string cause = remove(item);
     if (cause.empty()) continue;

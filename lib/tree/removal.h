@@ -23,8 +23,10 @@ class SourceRemovals {
   void add(const SourceItem& item);
   // This entry is not in place: it stays, and so does what is a hard link to it.
   void keep(std::uint64_t entry);
-  // Returns how many could not be removed; `tell` hears a line for each.
-  [[nodiscard]] std::uint64_t run(const std::function<void(const std::string& line)>& tell);
+  // Returns how many could not be removed; `tell` hears a line for each. Calls `look` now and then, which may
+  // throw.
+  [[nodiscard]] std::uint64_t run(const std::function<void(const std::string& line)>& tell,
+                                  const std::function<void()>& look = {});
 
  private:
   [[nodiscard]] bool is_kept(std::uint64_t entry) const { return entry < kept_.size() && kept_[entry]; }

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "ground/error.h"
+#include "io/workers.h"
 
 namespace rdpipe {
 namespace {
@@ -70,7 +71,9 @@ class FrameWriter {
     if (!lease_) return fail(item, errno);
     const Descriptor fd(
         ::openat(lease_->get(), item.name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | no_follow_));
-    if (!fd) return fail(item, errno);
+    struct stat status {};
+    if (!fd || ::fstat(fd.get(), &status) == -1) return fail(item, errno);
+    if (!S_ISREG(status.st_mode)) return fail(item, EINVAL);  // a FIFO by now, say
     while (got < into.size()) {
       const ssize_t count = ::read(fd.get(), into.data() + got, into.size() - got);
       if (count == -1 && errno == EINTR) continue;
@@ -82,10 +85,9 @@ class FrameWriter {
       got += static_cast<std::size_t>(count);
     }
     if (got == into.size()) return FileStatus::kWhole;
-    struct stat status {};
-    if (::fstat(fd.get(), &status) == -1 || !S_ISREG(status.st_mode)) {
+    if (::fstat(fd.get(), &status) == -1) {
       got = 0;
-      return fail(item, EINVAL);
+      return fail(item, errno);
     }
     record.seconds = status.st_mtim.tv_sec;
     record.nanoseconds = static_cast<std::uint32_t>(status.st_mtim.tv_nsec);
@@ -124,7 +126,10 @@ std::size_t room_for(const SourceItem& item) {
 FrameContent fill_frame(std::span<std::byte> frame, std::size_t used, const std::vector<SourceItem>& items,
                         bool follow, DirectoryCache& cache) {
   FrameWriter writer(frame, used, follow, cache);
-  for (const SourceItem& item : items) writer.add(item);
+  for (const SourceItem& item : items) {
+    if (is_unwanted()) break;
+    writer.add(item);
+  }
   return writer.take();
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "ground/error.h"
+#include "io/workers.h"
 #include "tree/tree_sink.h"
 
 namespace rdpipe {
@@ -124,6 +125,7 @@ void TreeSink::collect_large(Step& step) {
 FinishResult TreeSink::write_files(const Step& step) const {
   FinishResult result;
   for (const SmallFile& file : step.files) {
+    if (is_unwanted()) break;
     const WantedFile& wanted = file.wanted;
     if (file.status != FileStatus::kWhole) {  // the sender has said why
       result.unplaced.push_back(wanted.entry);

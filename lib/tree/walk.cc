@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "ground/error.h"
+#include "io/workers.h"
 
 namespace rdpipe {
 namespace {
@@ -90,13 +91,23 @@ Walk::Walk(std::vector<std::string> sources, const CopyOptions& options, Directo
 
 Walk::~Walk() = default;
 
+Walk::WantedTree::~WantedTree() {
+  std::vector<Wanted> left;
+  left.push_back(std::move(top));
+  while (!left.empty()) {
+    Wanted one = std::move(left.back());
+    left.pop_back();
+    for (auto& [name, below] : one.below) left.push_back(std::move(below));
+  }
+}
+
 void Walk::parse_files_from() {
   if (sources_.size() != 1) {
     throw Error(Status::kUsage, "copy the files of a list",
                 "they need one source, the directory they are in");
   }
   for (const std::string& path : *options_.files_from) {
-    Wanted* at = &wanted_;
+    Wanted* at = &wanted_.top;
     for (std::size_t from = 0; from < path.size();) {
       const std::size_t end = std::min(path.find('/', from), path.size());
       const std::string part = path.substr(from, end - from);
@@ -107,7 +118,7 @@ void Walk::parse_files_from() {
       }
       at = &at->below[part];
     }
-    if (at != &wanted_) at->listed = true;
+    if (at != &wanted_.top) at->listed = true;
   }
 }
 
@@ -115,7 +126,7 @@ WalkBatch Walk::next(std::size_t entries) {
   batch_ = {};
   const std::uint64_t until = counts_.entries + entries;
   // Names that are read and not listed count too: a batch must not take for ever.
-  for (std::size_t steps = 0; counts_.entries < until && steps < 4 * entries; ++steps) {
+  for (std::size_t steps = 0; counts_.entries < until && steps < 4 * entries && !is_unwanted(); ++steps) {
     if (!levels_.empty()) {
       advance();
     } else if (next_source_ < sources_.size()) {
@@ -160,7 +171,7 @@ void Walk::begin_contents(const std::string& source) {
   fill_common(place, ".", status, entry);
   list(entry);
   Level level{.directory = directory, .number = next_directory_++, .device = status.st_dev};
-  if (options_.files_from) level.only = &wanted_;
+  if (options_.files_from) level.only = &wanted_.top;
   levels_.push_back(std::move(level));
 }
 
@@ -170,8 +181,7 @@ void Walk::advance() {
   if (!level.begun && !begin_level(level)) return end_level();
   const auto lease = cache_.open(level.directory);
   if (!lease) {
-    fail_errno(level.directory->path(), errno);
-    read_error_ = true;
+    lose(level, errno);
     return end_level();
   }
   const Place place{level.directory, lease->get(), level.number, nullptr};
@@ -201,9 +211,8 @@ bool Walk::begin_level(Level& level) {
   const int fd = lease ? ::openat(lease->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
   if (fd >= 0) level.listing.reset(::fdopendir(fd));
   if (level.listing) return true;
-  fail_errno(level.directory->path(), errno);
+  lose(level, errno);
   if (fd >= 0) ::close(fd);
-  read_error_ = true;
   return false;
 }
 
@@ -228,9 +237,11 @@ std::optional<std::string> Walk::next_name(Level& level, bool& is_directory) {
         read_error_ = true;
       }
       level.listing.reset();
+      level.seen.clear();
       return {};
     }
     if (is_dot_name(found->d_name)) continue;
+    if (!level.seen.insert(found->d_name)) continue;  // some file systems tell twice what moves meanwhile
     is_directory = found->d_type == DT_DIR;
     return std::string(found->d_name);
   }
@@ -239,8 +250,7 @@ std::optional<std::string> Walk::next_name(Level& level, bool& is_directory) {
 
 void Walk::visit(const Place& place, const std::string& name) {
   struct stat status {};
-  const int flags = options_.copy_links ? 0 : AT_SYMLINK_NOFOLLOW;
-  if (::fstatat(place.fd, name.c_str(), &status, flags) == -1) {
+  if (::fstatat(place.fd, name.c_str(), &status, follows(place) ? 0 : AT_SYMLINK_NOFOLLOW) == -1) {
     const int error = errno;
     const std::string path = place.directory->path_of(name);
     struct stat link {};
@@ -248,11 +258,15 @@ void Walk::visit(const Place& place, const std::string& name) {
     if (dangles) return leave_out(place, name, ""), fail(path, "the symlink leads nowhere");
     if (error != ENOENT || place.number == 0 || place.wanted != nullptr)
       return read_error_ = true, fail_errno(path, error);
-    ++counts_.vanished;
-    batch_.lines.push_back(fmt::format("{}: it vanished before it was read", quoted(path)));
-    return;
+    return vanish(path);
   }
   const bool is_directory = S_ISDIR(status.st_mode);
+  if (!is_directory && is_on_the_way(place.wanted)) {
+    fail_below(place, name);
+    if (!place.wanted->listed) return;
+    if (!options_.copy_links && ::fstatat(place.fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == -1)
+      return fail_errno(place.directory->path_of(name), errno);
+  }
   if (!filters_.empty() && filters_.excludes(place.directory->relative_of(name), is_directory)) return;
   // A listing that tells no types: its directories still come last.
   if (is_directory && !levels_.empty() && levels_.back().entered == 0 && place.number != 0 &&
@@ -265,13 +279,23 @@ void Walk::visit(const Place& place, const std::string& name) {
   visit_other(place, name, status);
 }
 
+// Of --files-from: a symlink on the way to what is listed stands for its directory, as in rsync.
+bool Walk::follows(const Place& place) const { return options_.copy_links || is_on_the_way(place.wanted); }
+
+// Names are listed beneath what is no directory.
+void Walk::fail_below(const Place& place, const std::string& name) {
+  for (const auto& [below, wanted] : place.wanted->below) {
+    fail_errno(fmt::format("{}/{}", place.directory->path_of(name), below), ENOTDIR);
+  }
+}
+
 void Walk::visit_directory(const Place& place, const std::string& name, const struct stat& status) {
   const std::string path = place.directory->path_of(name);
   if (!options_.recursive && !options_.files_from) {
     return fail(path, "is a directory (not copied without -r)");
   }
   if (options_.copy_links && cache_.is_within(place.directory.get(), status.st_dev, status.st_ino)) {
-    return fail(path, "the symlink leads to a directory above it");
+    return leave_out(place, name, ""), fail(path, "the symlink leads to a directory above it");
   }
   EntryRecord entry;
   entry.type = EntryType::kDirectory;
@@ -281,7 +305,7 @@ void Walk::visit_directory(const Place& place, const std::string& name, const st
   list(entry);
   const Wanted* only = nullptr;
   const std::uint64_t number = next_directory_++;
-  auto directory = std::make_shared<Directory>(place.directory, name, options_.copy_links);
+  auto directory = std::make_shared<Directory>(place.directory, name, follows(place));
   if (!enters(place, status, only)) {
     batch_.items.push_back({.kind = SourceItem::Kind::kDirectoryEnd, .number = number});
     return;
@@ -360,6 +384,21 @@ void Walk::leave_out(const Place& place, const std::string& name, const std::str
   append(KeepRecord{place.number, name}, batch_.records);
   if (!why.empty())
     batch_.lines.push_back(fmt::format("{}: {}", quoted(place.directory->path_of(name)), why));
+}
+
+// A directory that cannot be read (any more). One that has gone is no reason to delete nothing elsewhere.
+void Walk::lose(Level& level, int error) {
+  level.complete = false;
+  if (error == ENOENT && level.directory->parent() && level.only == nullptr) {
+    return vanish(level.directory->path());
+  }
+  fail_errno(level.directory->path(), error);
+  read_error_ = true;
+}
+
+void Walk::vanish(const std::string& path) {
+  ++counts_.vanished;
+  batch_.lines.push_back(fmt::format("{}: it vanished before it was read", quoted(path)));
 }
 
 void Walk::fail(const std::string& path, const std::string& cause) {

@@ -22,6 +22,7 @@
 #include "tree/directory.h"
 #include "tree/filter.h"
 #include "tree/local_files.h"
+#include "tree/names.h"
 #include "tree/note.h"
 #include "tree/record.h"
 
@@ -71,6 +72,17 @@ class Walk {
     bool listed = false;
     std::map<std::string, Wanted> below;
   };
+  // Lets go of one after another, not each within the other: a list may be deeper than the stack.
+  struct WantedTree {
+    WantedTree() = default;
+    WantedTree(const WantedTree&) = delete;
+    WantedTree& operator=(const WantedTree&) = delete;
+    ~WantedTree();
+    Wanted top;
+  };
+  [[nodiscard]] static bool is_on_the_way(const Wanted* wanted) {
+    return wanted != nullptr && !wanted->below.empty();
+  }
   struct CloseListing {
     void operator()(DIR* listing) const { ::closedir(listing); }
   };
@@ -83,6 +95,7 @@ class Walk {
     bool complete = true;
     const Wanted* only = nullptr;  // of --files-from; null: all of it
     std::unique_ptr<DIR, CloseListing> listing{};
+    NameSet seen{};  // of the listing
     std::map<std::string, Wanted>::const_iterator at{};
     std::vector<std::string> directories{};  // to be entered when its files are done
     std::size_t entered = 0;
@@ -101,8 +114,10 @@ class Walk {
   [[nodiscard]] std::optional<std::string> next_name(Level& level, bool& is_directory);
   [[nodiscard]] const Wanted* wanted_below(const Level& level, const std::string& name) const;
   void visit(const Place& place, const std::string& name);
+  void fail_below(const Place& place, const std::string& name);
   void visit_directory(const Place& place, const std::string& name, const struct stat& status);
   [[nodiscard]] bool enters(const Place& place, const struct stat& status, const Wanted*& only) const;
+  [[nodiscard]] bool follows(const Place& place) const;
   void visit_other(const Place& place, const std::string& name, const struct stat& status);
   [[nodiscard]] bool fill_symlink(const Place& place, const std::string& name, EntryRecord& entry);
   [[nodiscard]] bool leads_out(const Place& place, std::string_view target) const;
@@ -115,6 +130,8 @@ class Walk {
   void list(const EntryRecord& entry);
   void end_level();
   void leave_out(const Place& place, const std::string& name, const std::string& why);
+  void lose(Level& level, int error);
+  void vanish(const std::string& path);
   void fail(const std::string& path, const std::string& cause);
   void fail_errno(const std::string& path, int error);
   void parse_files_from();
@@ -124,7 +141,7 @@ class Walk {
   DirectoryCache& cache_;
   Filters filters_;
   XattrChoice choice_;
-  Wanted wanted_;
+  WantedTree wanted_;
   std::size_t next_source_ = 0;
   std::vector<Level> levels_;
   dev_t top_device_ = 0;     // of the source that is walked

@@ -16,7 +16,11 @@ bool Walk::fill_symlink(const Place& place, const std::string& name, EntryRecord
   if (!options_.symlinks) return leave_out(place, name, "is a symlink (left out)"), false;
   target_.resize(kMaxLinkTarget);
   const auto size = ::readlinkat(place.fd, name.c_str(), target_.data(), target_.size());
-  if (size <= 0) return fail_errno(place.directory->path_of(name), size == 0 ? EINVAL : errno), false;
+  if (size <= 0) {
+    const int error = size == 0 ? EINVAL : errno;
+    leave_out(place, name, "");
+    return fail_errno(place.directory->path_of(name), error), false;
+  }
   target_.resize(static_cast<std::size_t>(size));
   if (options_.safe_links && leads_out(place, target_)) {
     leave_out(place, name,
@@ -28,17 +32,19 @@ bool Walk::fill_symlink(const Place& place, const std::string& name, EntryRecord
 }
 
 // Whether a symlink is absolute or climbs above the top of the transfer: where the sources lie, as in rsync.
+// So may one with a ".." behind anything else: where that leads is not to be seen from its text.
 bool Walk::leads_out(const Place& place, std::string_view target) const {
   if (target.starts_with('/')) return true;
   const std::string above = place.directory->relative();
   auto depth = above.empty() ? 0 : 1 + std::ranges::count(above, '/');
+  bool climbs = true;
   for (std::size_t from = 0; from < target.size();) {
     const std::size_t end = std::min(target.find('/', from), target.size());
     const auto part = target.substr(from, end - from);
     from = end + 1;
-    if (part.empty() || part == ".") continue;
-    depth += part == ".." ? -1 : 1;
-    if (depth < 0) return true;
+    if (part.empty()) continue;
+    if (part == ".." && (!climbs || --depth < 0)) return true;
+    climbs = part == "..";
   }
   return false;
 }
@@ -57,7 +63,7 @@ void Walk::fill_common(const Place& place, const std::string& name, const struct
 
 void Walk::fill_xattrs(const Place& place, const std::string& name, EntryRecord& entry) {
   xattrs_.clear();
-  if (!read_xattrs(place.fd, name, choice_, xattrs_)) {
+  if (!read_xattrs(place.fd, name, choice_, xattrs_, follows(place))) {
     return fail(place.directory->path_of(name), "its extended attributes: " + errno_text(errno));
   }
   for (XattrValue& xattr : xattrs_) {
@@ -71,7 +77,8 @@ void Walk::fill_xattrs(const Place& place, const std::string& name, EntryRecord&
 }
 
 void Walk::fill_digest(const Place& place, const std::string& name, EntryRecord& entry) {
-  const Descriptor fd(::openat(place.fd, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  const int no_follow = options_.copy_links ? 0 : O_NOFOLLOW;
+  const Descriptor fd(::openat(place.fd, name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | no_follow));
   if (fd) entry.digest = content_digest(fd.get());
 }
 

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "io/fixtures.h"
+#include "io/workers.h"
 
 namespace rdpipe {
 namespace {
@@ -77,6 +78,25 @@ TEST_CASE("a destroyed operation waits for its job", "[io]") {
     begun.get_future().wait();
   }
   CHECK(ended);
+  loop.poll();
+}
+
+TEST_CASE("a long job hears that its operation has gone", "[io]") {
+  Loop loop(either_backend());
+  CHECK_FALSE(is_unwanted());
+  std::promise<void> begun;
+  std::atomic<bool> was_wanted = false;
+  {
+    Operation operation;
+    loop.run(operation, [&] {
+      was_wanted = !is_unwanted();
+      begun.set_value();
+      while (!is_unwanted()) ::sched_yield();
+      return 0;
+    });
+    begun.get_future().wait();
+  }
+  CHECK(was_wanted);
   loop.poll();
 }
 

@@ -69,6 +69,49 @@ TEST_CASE("a second copy moves nothing") {
   CHECK(copied.notices == std::vector<std::string>{});
 }
 
+TEST_CASE("hard links in a directory that is not copied do not end the rest") {
+  const Scratch scratch;
+  make_tree(scratch);
+  fs::create_hard_link(scratch / "src/small", scratch / "src/sub/deep/third");
+  fs::create_directories(scratch / "dst/sub");
+  CopyOptions options = archive();
+  options.existing = true;
+  const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+  CHECK(copied.report.failed == 0);
+  CHECK_FALSE(fs::exists(scratch / "dst/sub/deep"));
+}
+
+TEST_CASE("a list deeper than the stack is let go of") {
+  const Scratch scratch;
+  fs::create_directory(scratch / "src");
+  CopyOptions options = archive();
+  std::string path;
+  for (int i = 0; i < 200'000; ++i) path += "a/";
+  options.files_from = {path};
+  const Copied copied = copy_trees({scratch / "src"}, scratch / "dst", options);
+  CHECK(copied.report.failed == 1);
+}
+
+TEST_CASE("a time that the file system cuts off is the same time") {
+  const Scratch scratch;
+  fs::create_directory(scratch / "src");
+  put(scratch / "src/file", "hello\n");
+  set_time(scratch / "src/file", 1'000'000'001, 123'456'789);
+  static_cast<void>(copy_trees({scratch / "src"}, scratch / "dst", archive()));
+  for (const long kept : {0L, 120'000'000L, 123'000'000L, 123'456'000L, 123'456'700L, 123'456'789L}) {
+    set_time(scratch / "dst/file", 1'000'000'001, kept);
+    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", archive());
+    CHECK(copied.report.files_moved == 0);
+    CHECK(copied.listed == std::vector<std::string>{});
+  }
+  for (const long other : {120'000'001L, 123'000'001L, 123'456'788L, 130'000'000L}) {
+    set_time(scratch / "dst/file", 1'000'000'001, other);
+    CHECK(copy_trees({scratch / "src/"}, scratch / "dst", archive()).report.files_moved == 1);
+  }
+  set_time(scratch / "dst/file", 1'000'000'000, 0);  // only FAT makes that of it
+  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", archive()).report.files_moved == 1);
+}
+
 TEST_CASE("what the source does not have goes with --delete, and only then") {
   const Scratch scratch;
   make_tree(scratch);
