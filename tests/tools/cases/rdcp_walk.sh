@@ -181,3 +181,17 @@ test_rdcp_chatty_shell_and_a_long_list() {
   copies 23 -r --files-from=list db2:src copy
   same home/src/one copy/one
 }
+
+# over rdma with --long: what moves is the same
+test_rdcp_pull_of_a_list() {
+  make_rsh
+  make_tree home/src
+  printf '%s\n' sub/two '' one >list
+  copies 0 -r --files-from=list db2:src copy
+  same home/src/sub/two copy/sub/two
+  same home/src/one copy/one
+  absent copy/sub/deeper
+  : >list
+  copies 0 -r --files-from=list db2:src none
+  absent none/one
+}
