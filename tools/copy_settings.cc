@@ -71,8 +71,10 @@ std::vector<std::string> words_for_peer(const CopySettings& settings, PeerRole r
     words.push_back(fmt::format("--exclude={} {}", filter.include ? '+' : '-', filter.pattern));
   }
   if (role == PeerRole::kSender && settings.copy.files_from) {
-    words.emplace_back("--listed-file=");  // also where the list is empty
-    for (const std::string& name : *settings.copy.files_from) words.push_back("--listed-file=" + name);
+    words.emplace_back("--listed-file=.");  // stands for none: also where the list is empty
+    for (const std::string& name : *settings.copy.files_from) {
+      if (!name.empty()) words.push_back("--listed-file=" + name);
+    }
   }
   if (settings.copy.target_directory) words.emplace_back("--into-directory");
   if (launcher_only_listens) {

@@ -89,10 +89,9 @@ test_rdcp_orders_of_a_pull() {
 --itemize-changes
 --exclude=+ keep
 --exclude=- *.o
---listed-file=
+--listed-file=.
 --listed-file=a
 --listed-file=b c
---listed-file=
 --into-directory
 --sender
 --

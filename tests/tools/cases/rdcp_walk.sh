@@ -79,13 +79,13 @@ test_rdcp_digest_of_what_links_lead_to() {
 # over rdma with --long: errors of files
 test_rdcp_delete_spares_what_a_loop_stands_for() {
   make_rsh
-  mkdir -p src/sub home/copy/sub/up
+  mkdir -p src/sub/deep home/copy/sub/deep/up
   echo one >src/sub/one
-  echo old | tee home/copy/sub/up/old >home/copy/sub/extra
-  ln -s .. src/sub/up
+  echo old | tee home/copy/sub/deep/up/old >home/copy/sub/extra
+  ln -s .. src/sub/deep/up
   copies 23 -rL --delete src/ db2:copy
-  says copy.err 'src/sub/up.*directory above'
-  holds home/copy/sub/up/old old
+  says copy.err 'src/sub/deep/up.*directory above'
+  holds home/copy/sub/deep/up/old old
   absent home/copy/sub/extra
 }
 
@@ -98,7 +98,7 @@ test_rdcp_listed_beneath_links_and_files_as_rsync() {
   ln -s real src/link
   ln -s real/secret src/to_file
   local list status
-  for list in link/secret link/more real/secret/zzz to_file/zzz absent/zzz real/secret/ $'link/secret\nreal/secret/zzz'; do
+  for list in link/secret link/more $'real/secret/zzz\nreal/more' to_file/zzz absent/zzz real/secret/ $'link/secret\nreal/more\nreal/secret/zzz'; do
     rm -rf home/copy theirs
     status=0
     echo "$list" >list
@@ -150,6 +150,7 @@ test_rdcp_between_hosts_believes_statuses() {
   local forged='RDPIPE REPORT 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 1 0 TCP - two '
   make_rsh_with one "echo '$forged' >&2; exit \$status"
   make_tree home/src
+  mkdir home/copy
   copies 23 -r one:src one:absent two:copy/
   copies 0 -r one:src two:
   make_rsh_with one "exit 77"
@@ -157,7 +158,7 @@ test_rdcp_between_hosts_believes_statuses() {
   make_rsh_with two "exit 78"
   copies 78 -r one:src two:
   make_rsh_with two "echo '$forged' >&2; exit 11"
-  copies 11 -r one:absent two:copy
+  copies 11 -r one:src two:
 }
 
 # tcp only: it is about an exit status
@@ -179,4 +180,18 @@ test_rdcp_chatty_shell_and_a_long_list() {
   { seq -f 'nothing-of-that-name-%.0f' 20000; echo one; } >list
   copies 23 -r --files-from=list db2:src copy
   same home/src/one copy/one
+}
+
+# over rdma with --long: what moves is the same
+test_rdcp_pull_of_a_list() {
+  make_rsh
+  make_tree home/src
+  printf '%s\n' sub/two '' one >list
+  copies 0 -r --files-from=list db2:src copy
+  same home/src/sub/two copy/sub/two
+  same home/src/one copy/one
+  absent copy/sub/deeper
+  : >list
+  copies 0 -r --files-from=list db2:src none
+  absent none/one
 }
