@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,7 @@ namespace rdpipe {
 struct KeptPlace {
   Descriptor directory;  // O_PATH
   std::string leaf;
+  std::shared_ptr<const Descriptor> file{};  // what was found there, open and locked; null: opened now
 };
 
 class Temporary {
@@ -25,7 +27,7 @@ class Temporary {
   // Creates it in the target's directory. `target` must outlive it. Throws Error{kFileIo}.
   explicit Temporary(const Target& target);
   // The same in a place of the caller's, which may hold something already; it stays unless it is placed.
-  // Throws Error{kFileIo} also when another process is writing it.
+  // Throws Error{kFileIo} also when another process is writing it, or when it is not the file that was found.
   Temporary(const Target& target, KeptPlace place);
   Temporary(const Temporary&) = delete;
   Temporary& operator=(const Temporary&) = delete;

@@ -18,6 +18,7 @@ namespace rdpipe {
 namespace {
 
 constexpr std::size_t kMaxIds = 1000000;
+constexpr std::size_t kMaxParts = 32;  // descriptors that are held: what more there is, is sent anew
 
 std::string last_component(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
@@ -332,13 +333,11 @@ void Decider::ask_for(WantedFile file, int at) {
 }
 
 void Decider::offer_leaves(WantedFile& file, int at) {
-  const PartialPlace place = partial_place(at, file.name, options_, false);
-  if (!place.directory) return;
-  const Descriptor fd(
-      ::openat(place.directory.get(), place.leaf.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!may_hold_part()) return;
+  auto part = open_part(partial_place(at, file, options_, false));
   struct stat now {};
-  if (!fd || ::fstat(fd.get(), &now) == -1 || !S_ISREG(now.st_mode) || now.st_size == 0) return;
-  const auto leaves = leaf_digests(fd.get(), std::min(file.size, static_cast<std::uint64_t>(now.st_size)));
+  if (!part || ::fstat(part->get(), &now) == -1) return;
+  const auto leaves = leaf_digests(part->get(), std::min(file.size, static_cast<std::uint64_t>(now.st_size)));
   if (!leaves || leaves->empty()) return;
   for (std::size_t first = 0; first < leaves->size(); first += kMaxLeavesInNote) {
     const auto count = std::min(kMaxLeavesInNote, leaves->size() - first);
@@ -346,6 +345,14 @@ void Decider::offer_leaves(WantedFile& file, int at) {
     decision_.leaves.push_back({file.entry, first, {begin, begin + static_cast<std::ptrdiff_t>(count)}});
   }
   file.resumes = true;
+  parts_.emplace_back(part);
+  file.part = std::move(part);
+}
+
+bool Decider::may_hold_part() {
+  if (parts_.size() < kMaxParts) return true;
+  std::erase_if(parts_, [](const auto& part) { return part.expired(); });
+  return parts_.size() < kMaxParts;
 }
 
 void Decider::take_link(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,

@@ -78,6 +78,7 @@ class Decider {
                                      const std::string& name) const;
   void ask_for(WantedFile file, int at);
   void offer_leaves(WantedFile& file, int at);
+  [[nodiscard]] bool may_hold_part();
   void take_other(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                   const std::string& name);
   void make_other(const EntryRecord& entry, const TargetDirectory& parent, const std::string& name, int at,
@@ -115,6 +116,7 @@ class Decider {
   std::unordered_map<std::uint64_t, std::shared_ptr<TargetDirectory>> directories_;
   std::unordered_map<std::uint64_t, std::uint32_t>
       ids_;  // of the sender, groups with bit 32, to those of this host
+  std::vector<std::weak_ptr<const Descriptor>> parts_;  // of files that were asked for
   Decision decision_;
 };
 

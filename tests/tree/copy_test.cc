@@ -1,8 +1,10 @@
 // Trees copied through source and sink in memory, real files at both ends.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "catch.h"
+#include "tree/partial.h"
 #include "tree/trees.h"
 
 using namespace rdpipe;
@@ -145,6 +147,36 @@ TEST_CASE("an interrupted large file goes on where it was") {
   CHECK(copied.report.bytes_reused == 3 * 1'048'576);
   CHECK(get(scratch / "out") == content);
   CHECK_FALSE(fs::exists(scratch / ".out.rdpipe-partial"));
+}
+
+TEST_CASE("parts of files of the same name do not meet in one directory") {
+  const Scratch scratch;
+  CopyOptions options = archive();
+  options.partial = true;
+  for (const bool absolute : {true, false}) {
+    fs::create_directories(scratch / "src/a");
+    fs::create_directories(scratch / "src/b");
+    fs::create_directories(scratch / "dst/a");
+    fs::create_directories(scratch / "dst/b");
+    fs::create_directory(scratch / "dst/parts");
+    const std::string content = pattern(2'500'000, 3);
+    for (const char* path : {"src/a/f", "src/b/f"}) put(scratch / path, content);
+    options.partial_dir = absolute ? scratch / "dst/parts" : "../parts";
+    // Both under the bare name, where a part of either might be looked for, and where that of one is.
+    WantedFile one;
+    one.directory = std::make_shared<TargetDirectory>();
+    one.directory->directory = std::make_shared<Directory>(Descriptor(), "", "a");
+    one.name = "f";
+    const Descriptor at(::open((scratch / "dst/a").c_str(), O_PATH | O_CLOEXEC));
+    for (const std::string& leaf : {one.name, partial_place(at.get(), one, options, false).leaf})
+      put(scratch / "dst/parts/" + leaf, content.substr(0, 2'200'000));
+    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+    CHECK(copied.notices == std::vector<std::string>{});
+    CHECK(copied.report.bytes_reused == 2'097'152);
+    CHECK(get(scratch / "dst/a/f") == content);
+    CHECK(get(scratch / "dst/b/f") == content);
+    fs::remove_all(scratch / "dst");
+  }
 }
 
 TEST_CASE("filters, backups, updates and removal of sources do what they say") {
