@@ -3,6 +3,7 @@
 // placed, it is removed and the target is as it was. place() and sweep_left_overs() may run on a worker.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -21,6 +22,10 @@ struct KeptPlace {
   std::string leaf;
   std::shared_ptr<const Descriptor> file{};  // what was found there, open and locked; null: opened now
 };
+
+// Whether such a file is this user's alone: whoever else owns it, or has another name of it, would have the
+// file that it becomes.
+[[nodiscard]] bool may_keep_in(const struct stat& file);
 
 class Temporary {
  public:

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "files/temporary.h"
 #include "seal/digest.h"
 #include "tree/directory.h"
 
@@ -56,7 +57,7 @@ std::shared_ptr<const Descriptor> open_part(const PartialPlace& place) {
   constexpr int kFlags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   Descriptor fd(::openat(place.directory.get(), place.leaf.c_str(), kFlags));
   struct stat now {};
-  if (!fd || ::fstat(fd.get(), &now) == -1 || !S_ISREG(now.st_mode) || now.st_size == 0) return nullptr;
+  if (!fd || ::fstat(fd.get(), &now) == -1 || !may_keep_in(now) || now.st_size == 0) return nullptr;
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK) return nullptr;
   return std::make_shared<const Descriptor>(std::move(fd));
 }

@@ -370,6 +370,23 @@ TEST_CASE("a part that goes after it was offered is missed") {
   }
 }
 
+TEST_CASE("a part that somebody else owns, or has a name of, is not used") {
+  CopyOptions options = archive();
+  options.partial = true;
+  for (const bool linked : {true, false}) {
+    if (!linked && ::geteuid() != 0) continue;
+    HostileSender sender(options);
+    const std::string part = sender.scratch / "dst/.f.rdpipe-partial";
+    put(part, std::string(150'000, 'L'));
+    if (linked) fs::create_hard_link(part, sender.scratch / "dst/theirs");
+    if (!linked) REQUIRE(::chown(part.c_str(), 65534, 65534) == 0);
+    sender.contents().entry(file("f", 1, kLargeSize)).frame().large_of(1).end().run().check_partial();
+    CHECK(sender.report.bytes_reused == 0);
+    CHECK(get(part) == std::string(150'000, 'L'));
+    CHECK_FALSE(fs::exists(sender.scratch / "dst/f"));
+  }
+}
+
 TEST_CASE("a part that was offered is nobody else's to write") {
   CopyOptions options = archive();
   options.partial = true;
