@@ -50,7 +50,7 @@ bool Eraser::may() {
 bool Eraser::erase_one(const std::shared_ptr<Directory>& directory, const std::string& name,
                        bool is_directory) {
   if (!may()) return false;
-  if (!voice_.dry_run && !(voice_.set_aside && voice_.set_aside(directory, name))) {
+  if (!voice_.dry_run && !(voice_.set_aside && !is_directory && voice_.set_aside(directory, name))) {
     const auto lease = cache_.open(directory);
     if (!lease || ::unlinkat(lease->get(), name.c_str(), is_directory ? AT_REMOVEDIR : 0) == -1) {
       ++counts_.failed;
@@ -94,7 +94,7 @@ bool Eraser::erase(const std::shared_ptr<Directory>& top, const std::string& top
       } else if (entry.is_directory) {
         enter(level.directory, entry.name);
       } else {
-        level.whole = erase_one(level.directory, entry.name, false) && level.whole;
+        level.whole = erase_one(level.directory, entry.name, false) && !voice_.backups_stay && level.whole;
       }
       continue;
     }

@@ -22,6 +22,7 @@ class Eraser {
   struct Voice {
     std::uint64_t* budget = nullptr;
     bool dry_run = false;
+    bool backups_stay = false;  // what is set aside has another name in the same directory, which then stays too
     std::function<bool(const std::shared_ptr<Directory>& directory, const std::string& name)>
         set_aside{};  // backed up: true
     std::function<void(const std::shared_ptr<Directory>& directory, const std::string& name,

@@ -136,6 +136,7 @@ void Finisher::delete_extra(const TargetDirectory& directory) {
     fail(at->path_of(name), "delete it: " + errno_text(error));
   };
   if (options_.backup) {
+    voice.backups_stay = options_.backup_dir.empty();
     voice.set_aside = [this](const auto& at, const std::string& name) {
       const auto where = writer_.cache().open(at);
       return where && writer_.set_aside(at, where->get(), name);

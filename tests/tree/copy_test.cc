@@ -254,3 +254,26 @@ TEST_CASE("a hostile sender gets nowhere") {
   entry.name = "unwanted";
   CHECK_THROWS_AS(send({entry}, pull), Error);
 }
+
+TEST_CASE("directories that are deleted keep their backups, again and again") {
+  const Scratch scratch;
+  fs::create_directory(scratch / "src");
+  CopyOptions options = archive();
+  options.backup = options.delete_extra = true;
+  for (const std::string content : {"one", "two"}) {
+    fs::create_directories(scratch / "dst/d/empty");
+    put(scratch / "dst/d/f", content);
+    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+    CHECK(copied.notices == std::vector<std::string>{});
+    CHECK(copied.report.status() == 0);
+    CHECK(get(scratch / "dst/d/f~") == content);
+    CHECK_FALSE(fs::exists(scratch / "dst/d/f"));
+    CHECK_FALSE(fs::exists(scratch / "dst/d/empty"));
+  }
+  options.backup_dir = "kept";
+  fs::create_directory(scratch / "dst/e");
+  put(scratch / "dst/e/f", "three");
+  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", options).report.status() == 0);
+  CHECK(get(scratch / "dst/kept/e/f") == "three");
+  CHECK_FALSE(fs::exists(scratch / "dst/e"));
+}
