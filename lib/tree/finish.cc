@@ -132,8 +132,8 @@ void Finisher::delete_extra(const TargetDirectory& directory) {
   voice.tell = [this](const auto& at, const std::string& name, bool is_directory) {
     show_deleted(at, name, is_directory);
   };
-  voice.fail = [this](const auto& at, const std::string& name, int error) {
-    fail(at->path_of(name), "delete it: " + errno_text(error));
+  voice.fail = [this](const auto& at, const std::string& name, const std::string& attempt, int error) {
+    fail(at->path_of(name), attempt + ": " + errno_text(error));
   };
   if (options_.backup) {
     voice.backups_stay = options_.backup_dir.empty();
