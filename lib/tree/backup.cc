@@ -26,6 +26,12 @@ bool is_same_inode(const struct stat& first, const struct stat& second) {
   return first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
+bool is_same_file(int first, int second) {
+  struct stat one {
+  }, other{};
+  return ::fstat(first, &one) == 0 && ::fstat(second, &other) == 0 && is_same_inode(one, other);
+}
+
 // An entry of another file system.
 struct Original {
   int directory;
@@ -80,7 +86,14 @@ void copy_attributes(const Original& original, int into, const std::string& as) 
 }  // namespace
 
 void Writer::set_base(std::shared_ptr<Directory> base) {
-  if (!base_) base_ = std::move(base);
+  if (base_) return;
+  base_ = std::move(base);
+  if (!options_.backup || backup_name("x") != "x") return;
+  const auto lease = cache_.open(base_);
+  const Descriptor root = options_.backup_dir.empty() ? Descriptor() : backup_root(0);
+  if (!options_.backup_dir.empty() && !(lease && root && is_same_file(lease->get(), root.get()))) return;
+  throw Error(Status::kUsage, "keep backups", "they would be the files themselves",
+              "another --backup-dir or --suffix");
 }
 
 std::string Writer::backup_name(const std::string& name) const {
@@ -138,7 +151,8 @@ bool Writer::keeps_backups(int directory, const std::string& name) const {
 // another file system. What has the backup's name stays until the new one is complete.
 void Writer::back_up(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
                      bool moves) const {
-  struct stat now {};
+  struct stat now {
+  }, old{};
   if (::fstatat(directory, name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == -1) {
     if (errno == ENOENT) return;
     throw EntryError{errno, "back it up"};
@@ -146,6 +160,12 @@ void Writer::back_up(const std::shared_ptr<Directory>& where, int directory, con
   const Descriptor elsewhere = backup_directory(where);
   const int into = elsewhere ? elsewhere.get() : directory;
   const std::string backup = backup_name(name);
+  if (::fstatat(into, backup.c_str(), &old, AT_SYMLINK_NOFOLLOW) == 0 && is_same_inode(now, old)) {
+    if (S_ISDIR(now.st_mode) || (backup == name && is_same_file(into, directory)))
+      throw EntryError{EINVAL, "back it up: it would be its own backup"};
+    if (moves) check_call(::unlinkat(directory, name.c_str(), 0));  // renaming one to the other does nothing
+    return;
+  }
   if (!S_ISDIR(now.st_mode) && !moves && link_over(directory, name, into, backup)) return;
   if (::renameat(directory, name.c_str(), into, backup.c_str()) == 0) return;
   if (errno != EXDEV || S_ISDIR(now.st_mode)) check_call(-1);

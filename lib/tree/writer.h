@@ -73,7 +73,7 @@ class Writer {
   // A name that nothing has.
   [[nodiscard]] std::string temporary_name(const std::string& name) const;
   // The destination, where a relative --backup-dir begins; the first one counts, before anything is backed
-  // up.
+  // up. Throws Error{kUsage} when files there would be their own backups.
   void set_base(std::shared_ptr<Directory> base);
 
  private:

@@ -277,3 +277,27 @@ TEST_CASE("directories that are deleted keep their backups, again and again") {
   CHECK(get(scratch / "dst/kept/e/f") == "three");
   CHECK_FALSE(fs::exists(scratch / "dst/e"));
 }
+
+TEST_CASE("no file is its own backup") {
+  const Scratch scratch;
+  fs::create_directory(scratch / "src");
+  fs::create_directory(scratch / "dst");
+  put(scratch / "src/f", "newer");
+  put(scratch / "dst/f", "old");
+  CopyOptions options = archive();
+  options.backup = options.ignore_times = true;
+  for (const std::string& directory : {std::string("."), std::string("./"), scratch / "dst"}) {
+    options.backup_dir = directory;
+    CHECK_THROWS_AS(copy_trees({scratch / "src/"}, scratch / "dst", options), Error);
+    CHECK(get(scratch / "dst/f") == "old");
+  }
+  options.backup_dir.clear();
+  options.backup_suffix.clear();
+  CHECK_THROWS_AS(copy_trees({scratch / "src/"}, scratch / "dst", options), Error);
+  CHECK(get(scratch / "dst/f") == "old");
+  options.backup_suffix = "~";
+  fs::create_hard_link(scratch / "dst/f", scratch / "dst/f~");
+  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", options).report.status() == 0);
+  CHECK(get(scratch / "dst/f") == "newer");
+  CHECK(get(scratch / "dst/f~") == "old");
+}
