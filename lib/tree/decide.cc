@@ -131,9 +131,16 @@ std::shared_ptr<TargetDirectory> Decider::top_of(const EntryRecord& entry, std::
     }
     if (base_->absent) base_->directory = std::make_shared<Directory>(Descriptor(), path_, "");
   }
-  if (!root_) root_ = base_->directory;
+  set_root(base_->directory);
   if (!destination_->rename.empty()) name = destination_->rename;
   return base_;
+}
+
+// At once: what comes next may be backed up.
+void Decider::set_root(const std::shared_ptr<Directory>& root) {
+  if (root_) return;
+  root_ = root;
+  writer_.set_base(root);
 }
 
 // A sender that was asked for some names may not send others, whatever it wants to overwrite.
@@ -160,7 +167,7 @@ void Decider::take_contents(const EntryRecord& entry) {
   made->fresh = destination.created;
   made->directory =
       made->absent ? std::make_shared<Directory>(Descriptor(), path_, "") : destination.directory;
-  if (!root_) root_ = made->directory;
+  set_root(made->directory);
   struct stat now {};
   if (!made->absent) {
     const auto lease = writer_.cache().open(made->directory);

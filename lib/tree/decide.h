@@ -64,6 +64,7 @@ class Decider {
   void take_entry(const EntryRecord& entry);
   [[nodiscard]] std::shared_ptr<TargetDirectory> directory_of(const EntryRecord& entry, std::string& name);
   [[nodiscard]] std::shared_ptr<TargetDirectory> top_of(const EntryRecord& entry, std::string& name);
+  void set_root(const std::shared_ptr<Directory>& root);
   void require_requested(const EntryRecord& entry) const;
   void take_contents(const EntryRecord& entry);
   void take_directory(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,

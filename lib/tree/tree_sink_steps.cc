@@ -43,7 +43,6 @@ void TreeSink::collect_decision() {
   decide_.take();
   Decision decision = std::move(decision_);
   decided_ = deciding_entries_;
-  if (decider_.root()) writer_.set_base(decider_.root());
   if (decision.begin) {
     peer_hears_ = decision.begin->hears_peer;
     shows_ = *peer_hears_ ? decision.begin->lists : static_cast<bool>(options_.listed);

@@ -301,3 +301,20 @@ TEST_CASE("no file is its own backup") {
   CHECK(get(scratch / "dst/f") == "newer");
   CHECK(get(scratch / "dst/f~") == "old");
 }
+
+TEST_CASE("a relative directory for backups begins at the destination, from the first entry on") {
+  const Scratch scratch;
+  fs::create_directories(scratch / "src/d");
+  fs::create_directories(scratch / "dst");
+  put(scratch / "dst/d", "was a file");
+  fs::create_symlink("new", scratch / "src/s");
+  fs::create_symlink("old", scratch / "dst/s");
+  CopyOptions options = archive();
+  options.backup = true;
+  options.backup_dir = "rdpipe-kept";
+  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", options).report.status() == 0);
+  CHECK_FALSE(fs::exists("rdpipe-kept"));
+  CHECK(fs::read_symlink(scratch / "dst/rdpipe-kept/s") == "old");
+  CHECK(get(scratch / "dst/rdpipe-kept/d") == "was a file");
+  CHECK(fs::read_symlink(scratch / "dst/s") == "new");
+}
