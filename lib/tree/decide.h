@@ -56,8 +56,8 @@ class Decider {
   [[nodiscard]] const std::string& path() const { return path_; }
   // What END has to say of the entries that were taken.
   [[nodiscard]] const EndRecord& listed() const { return listed_; }
-  // The destination's directory, once there was an entry.
-  [[nodiscard]] const std::shared_ptr<Directory>& root() const { return root_; }
+  // What receives the names at the top, which no record ends. Null: there are none.
+  [[nodiscard]] const std::shared_ptr<TargetDirectory>& base() const { return base_; }
 
  private:
   void take_identity(const IdentityRecord& record);

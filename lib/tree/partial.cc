@@ -62,10 +62,16 @@ std::shared_ptr<const Descriptor> open_part(const PartialPlace& place) {
   return std::make_shared<const Descriptor>(std::move(fd));
 }
 
-void drop_partial_directory(int directory, const CopyOptions& options) {
-  if (!options.partial_dir.empty() && !options.partial_dir.starts_with('/')) {
-    ::unlinkat(directory, options.partial_dir.c_str(), AT_REMOVEDIR);
-  }
+void drop_partial_directory(int directory, const NameSet& names, const CopyOptions& options) {
+  std::string path = options.partial_dir;
+  if (path.empty() || is_shared(path)) return;  // others may be about to use it
+  while (path.starts_with("./")) path.erase(0, 2);
+  while (path.ends_with('/')) path.pop_back();
+  if (names.contains(path.substr(0, path.find('/')))) return;
+  const auto slash = path.rfind('/');
+  const std::string above = slash == std::string::npos ? "." : path.substr(0, slash);
+  const Descriptor parent = open_path(directory, above, 0, 0);
+  if (parent) ::unlinkat(parent.get(), path.substr(slash + 1).c_str(), AT_REMOVEDIR);
 }
 
 bool is_partial_name(const std::string& name) {

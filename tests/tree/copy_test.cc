@@ -255,27 +255,35 @@ TEST_CASE("a hostile sender gets nowhere") {
   CHECK_THROWS_AS(send({entry}, pull), Error);
 }
 
-TEST_CASE("directories that are deleted keep their backups, again and again") {
+TEST_CASE("directories for parts go when they are empty") {
   const Scratch scratch;
-  fs::create_directory(scratch / "src");
   CopyOptions options = archive();
-  options.backup = options.delete_extra = true;
-  for (const std::string content : {"one", "two"}) {
-    fs::create_directories(scratch / "dst/d/empty");
-    put(scratch / "dst/d/f", content);
-    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
-    CHECK(copied.notices == std::vector<std::string>{});
-    CHECK(copied.report.status() == 0);
-    CHECK(get(scratch / "dst/d/f~") == content);
-    CHECK_FALSE(fs::exists(scratch / "dst/d/f"));
-    CHECK_FALSE(fs::exists(scratch / "dst/d/empty"));
-  }
-  options.backup_dir = "kept";
-  fs::create_directory(scratch / "dst/e");
-  put(scratch / "dst/e/f", "three");
+  options.partial_dir = "p";
+  fs::create_directories(scratch / "src/sub/p");
+  for (const char* path : {"src/big", "src/sub/big"}) put(scratch / path, pattern(300'000));
   CHECK(copy_trees({scratch / "src/"}, scratch / "dst", options).report.status() == 0);
-  CHECK(get(scratch / "dst/kept/e/f") == "three");
-  CHECK_FALSE(fs::exists(scratch / "dst/e"));
+  CHECK_FALSE(fs::exists(scratch / "dst/p"));
+  CHECK(fs::exists(scratch / "dst/sub/p"));  // the sender's
+  fs::create_directory(scratch / "top");
+  CHECK(copy_trees({scratch / "src/big"}, scratch / "top", options).report.status() == 0);
+  CHECK_FALSE(fs::exists(scratch / "top/p"));
+}
+
+TEST_CASE("a relative directory for backups begins at the destination, from the first entry on") {
+  const Scratch scratch;
+  fs::create_directories(scratch / "src/d");
+  fs::create_directories(scratch / "dst");
+  put(scratch / "dst/d", "was a file");
+  fs::create_symlink("new", scratch / "src/s");
+  fs::create_symlink("old", scratch / "dst/s");
+  CopyOptions options = archive();
+  options.backup = true;
+  options.backup_dir = "rdpipe-kept";
+  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", options).report.status() == 0);
+  CHECK_FALSE(fs::exists("rdpipe-kept"));
+  CHECK(fs::read_symlink(scratch / "dst/rdpipe-kept/s") == "old");
+  CHECK(get(scratch / "dst/rdpipe-kept/d") == "was a file");
+  CHECK(fs::read_symlink(scratch / "dst/s") == "new");
 }
 
 TEST_CASE("no file is its own backup") {
@@ -302,19 +310,25 @@ TEST_CASE("no file is its own backup") {
   CHECK(get(scratch / "dst/f~") == "old");
 }
 
-TEST_CASE("a relative directory for backups begins at the destination, from the first entry on") {
+TEST_CASE("directories that are deleted keep their backups, again and again") {
   const Scratch scratch;
-  fs::create_directories(scratch / "src/d");
-  fs::create_directories(scratch / "dst");
-  put(scratch / "dst/d", "was a file");
-  fs::create_symlink("new", scratch / "src/s");
-  fs::create_symlink("old", scratch / "dst/s");
+  fs::create_directory(scratch / "src");
   CopyOptions options = archive();
-  options.backup = true;
-  options.backup_dir = "rdpipe-kept";
+  options.backup = options.delete_extra = true;
+  for (const std::string content : {"one", "two"}) {
+    fs::create_directories(scratch / "dst/d/empty");
+    put(scratch / "dst/d/f", content);
+    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+    CHECK(copied.notices == std::vector<std::string>{});
+    CHECK(copied.report.status() == 0);
+    CHECK(get(scratch / "dst/d/f~") == content);
+    CHECK_FALSE(fs::exists(scratch / "dst/d/f"));
+    CHECK_FALSE(fs::exists(scratch / "dst/d/empty"));
+  }
+  options.backup_dir = "kept";
+  fs::create_directory(scratch / "dst/e");
+  put(scratch / "dst/e/f", "three");
   CHECK(copy_trees({scratch / "src/"}, scratch / "dst", options).report.status() == 0);
-  CHECK_FALSE(fs::exists("rdpipe-kept"));
-  CHECK(fs::read_symlink(scratch / "dst/rdpipe-kept/s") == "old");
-  CHECK(get(scratch / "dst/rdpipe-kept/d") == "was a file");
-  CHECK(fs::read_symlink(scratch / "dst/s") == "new");
+  CHECK(get(scratch / "dst/kept/e/f") == "three");
+  CHECK_FALSE(fs::exists(scratch / "dst/e"));
 }
