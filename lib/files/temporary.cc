@@ -59,6 +59,10 @@ bool is_same_file(int fd, int directory, const char* name) {
 
 }  // namespace
 
+bool may_keep_in(const struct stat& file) {
+  return S_ISREG(file.st_mode) && file.st_uid == ::geteuid() && file.st_nlink == 1;
+}
+
 // One whose lock can be had has lost its owner.
 void remove_if_left_over(int directory, const char* name) {
   const Descriptor file(::openat(directory, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
@@ -116,16 +120,20 @@ Temporary::Temporary(const Target& target, KeptPlace place)
     : target_(target), kept_(std::move(place.directory)), leaf_(std::move(place.leaf)) {
   const std::string attempt = "store " + target.name;
   constexpr int kFlags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-  file_ = Descriptor(::openat(kept_.get(), leaf_.c_str(), kFlags, 0600));
+  file_ = Descriptor(place.file ? ::fcntl(place.file->get(), F_DUPFD_CLOEXEC, 0)
+                                : ::openat(kept_.get(), leaf_.c_str(), kFlags, 0600));
   check(file_.get(), Status::kFileIo, attempt);
   struct stat status {};
   check(::fstat(file_.get(), &status), Status::kFileIo, attempt);
-  if (!S_ISREG(status.st_mode)) throw_errno(EINVAL, Status::kFileIo, attempt);
+  if (!may_keep_in(status)) {
+    throw Error(Status::kFileIo, attempt, "what has the name of its part is not a file of this user's alone");
+  }
   check(::fcntl(file_.get(), F_SETFL, 0), Status::kFileIo,
         attempt);  // O_NONBLOCK is not for the loop (io/loop.h)
   const bool locked = ::flock(file_.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
-  if (!locked || !is_same_file(file_.get(), kept_.get(), leaf_.c_str())) {
-    throw Error(Status::kFileIo, attempt, "another copy is writing it");
+  if (!locked) throw Error(Status::kFileIo, attempt, "another copy is writing it");
+  if (!is_same_file(file_.get(), kept_.get(), leaf_.c_str())) {
+    throw Error(Status::kFileIo, attempt, "what was kept of it has gone meanwhile");
   }
 }
 

@@ -3,9 +3,11 @@
 // placed, it is removed and the target is as it was. place() and sweep_left_overs() may run on a worker.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -18,14 +20,19 @@ namespace rdpipe {
 struct KeptPlace {
   Descriptor directory;  // O_PATH
   std::string leaf;
+  std::shared_ptr<const Descriptor> file{};  // what was found there, open and locked; null: opened now
 };
+
+// Whether such a file is this user's alone: whoever else owns it, or has another name of it, would have the
+// file that it becomes.
+[[nodiscard]] bool may_keep_in(const struct stat& file);
 
 class Temporary {
  public:
   // Creates it in the target's directory. `target` must outlive it. Throws Error{kFileIo}.
   explicit Temporary(const Target& target);
   // The same in a place of the caller's, which may hold something already; it stays unless it is placed.
-  // Throws Error{kFileIo} also when another process is writing it.
+  // Throws Error{kFileIo} also when another process is writing it, or when it is not the file that was found.
   Temporary(const Target& target, KeptPlace place);
   Temporary(const Temporary&) = delete;
   Temporary& operator=(const Temporary&) = delete;

@@ -19,6 +19,7 @@ namespace rdpipe {
 namespace {
 
 constexpr std::size_t kMaxIds = 1000000;
+constexpr std::size_t kMaxParts = 32;  // descriptors that are held: what more there is, is sent anew
 
 }  // namespace
 
@@ -119,7 +120,7 @@ void Decider::take_contents(const EntryRecord& entry) {
   made->fresh = destination.created;
   made->directory =
       made->absent ? std::make_shared<Directory>(Descriptor(), path_, "") : destination.directory;
-  if (!root_) root_ = made->directory;
+  set_root(made->directory);
   struct stat now {};
   if (!made->absent) {
     const auto lease = writer_.cache().open(made->directory);
@@ -294,13 +295,11 @@ void Decider::ask_for(WantedFile file, int at) {
 }
 
 void Decider::offer_leaves(WantedFile& file, int at) {
-  const PartialPlace place = partial_place(at, file.name, options_, false);
-  if (!place.directory) return;
-  const Descriptor fd(
-      ::openat(place.directory.get(), place.leaf.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!may_hold_part()) return;
+  auto part = open_part(partial_place(at, file, options_, false));
   struct stat now {};
-  if (!fd || ::fstat(fd.get(), &now) == -1 || !S_ISREG(now.st_mode) || now.st_size == 0) return;
-  const auto leaves = leaf_digests(fd.get(), std::min(file.size, static_cast<std::uint64_t>(now.st_size)));
+  if (!part || ::fstat(part->get(), &now) == -1) return;
+  const auto leaves = leaf_digests(part->get(), std::min(file.size, static_cast<std::uint64_t>(now.st_size)));
   if (!leaves || leaves->empty()) return;
   for (std::size_t first = 0; first < leaves->size(); first += kMaxLeavesInNote) {
     const auto count = std::min(kMaxLeavesInNote, leaves->size() - first);
@@ -308,6 +307,14 @@ void Decider::offer_leaves(WantedFile& file, int at) {
     decision_.leaves.push_back({file.entry, first, {begin, begin + static_cast<std::ptrdiff_t>(count)}});
   }
   file.resumes = true;
+  parts_.emplace_back(part);
+  file.part = std::move(part);
+}
+
+bool Decider::may_hold_part() {
+  if (parts_.size() < kMaxParts) return true;
+  std::erase_if(parts_, [](const auto& part) { return part.expired(); });
+  return parts_.size() < kMaxParts;
 }
 
 void Decider::take_link(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,

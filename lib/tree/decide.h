@@ -62,14 +62,15 @@ class Decider {
   [[nodiscard]] const std::string& path() const { return path_; }
   // What END has to say of the entries that were taken.
   [[nodiscard]] const EndRecord& listed() const { return listed_; }
-  // The destination's directory, once there was an entry.
-  [[nodiscard]] const std::shared_ptr<Directory>& root() const { return root_; }
+  // What receives the names at the top, which no record ends. Null: there are none.
+  [[nodiscard]] const std::shared_ptr<TargetDirectory>& base() const { return base_; }
 
  private:
   void take_identity(const IdentityRecord& record);
   void take_entry(const EntryRecord& entry);
   [[nodiscard]] std::shared_ptr<TargetDirectory> directory_of(const EntryRecord& entry, std::string& name);
   [[nodiscard]] std::shared_ptr<TargetDirectory> top_of(const EntryRecord& entry, std::string& name);
+  void set_root(const std::shared_ptr<Directory>& root);
   void require_requested(const EntryRecord& entry) const;
   [[nodiscard]] bool claim(TargetDirectory& parent, const std::string& name, bool is_directory);
   void keep_source();
@@ -87,6 +88,7 @@ class Decider {
                                      const std::string& name) const;
   void ask_for(WantedFile file, int at);
   void offer_leaves(WantedFile& file, int at);
+  [[nodiscard]] bool may_hold_part();
   void take_other(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                   const std::string& name);
   void make_other(const EntryRecord& entry, const TargetDirectory& parent, const std::string& name, int at,
@@ -128,6 +130,7 @@ class Decider {
   std::unordered_map<std::uint64_t, std::shared_ptr<TargetDirectory>> directories_;
   std::unordered_map<std::uint64_t, std::uint32_t>
       ids_;  // of the sender, groups with bit 32, to those of this host
+  std::vector<std::weak_ptr<const Descriptor>> parts_;  // of files that were asked for
   Decision decision_;
 };
 

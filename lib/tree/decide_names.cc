@@ -54,9 +54,16 @@ std::shared_ptr<TargetDirectory> Decider::top_of(const EntryRecord& entry, std::
     }
     if (base_->absent) base_->directory = std::make_shared<Directory>(Descriptor(), path_, "");
   }
-  if (!root_) root_ = base_->directory;
+  set_root(base_->directory);
   if (!destination_->rename.empty()) name = destination_->rename;
   return base_;
+}
+
+// At once: what comes next may be backed up.
+void Decider::set_root(const std::shared_ptr<Directory>& root) {
+  if (root_) return;
+  root_ = root;
+  writer_.set_base(root);
 }
 
 // A sender that was asked for some names may not send others, whatever it wants to overwrite.

@@ -50,10 +50,11 @@ Eraser Deleter::eraser_for(Account account) {
   voice.tell = [this, account](const auto& at, const std::string& name, bool is_directory) {
     if (account.shows) account.lines.push_back({true, line_of(at, name, is_directory)});
   };
-  voice.fail = [account](const auto& at, const std::string& name, int error) {
-    fail(account, at->path_of(name), "delete it", error);
+  voice.fail = [account](const auto& at, const std::string& name, const std::string& attempt, int error) {
+    fail(account, at->path_of(name), attempt, error);
   };
   if (options_.backup) {
+    voice.backups_stay = options_.backup_dir.empty();
     voice.set_aside = [this](const auto& at, const std::string& name) {
       const auto where = writer_.cache().open(at);
       return where && writer_.set_aside(at, where->get(), name);

@@ -48,16 +48,22 @@ bool Eraser::may() {
   return false;
 }
 
+bool Eraser::remove(const std::shared_ptr<Directory>& directory, const std::string& name, bool is_directory) {
+  const auto lease = cache_.open(directory);
+  return lease && ::unlinkat(lease->get(), name.c_str(), is_directory ? AT_REMOVEDIR : 0) == 0;
+}
+
 bool Eraser::erase_one(const std::shared_ptr<Directory>& directory, const std::string& name,
                        bool is_directory) {
   if (!may()) return false;
-  if (!voice_.dry_run && !(voice_.set_aside && voice_.set_aside(directory, name))) {
-    const auto lease = cache_.open(directory);
-    if (!lease || ::unlinkat(lease->get(), name.c_str(), is_directory ? AT_REMOVEDIR : 0) == -1) {
-      ++counts_.failed;
-      if (voice_.fail) voice_.fail(directory, name, errno);
-      return false;
-    }
+  // A directory has no backup: those of its files are in place.
+  const bool moves = voice_.set_aside && !is_directory;
+  const bool gone =
+      voice_.dry_run || (moves ? voice_.set_aside(directory, name) : remove(directory, name, is_directory));
+  if (!gone) {
+    ++counts_.failed;
+    if (voice_.fail) voice_.fail(directory, name, moves ? "back it up" : "delete it", errno);
+    return false;
   }
   ++counts_.deleted;
   if (voice_.tell) voice_.tell(directory, name, is_directory);
@@ -96,7 +102,7 @@ bool Eraser::erase(const std::shared_ptr<Directory>& top, const std::string& top
       } else if (entry.is_directory) {
         enter(level.directory, entry.name);
       } else {
-        level.whole = erase_one(level.directory, entry.name, false) && level.whole;
+        level.whole = erase_one(level.directory, entry.name, false) && !voice_.backups_stay && level.whole;
       }
       continue;
     }

@@ -19,16 +19,19 @@ struct EraseCounts {
 
 class Eraser {
  public:
-  // `budget`: how many may yet go; null: no limit. `tell`: each that went. `fail`: each that could not.
+  // `budget`: how many may yet go; null: no limit. `set_aside` backs up what is no directory, or it stays.
+  // `tell`: each that went. `fail`: each that could not.
   struct Voice {
     std::atomic<std::uint64_t>* budget = nullptr;
     bool dry_run = false;
-    std::function<bool(const std::shared_ptr<Directory>& directory, const std::string& name)>
-        set_aside{};  // backed up: true
+    bool backups_stay = false;  // ... under another name in the same directory, which then stays too
+    // Moves it to its backup. False with errno set.
+    std::function<bool(const std::shared_ptr<Directory>& directory, const std::string& name)> set_aside{};
     std::function<void(const std::shared_ptr<Directory>& directory, const std::string& name,
                        bool is_directory)>
         tell{};
-    std::function<void(const std::shared_ptr<Directory>& directory, const std::string& name, int error)>
+    std::function<void(const std::shared_ptr<Directory>& directory, const std::string& name,
+                       const std::string& attempt, int error)>
         fail{};
     std::function<bool(const std::shared_ptr<Directory>& directory, const std::string& name,
                        bool is_directory)>
@@ -42,6 +45,8 @@ class Eraser {
 
  private:
   [[nodiscard]] bool may();
+  [[nodiscard]] bool remove(const std::shared_ptr<Directory>& directory, const std::string& name,
+                            bool is_directory);
   [[nodiscard]] bool erase_one(const std::shared_ptr<Directory>& directory, const std::string& name,
                                bool is_directory);
 

@@ -13,6 +13,7 @@
 #include "tree/decide.h"
 #include "tree/erase.h"
 #include "tree/listing.h"
+#include "tree/partial.h"
 
 namespace rdpipe {
 namespace {
@@ -97,6 +98,7 @@ void Finisher::take(const DirectoryStep& step) {
     deleter_.delete_extra(directory, {result_.lines, result_.counts, shows_});
   if (options_.dry_run) return;
   if (!directory.fresh && directory.touched) sweep(directory);
+  drop_partials(directory);
   try {
     set_attributes(directory);
   } catch (const EntryError& error) {
@@ -115,6 +117,12 @@ void Finisher::sweep(const TargetDirectory& directory) {
     if (leaf.empty() || !directory.names.contains(leaf) || directory.names.contains(entry.name)) continue;
     remove_if_left_over(lease->get(), entry.name.c_str());
   }
+}
+
+void Finisher::drop_partials(const TargetDirectory& directory) const {
+  if (!directory.touched || directory.absent || options_.partial_dir.empty()) return;
+  const auto lease = writer_.cache().open(directory.directory);
+  if (lease) drop_partial_directory(lease->get(), directory.names, options_);
 }
 
 void Finisher::set_attributes(const TargetDirectory& directory) {

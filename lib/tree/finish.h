@@ -42,6 +42,9 @@ class Finisher {
   // `shows`: somebody wants lines of what is listed.
   [[nodiscard]] FinishResult finish(const std::vector<FinishStep>& steps, bool shows);
 
+  // Removes what --partial-dir has become in it, if it is empty.
+  void drop_partials(const TargetDirectory& directory) const;
+
  private:
   void take(const LinkStep& step);
   void take(const DirectoryStep& step);

@@ -57,9 +57,10 @@ void LargeSink::start(Loop& loop, Ring& ring) {
     if (!target.old) target.old.emplace();  // as when it replaces one: nobody's business until it is complete
     Placement placement{[this](int fd) { complete(fd); }, {}};
     if (keeps_partial(options)) {
-      PartialPlace place = partial_place(lease->get(), wanted_.name, options, true);
+      PartialPlace place = partial_place(lease->get(), wanted_, options, true);
       if (!place.directory) throw EntryError{errno, "open the directory for partial files"};
-      placement.kept = KeptPlace{std::move(place.directory), std::move(place.leaf)};
+      placement.kept =
+          KeptPlace{std::move(place.directory), std::move(place.leaf), std::exchange(wanted_.part, {})};
     }
     sink_ = std::make_unique<FileSink>(std::move(target), FileOptions{.direct = direct_of(options.direct)},
                                        std::move(placement));

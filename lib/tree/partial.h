@@ -6,6 +6,7 @@
 
 #include "ground/descriptor.h"
 #include "tree/copy.h"
+#include "tree/target.h"
 
 namespace rdpipe {
 
@@ -14,11 +15,14 @@ struct PartialPlace {
   std::string leaf;
 };
 
-// `create`: makes a missing --partial-dir.
-[[nodiscard]] PartialPlace partial_place(int directory, const std::string& name, const CopyOptions& options,
+// `file` is in the open `directory`. `create`: makes a missing --partial-dir.
+[[nodiscard]] PartialPlace partial_place(int directory, const WantedFile& file, const CopyOptions& options,
                                          bool create);
-// Removes a --partial-dir that is empty now.
-void drop_partial_directory(int directory, const CopyOptions& options);
+// What is kept of it, open and locked: nobody else writes into it before the last copy of the descriptor is
+// closed. Null where there is nothing, or nothing of ours to go on with.
+[[nodiscard]] std::shared_ptr<const Descriptor> open_part(const PartialPlace& place);
+// Removes a --partial-dir in the open `directory` that is empty now, unless its name is one of `names`.
+void drop_partial_directory(int directory, const NameSet& names, const CopyOptions& options);
 [[nodiscard]] inline bool keeps_partial(const CopyOptions& options) {
   return options.partial || !options.partial_dir.empty();
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "ground/descriptor.h"
 #include "tree/attributes.h"
 #include "tree/directory.h"
 #include "tree/names.h"
@@ -90,8 +91,9 @@ struct WantedFile {
   Attributes attributes{};
   std::optional<struct stat> old{};  // what is there now
   Changes changes{};
-  bool sparse = false;   // the sender's has holes
-  bool resumes = false;  // leaves of a partial file were offered
+  bool sparse = false;                       // the sender's has holes
+  bool resumes = false;                      // leaves of a partial file were offered
+  std::shared_ptr<const Descriptor> part{};  // ... that file, open and locked
 };
 
 // Where the first of several names of an inode is, for its hard links.

@@ -44,7 +44,6 @@ void TreeSink::collect_decision() {
   decide_.take();
   Decision decision = std::move(decision_);
   decided_ = deciding_entries_;
-  if (decider_.root()) writer_.set_base(decider_.root());
   if (decision.begin) {
     peer_hears_ = decision.begin->hears_peer;
     shows_ = *peer_hears_ ? decision.begin->lists : static_cast<bool>(options_.listed);
@@ -221,8 +220,8 @@ void TreeSink::commit() {
   if (!finishing_ || committed_ || !steps_.empty() || !decide_.idle() || !undecided_.empty()) return;
   if (!wanted_.empty()) throw_malformed("less than it has listed");
   if (!end_->lists_as(decider_.listed())) throw_malformed("other counts than those of what it has listed");
-  if (options_.fsync && !options_.dry_run && !synced_) {
-    if (syncing_.idle()) return loop_->run(syncing_, [this]() -> std::int64_t { return sync_all(); });
+  if ((options_.fsync || !options_.partial_dir.empty()) && !options_.dry_run && !synced_) {
+    if (syncing_.idle()) return loop_->run(syncing_, [this]() -> std::int64_t { return end_all(); });
     if (!syncing_.done()) return;
     const std::int64_t result = syncing_.take();
     if (result < 0) throw_errno(static_cast<int>(-result), Status::kFileIo, "store " + name_);
@@ -232,6 +231,11 @@ void TreeSink::commit() {
   progress_.tell();
   note(counts_);
   committed_ = true;
+}
+
+std::int64_t TreeSink::end_all() const {
+  if (decider_.base()) finisher_.drop_partials(*decider_.base());
+  return options_.fsync ? sync_all() : 0;
 }
 
 // Everything on its file system, once: far cheaper than each file by itself. (-errno, for the loop.)

@@ -72,10 +72,9 @@ class Writer {
   [[nodiscard]] bool keeps_backups(int directory, const std::string& name) const;
   // A name that nothing has.
   [[nodiscard]] std::string temporary_name(const std::string& name) const;
-  // Where a relative --backup-dir begins; once, before anything is backed up.
-  void set_base(std::shared_ptr<Directory> base) {
-    if (!base_) base_ = std::move(base);
-  }
+  // The destination, where a relative --backup-dir begins; the first one counts, before anything is backed
+  // up. Throws Error{kUsage} when files there would be their own backups.
+  void set_base(std::shared_ptr<Directory> base);
 
  private:
   // What can be had from open() itself, so that no other call is needed for it.
@@ -90,8 +89,13 @@ class Writer {
   void set_new_attributes(int fd, const WantedFile& wanted, const Birth& birth) const;
   [[nodiscard]] Descriptor backup_root(mode_t mode) const;
   [[nodiscard]] Descriptor backup_directory(const std::shared_ptr<Directory>& where) const;
+  [[nodiscard]] std::string backup_name(const std::string& name) const;
   void back_up(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
                bool moves) const;
+  [[nodiscard]] bool link_over(int directory, const std::string& name, int into,
+                               const std::string& backup) const;
+  void copy_over(int directory, const std::string& name, const struct stat& now, int into,
+                 const std::string& backup) const;
   template <typename Fill>
   void write_new(const WantedFile& wanted, Fill fill) const;
   void write_content(int fd, std::span<const std::byte> content, bool sparse) const;

@@ -1,8 +1,10 @@
 // Trees copied through source and sink in memory, real files at both ends.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "catch.h"
+#include "tree/partial.h"
 #include "tree/trees.h"
 
 using namespace rdpipe;
@@ -241,6 +243,36 @@ TEST_CASE("an interrupted large file goes on where it was") {
   CHECK_FALSE(fs::exists(scratch / ".out.rdpipe-partial"));
 }
 
+TEST_CASE("parts of files of the same name do not meet in one directory") {
+  const Scratch scratch;
+  CopyOptions options = archive();
+  options.partial = true;
+  for (const bool absolute : {true, false}) {
+    fs::create_directories(scratch / "src/a");
+    fs::create_directories(scratch / "src/b");
+    fs::create_directories(scratch / "dst/a");
+    fs::create_directories(scratch / "dst/b");
+    fs::create_directory(scratch / "dst/parts");
+    const std::string content = pattern(2'500'000, 3);
+    for (const char* path : {"src/a/f", "src/b/f"}) put(scratch / path, content);
+    options.partial_dir = absolute ? scratch / "dst/parts" : "../parts";
+    // Both under the bare name, where a part of either might be looked for, and where that of one is.
+    WantedFile one;
+    one.directory = std::make_shared<TargetDirectory>();
+    one.directory->directory = std::make_shared<Directory>(Descriptor(), "", "a");
+    one.name = "f";
+    const Descriptor at(::open((scratch / "dst/a").c_str(), O_PATH | O_CLOEXEC));
+    for (const std::string& leaf : {one.name, partial_place(at.get(), one, options, false).leaf})
+      put(scratch / "dst/parts/" + leaf, content.substr(0, 2'200'000));
+    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+    CHECK(copied.notices == std::vector<std::string>{});
+    CHECK(copied.report.bytes_reused == 2'097'152);
+    CHECK(get(scratch / "dst/a/f") == content);
+    CHECK(get(scratch / "dst/b/f") == content);
+    fs::remove_all(scratch / "dst");
+  }
+}
+
 TEST_CASE("filters, backups, updates and removal of sources do what they say") {
   const Scratch scratch;
   make_tree(scratch);
@@ -315,4 +347,82 @@ TEST_CASE("a hostile sender gets nowhere") {
   entry.parent = 0;
   entry.name = "unwanted";
   CHECK_THROWS_AS(send({entry}, pull), Error);
+}
+
+TEST_CASE("directories for parts go when they are empty") {
+  const Scratch scratch;
+  CopyOptions options = archive();
+  options.partial_dir = "p";
+  fs::create_directories(scratch / "src/sub/p");
+  for (const char* path : {"src/big", "src/sub/big"}) put(scratch / path, pattern(300'000));
+  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", options).report.status() == 0);
+  CHECK_FALSE(fs::exists(scratch / "dst/p"));
+  CHECK(fs::exists(scratch / "dst/sub/p"));  // the sender's
+  fs::create_directory(scratch / "top");
+  CHECK(copy_trees({scratch / "src/big"}, scratch / "top", options).report.status() == 0);
+  CHECK_FALSE(fs::exists(scratch / "top/p"));
+}
+
+TEST_CASE("a relative directory for backups begins at the destination, from the first entry on") {
+  const Scratch scratch;
+  fs::create_directories(scratch / "src/d");
+  fs::create_directories(scratch / "dst");
+  put(scratch / "dst/d", "was a file");
+  fs::create_symlink("new", scratch / "src/s");
+  fs::create_symlink("old", scratch / "dst/s");
+  CopyOptions options = archive();
+  options.backup = true;
+  options.backup_dir = "rdpipe-kept";
+  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", options).report.status() == 0);
+  CHECK_FALSE(fs::exists("rdpipe-kept"));
+  CHECK(fs::read_symlink(scratch / "dst/rdpipe-kept/s") == "old");
+  CHECK(get(scratch / "dst/rdpipe-kept/d") == "was a file");
+  CHECK(fs::read_symlink(scratch / "dst/s") == "new");
+}
+
+TEST_CASE("no file is its own backup") {
+  const Scratch scratch;
+  fs::create_directory(scratch / "src");
+  fs::create_directory(scratch / "dst");
+  put(scratch / "src/f", "newer");
+  put(scratch / "dst/f", "old");
+  CopyOptions options = archive();
+  options.backup = options.ignore_times = true;
+  for (const std::string& directory : {std::string("."), std::string("./"), scratch / "dst"}) {
+    options.backup_dir = directory;
+    CHECK_THROWS_AS(copy_trees({scratch / "src/"}, scratch / "dst", options), Error);
+    CHECK(get(scratch / "dst/f") == "old");
+  }
+  options.backup_dir.clear();
+  options.backup_suffix.clear();
+  CHECK_THROWS_AS(copy_trees({scratch / "src/"}, scratch / "dst", options), Error);
+  CHECK(get(scratch / "dst/f") == "old");
+  options.backup_suffix = "~";
+  fs::create_hard_link(scratch / "dst/f", scratch / "dst/f~");
+  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", options).report.status() == 0);
+  CHECK(get(scratch / "dst/f") == "newer");
+  CHECK(get(scratch / "dst/f~") == "old");
+}
+
+TEST_CASE("directories that are deleted keep their backups, again and again") {
+  const Scratch scratch;
+  fs::create_directory(scratch / "src");
+  CopyOptions options = archive();
+  options.backup = options.delete_extra = true;
+  for (const std::string content : {"one", "two"}) {
+    fs::create_directories(scratch / "dst/d/empty");
+    put(scratch / "dst/d/f", content);
+    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+    CHECK(copied.notices == std::vector<std::string>{});
+    CHECK(copied.report.status() == 0);
+    CHECK(get(scratch / "dst/d/f~") == content);
+    CHECK_FALSE(fs::exists(scratch / "dst/d/f"));
+    CHECK_FALSE(fs::exists(scratch / "dst/d/empty"));
+  }
+  options.backup_dir = "kept";
+  fs::create_directory(scratch / "dst/e");
+  put(scratch / "dst/e/f", "three");
+  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", options).report.status() == 0);
+  CHECK(get(scratch / "dst/kept/e/f") == "three");
+  CHECK_FALSE(fs::exists(scratch / "dst/e"));
 }

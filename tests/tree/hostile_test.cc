@@ -1,6 +1,8 @@
 // A sender and a receiver of trees that do not play by the rules. Whatever they say: nothing outside the
 // target changes, nothing arrives that was not asked for, and the other end says so in an error of status 12
 // or in the line of a file.
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -117,6 +119,59 @@ TEST_CASE("what has a temporary's or a part's name may be a symlink or a hard li
   fs::create_symlink(planted.scratch / "outside/victim", planted.scratch / "dst/.f.rdpipe-partial");
   planted.contents().entry(file("f", 1, kLargeSize)).frame().large_of(1).end().run();
   planted.check_outside();
+}
+
+TEST_CASE("a part that goes after it was offered is missed") {
+  CopyOptions options = archive();
+  options.partial = true;
+  for (const bool replaced : {false, true}) {
+    HostileSender sender(options);
+    const std::string part = sender.scratch / "dst/.f.rdpipe-partial";
+    put(part, std::string(150'000, 'L'));
+    sender.contents().entry(file("f", 1, kLargeSize)).meanwhile([&] {
+      CHECK(fs::remove(part));
+      if (replaced) put(part, std::string(150'000, 'X'));
+    });
+    sender.record(RecordType::kSame, {1, 0, 150'000}).record(RecordType::kData, {1, 150'000, 50'000}).frame();
+    EndFileRecord end;
+    end.entry = 1;
+    end.size = kLargeSize;
+    sender.raw(std::string(50'000, 'L')).frame().record(end).end().run().check_partial();
+    CHECK(sender.report.failed == 1);
+    CHECK_FALSE(fs::exists(sender.scratch / "dst/f"));
+  }
+}
+
+TEST_CASE("a part that somebody else owns, or has a name of, is not used") {
+  CopyOptions options = archive();
+  options.partial = true;
+  for (const bool linked : {true, false}) {
+    if (!linked && ::geteuid() != 0) continue;
+    HostileSender sender(options);
+    const std::string part = sender.scratch / "dst/.f.rdpipe-partial";
+    put(part, std::string(150'000, 'L'));
+    if (linked) fs::create_hard_link(part, sender.scratch / "dst/theirs");
+    if (!linked) REQUIRE(::chown(part.c_str(), 65534, 65534) == 0);
+    sender.contents().entry(file("f", 1, kLargeSize)).frame().large_of(1).end().run().check_partial();
+    CHECK(sender.report.bytes_reused == 0);
+    CHECK(get(part) == std::string(150'000, 'L'));
+    CHECK_FALSE(fs::exists(sender.scratch / "dst/f"));
+  }
+}
+
+TEST_CASE("a part that was offered is nobody else's to write") {
+  CopyOptions options = archive();
+  options.partial = true;
+  HostileSender sender(options);
+  const std::string part = sender.scratch / "dst/.f.rdpipe-partial";
+  put(part, std::string(150'000, 'L'));
+  sender.contents().entry(file("f", 1, kLargeSize)).meanwhile([&] {
+    const Descriptor other(::open(part.c_str(), O_WRONLY | O_CLOEXEC));
+    CHECK(::flock(other.get(), LOCK_EX | LOCK_NB) == -1);
+  });
+  sender.large_of(1).end().run();
+  sender.check_outside();
+  CHECK(get(sender.scratch / "dst/f") == std::string(kLargeSize, 'L'));
 }
 
 TEST_CASE("a directory for parts or backups is not reached through a symlink that was sent") {
