@@ -58,7 +58,12 @@ def without(tree, prefixes):
     def is_out(path):
         return any(path == prefix or path.startswith(prefix + b"/") for prefix in prefixes)
 
-    kept = {path: entry for path, entry in tree.items() if not is_out(path)}
+    return only(tree, {path for path in tree if not is_out(path)})
+
+
+def only(tree, paths):
+    """Of the tree, what has these paths. A hard-link group loses its other names."""
+    kept = {path: entry for path, entry in tree.items() if path in paths}
     groups = collections.defaultdict(list)
     for path, entry in kept.items():
         if entry.links:

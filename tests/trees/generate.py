@@ -120,6 +120,8 @@ class TreeMaker:
 
     def make_hard_link(self, directory, name):
         fd, kind = self.rng.choice(self.linkable)
+        if os.stat(fd).st_nlink == 0:  # it has been changed into something else
+            return self.make_file(directory, name)
         os.link(b"/proc/self/fd/%d" % fd, name, dst_dir_fd=directory, follow_symlinks=True)
         return kind
 
