@@ -53,6 +53,12 @@ class TreeSink final : public Sink {
     std::span<const std::byte> content;  // in the step's slot
     Descriptor local{};                  // or the open file, of the sender in this process
   };
+  // A frame that came while too much was undecided, or a hole of `length` bytes. It keeps its slot, so that
+  // the ring holds the sender back.
+  struct HeldFrame {
+    Slot slot;
+    std::uint64_t length = 0;
+  };
   // A directory's end or a hard link, as it came: what it belongs to may not be decided yet.
   struct Ending {
     bool is_link = false;
@@ -74,6 +80,11 @@ class TreeSink final : public Sink {
     Operation running;
   };
 
+  [[nodiscard]] bool must_hold() const;
+  [[nodiscard]] bool has_enough() const;
+  void take_held();
+  void take_frame(Slot slot);
+  void take_hole(Slot slot, std::uint64_t length);
   void take(const RawRecord& record, std::vector<SmallFile>& files);
   void take_file(const RawRecord& record, std::vector<SmallFile>& files);
   void take_local(const RawRecord& record, std::vector<SmallFile>& files);
@@ -131,6 +142,7 @@ class TreeSink final : public Sink {
   bool finishing_ = false, synced_ = false, committed_ = false;
   std::uint64_t stream_bytes_ = 0;
   ProgressMeter progress_;
+  std::deque<HeldFrame> held_;        // in stream order
   std::vector<std::byte> undecided_;  // records that were not decided yet
   std::uint64_t deciding_entries_ = 0;
   std::vector<std::byte> deciding_;  // ... and those that are being decided

@@ -22,6 +22,7 @@ void TreeSink::poll() {
   collect_decision();
   advance_steps();
   decide();
+  take_held();
   commit();
   progress_.tick();
 }
@@ -204,13 +205,15 @@ std::optional<std::vector<std::byte>> TreeSink::take_note() {
 }
 
 void TreeSink::finish() {
-  const bool whole = end_ && reader_.at_frame_end() && content_left_ == 0 && receiving_ == nullptr;
-  if (!whole) throw_malformed("an end in the middle of a tree");
   finishing_ = true;
+  commit();
 }
 
 void TreeSink::commit() {
-  if (!finishing_ || committed_ || !steps_.empty() || !decide_.idle() || !undecided_.empty()) return;
+  if (!finishing_ || committed_ || !held_.empty()) return;
+  const bool whole = end_ && reader_.at_frame_end() && content_left_ == 0 && receiving_ == nullptr;
+  if (!whole) throw_malformed("an end in the middle of a tree");
+  if (!steps_.empty() || !decide_.idle() || !undecided_.empty()) return;
   if (!wanted_.empty()) throw_malformed("less than it has listed");
   if (!end_->lists_as(decider_.listed())) throw_malformed("other counts than those of what it has listed");
   if (options_.fsync && !options_.dry_run && !synced_) {
