@@ -37,6 +37,7 @@ struct Attributes {
   std::int64_t seconds = 0;
   std::uint32_t nanoseconds = 0;
   std::vector<XattrValue> xattrs{};
+  bool lacks_xattrs = false;  // unknown, ACLs apart: those that are there stay
 };
 
 // What a new file in a directory gets by itself: found out once. Any thread.

@@ -221,7 +221,8 @@ SourceItem TreeSource::pop_item() {
   ++progress_.now().files;
   const bool skipped = item.kind == SourceItem::Kind::kFile && item.verdict == TreeVerdict::kSkip;
   if (!skipped) ready_bytes_ -= std::min(room_for(item), capacity_);
-  if (options_.remove_source_files && !options_.dry_run && item.kind != SourceItem::Kind::kDirectoryEnd) {
+  const bool goes = item.kind != SourceItem::Kind::kDirectoryEnd && !item.incomplete;
+  if (options_.remove_source_files && !options_.dry_run && goes) {
     removals_.push_back(item);
   }
   return item;

@@ -200,7 +200,7 @@ void Writer::set_attributes(int fd, const Attributes& attributes) const {
 }
 
 void Writer::set_xattrs(int fd, const Attributes& attributes) const {
-  const XattrChoice choice = xattr_choice();
+  const XattrChoice choice = xattr_choice(attributes);
   if ((choice.acls || choice.xattrs) && !write_xattrs(fd, choice, attributes.xattrs)) {
     throw EntryError{errno, "set its extended attributes"};
   }
@@ -222,7 +222,7 @@ void Writer::set_new_attributes(int fd, const WantedFile& wanted, const Birth& b
 void Writer::update_attributes(int directory, const std::string& name, const struct stat& now,
                                const Attributes& attributes) const {
   change_owner(directory, name.c_str(), AT_SYMLINK_NOFOLLOW, attributes, &now);
-  const XattrChoice choice = xattr_choice();
+  const XattrChoice choice = xattr_choice(attributes);
   if ((choice.acls || choice.xattrs) && !write_xattrs(directory, name, choice, attributes.xattrs)) {
     throw EntryError{errno, "set its extended attributes"};
   }

@@ -36,7 +36,10 @@ class Writer {
   [[nodiscard]] const CopyOptions& options() const { return options_; }
   [[nodiscard]] bool as_root() const { return root_; }
   [[nodiscard]] mode_t umask() const { return umask_; }
-  [[nodiscard]] XattrChoice xattr_choice() const { return {options_.acls, options_.xattrs}; }
+  // Of an entry that is to have `attributes`.
+  [[nodiscard]] XattrChoice xattr_choice(const Attributes& attributes) const {
+    return {options_.acls, options_.xattrs && !attributes.lacks_xattrs};
+  }
 
   // Throws EntryError.
   [[nodiscard]] DirectoryLease open(const std::shared_ptr<Directory>& directory) const;

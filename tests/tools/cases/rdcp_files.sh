@@ -16,3 +16,32 @@ test_rdcp_many_long_symlinks() {
   [[ $(find home/src -type l | wc -l) == 4500 ]] || fail "not all are there"
   [[ $fabric != rdma ]] || echo 4500 >>"$run/moved"
 }
+
+# What has more extended attributes than fit costs a line; its content arrives, its ACL too, and what is there stays.
+test_rdcp_too_many_xattrs() {
+  need_python
+  make_small_disk 64m
+  make_rsh
+  mkdir small/src small/dst
+  ln -s "$PWD/small/dst" home/dst
+  echo new >small/src/much
+  echo fine >small/src/fine
+  python3 -c 'import os
+for i in range(20): os.setxattr("small/src/much", f"user.x{i}", b"v" * 60000)
+os.setxattr("small/src/fine", "user.y", b"kept")' || skip "no such attributes here"
+  echo new >small/dst/much
+  touch -r small/src/much small/dst/much
+  python3 -c 'import os; os.setxattr("small/dst/much", "user.old", b"stays")'
+  copies 23 -rtX small/src/ db2:dst/
+  says copy.err "much': its extended attributes: too many"
+  (($(grep -c "much" copy.err) == 1)) || { show copy.err; fail "not one line"; }
+  holds small/dst/fine fine
+  [[ $(python3 -c 'import os; print(os.listxattr("small/dst/much"), os.listxattr("small/dst/fine"))') == \
+    "['user.old'] ['user.y']" ]] || fail "not the attributes that were there, and those that fit"
+  echo newer >small/src/much
+  copies 23 -rtX --remove-source-files small/src/ db2:dst/
+  holds small/dst/much newer
+  holds small/src/much newer  # not all of it is there
+  absent small/src/fine
+  [[ $fabric != rdma ]] || echo 10 >>"$run/moved"
+}
