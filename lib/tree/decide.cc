@@ -326,7 +326,8 @@ void Decider::ask_for(WantedFile file, int at) {
     show(entry, *file.directory, file.name, hears_peer_ ? '<' : '>', file.changes);
     return answer(TreeVerdict::kSkip);
   }
-  if (keeps_partial(options_) && file.size > kPageSize) offer_leaves(file, at);
+  const bool may_resume = keeps_partial(options_) && !writes_in_place(options_, file);
+  if (may_resume && file.size > kPageSize) offer_leaves(file, at);
   answer(file.resumes ? TreeVerdict::kResume : TreeVerdict::kSend);
   decision_.wanted.push_back(std::move(file));
 }

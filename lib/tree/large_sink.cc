@@ -28,7 +28,8 @@ DirectIo direct_of(CopyDirect direct) {
 
 }  // namespace
 
-LargeSink::LargeSink(WantedFile wanted, const Writer& writer) : wanted_(std::move(wanted)), writer_(writer) {
+LargeSink::LargeSink(WantedFile wanted, const Writer& writer, bool in_place)
+    : wanted_(std::move(wanted)), writer_(writer), in_place_(in_place) {
   if (writer.options().verify && !wanted_.resumes) digest_.emplace();
 }
 
@@ -54,9 +55,10 @@ void LargeSink::start(Loop& loop, Ring& ring) {
     if (!target.directory) throw EntryError{errno};
     target.leaf = wanted_.name;
     target.old = wanted_.old;
+    if (in_place_) target.kind = TargetKind::kInPlace;
     if (!target.old) target.old.emplace();  // as when it replaces one: nobody's business until it is complete
     Placement placement{[this](int fd) { complete(fd); }, {}};
-    if (keeps_partial(options)) {
+    if (keeps_partial(options) && !in_place_) {
       PartialPlace place = partial_place(lease->get(), wanted_.name, options, true);
       if (!place.directory) throw EntryError{errno, "open the directory for partial files"};
       placement.kept = KeptPlace{std::move(place.directory), std::move(place.leaf)};
@@ -124,6 +126,7 @@ void LargeSink::complete(int fd) {
   if (!attributes.exact_mode) attributes.mode &= ~writer_.umask();  // it was made with mode 0600
   attributes.exact_mode = true;
   writer_.set_attributes(fd, attributes);
+  if (in_place_) return;
   writer_.make_way(wanted_.directory->directory, lease->get(), wanted_.name, wanted_.old.has_value());
 }
 

@@ -1,5 +1,6 @@
 // A large file on its way in: slots go to the file engine, which writes them at depth into a temporary beside
-// the target; attributes and rename when the sender says that it is whole. One thread, that of the loop.
+// the target, or into the target itself; attributes and rename when the sender says that it is whole. One
+// thread, that of the loop.
 #pragma once
 
 #include <memory>
@@ -17,7 +18,8 @@ namespace rdpipe {
 
 class LargeSink {
  public:
-  LargeSink(WantedFile wanted, const Writer& writer);
+  // `in_place`: into the file that is there.
+  LargeSink(WantedFile wanted, const Writer& writer, bool in_place);
 
   void start(Loop& loop, Ring& ring);
   // The next bytes go to `offset`. False for one that does not follow what came before.
@@ -50,6 +52,7 @@ class LargeSink {
 
   WantedFile wanted_;
   const Writer& writer_;
+  bool in_place_;
   std::unique_ptr<FileSink> sink_;
   std::optional<StreamDigest> digest_;  // of what came, to verify it
   std::uint64_t position_ = 0;

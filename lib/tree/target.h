@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tree/attributes.h"
+#include "tree/copy.h"
 #include "tree/directory.h"
 #include "tree/names.h"
 #include "tree/record.h"
@@ -94,6 +95,12 @@ struct WantedFile {
   bool sparse = false;   // the sender's has holes
   bool resumes = false;  // leaves of a partial file were offered
 };
+
+// Whether it is to be written into the file that is there, if it is large.
+[[nodiscard]] inline bool writes_in_place(const CopyOptions& options, const WantedFile& wanted) {
+  const bool keeps_old = options.backup || !options.partial_dir.empty();
+  return options.inplace && !keeps_old && wanted.old && S_ISREG(wanted.old->st_mode);
+}
 
 // Where the first of several names of an inode is, for its hard links.
 struct LinkHead {

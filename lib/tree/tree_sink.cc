@@ -146,10 +146,18 @@ void TreeSink::take_local(const RawRecord& record, std::vector<SmallFile>& files
   files.push_back(std::move(file));
 }
 
+bool TreeSink::goes_in_place(const WantedFile& wanted) {
+  if (!writes_in_place(options_, wanted)) return false;
+  // Another file of this copy may have been written into it, under another name: this one needs its own.
+  return wanted.old->st_nlink == 1 || in_place_.insert({wanted.old->st_dev, wanted.old->st_ino}).second;
+}
+
 LargeSink& TreeSink::large_of(std::uint64_t entry) {
   if (receiving_ == nullptr) {
     Step& step = steps_.emplace_back();
-    step.large = std::make_unique<LargeSink>(claim(entry), writer_);
+    WantedFile wanted = claim(entry);
+    const bool in_place = goes_in_place(wanted);
+    step.large = std::make_unique<LargeSink>(std::move(wanted), writer_, in_place);
     receiving_ = step.large.get();
     receiving_->start(*loop_, *ring_);
   }

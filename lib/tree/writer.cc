@@ -195,7 +195,10 @@ void Writer::set_attributes(int fd, const Attributes& attributes) const {
     change_owner(fd, "", AT_EMPTY_PATH, attributes, &now);
   }
   set_xattrs(fd, attributes);
-  if (attributes.exact_mode) check_call(::fchmod(fd, attributes.mode), "set its mode");
+  // What was written in place may be another user's.
+  check_call(::fstat(fd, &now));
+  const bool same_mode = (now.st_mode & kPermissions) == attributes.mode;
+  if (attributes.exact_mode && !same_mode) check_call(::fchmod(fd, attributes.mode), "set its mode");
   if (options_.times) check_call(::futimens(fd, times_of(attributes).data()), "set its time");
 }
 

@@ -57,7 +57,7 @@ class Writer {
                                const std::shared_ptr<Directory>& where, int directory,
                                const std::string& name) const;
 
-  // Of a file that was written and has nothing yet but its content.
+  // Of a file that was written, and that nothing was renamed to.
   void set_attributes(int fd, const Attributes& attributes) const;
   // The same of what is there: `now` is its status.
   void update_attributes(int directory, const std::string& name, const struct stat& now,

@@ -332,6 +332,23 @@ TEST_CASE("a target that becomes a symlink is replaced") {
   CHECK_FALSE(fs::is_symlink(sender.scratch / "dst/large"));
 }
 
+TEST_CASE("what is written in place is the file that was there, and nothing that has taken its name") {
+  CopyOptions options = archive();
+  options.inplace = true;
+  for (const bool fifo : {false, true}) {
+    HostileSender sender(options);
+    const std::string path = sender.scratch / "dst/large";
+    put(path, "old");
+    const auto plant = [&] {
+      fs::remove(path);
+      if (fifo) return static_cast<void>(::mkfifo(path.c_str(), 0600));
+      fs::create_symlink(sender.scratch / "outside/victim", path);
+    };
+    sender.contents().entry(file("large", 1, kLargeSize)).meanwhile(plant);
+    sender.large_of(1).end().run().check_partial();
+  }
+}
+
 TEST_CASE("what has a temporary's or a part's name may be a symlink or a hard link to elsewhere") {
   CopyOptions options = archive();
   options.partial = true;

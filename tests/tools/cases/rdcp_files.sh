@@ -6,6 +6,59 @@ source "$cases/../sshd.bash"
 # shellcheck source=tests/tools/trees.bash
 source "$cases/../trees.bash"
 
+inode() { stat -c %i "$1"; }
+
+test_rdcp_inplace() {
+  local before
+  make_rsh
+  mkdir src home/dst
+  make_data 3000000 src/large
+  make_data 5000000 home/dst/large
+  ln home/dst/large home/other
+  before=$(inode home/dst/large)
+  copies 0 -rt --inplace --verify src/ db2:dst
+  same src/large home/dst/large
+  same src/large home/other
+  [[ $(inode home/dst/large) == "$before" ]] || fail "it is another file"
+  [[ $(stat -c %Y src/large) == "$(stat -c %Y home/dst/large)" ]] || fail "its time is another"
+  make_data 3000000 src/large
+  copies 0 -rt --inplace src/ home/dst  # within this host
+  same src/large home/dst/large
+  [[ $(inode home/dst/large) == "$before" ]] || fail "it is another file within this host"
+  [[ $fabric != rdma ]] || echo 3000000 >>"$run/moved"
+}
+
+# tcp only: no data moves
+test_rdcp_inplace_excludes() {
+  local word
+  echo "the new one" >new
+  echo old >old
+  for word in --backup --backup-dir=b --partial-dir=p; do
+    copy=("$bin/rdcp")
+    copies 1 --inplace "$word" new old
+    says copy.err "option --inplace"
+  done
+  holds old old
+  copies 0 --inplace --partial new old
+  holds old "the new one"
+}
+
+# tcp only: what is written, not how it moves
+test_rdcp_inplace_without_permission() {
+  become_nobody
+  mkdir -m 777 src dst
+  make_data 300000 src/one
+  make_data 300000 src/two
+  echo old >dst/one
+  chmod 444 dst/one
+  copy=("${wrap[@]}" "$bin/rdcp")
+  copies 23 -r --inplace src/ dst
+  says copy.err "dst/one': .*Permission denied"
+  (($(grep -c "'" copy.err) == 1)) || { show copy.err; fail "not one line for the file"; }
+  holds dst/one old
+  same src/two dst/two
+}
+
 # limit 150
 test_rdcp_many_long_symlinks() {
   need_python
