@@ -15,14 +15,17 @@
 namespace rdpipe {
 namespace {
 
+constexpr std::uint64_t kPiece = 64_MiB;  // of one call, which nothing ends early
+
 bool means_unsupported(int error) {
   return error == EXDEV || error == EOPNOTSUPP || error == EINVAL || error == ENOSYS || error == EBADF ||
          error == ETXTBSY || error == EPERM;
 }
 
-int copy_by_hand(int from, int to, std::uint64_t at, std::uint64_t end) {
+int copy_by_hand(int from, int to, std::uint64_t at, std::uint64_t end, const std::atomic<bool>& stops) {
   std::vector<std::byte> buffer(1_MiB);
   while (at < end) {
+    if (stops) return ECANCELED;
     const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), end - at));
     const ssize_t got = ::pread(from, buffer.data(), want, static_cast<off_t>(at));
     if (got == -1 && errno == EINTR) continue;
@@ -39,16 +42,18 @@ int copy_by_hand(int from, int to, std::uint64_t at, std::uint64_t end) {
   return 0;
 }
 
-int copy_data(int from, int to, std::uint64_t at, std::uint64_t end) {
+int copy_data(int from, int to, std::uint64_t at, std::uint64_t end, const std::atomic<bool>& stops) {
   while (at < end) {
+    if (stops) return ECANCELED;
     auto in = static_cast<off64_t>(at);
     auto out = in;
-    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(end - at, 1_GiB));
+    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(end - at, kPiece));
     const ssize_t count = ::copy_file_range(from, &in, to, &out, want, 0);
     if (count == -1 && errno == EINTR) continue;
-    if (count == -1 && means_unsupported(errno)) return copy_by_hand(from, to, at, end);
+    if (count == -1 && means_unsupported(errno)) return copy_by_hand(from, to, at, end, stops);
     if (count == -1) return errno;
-    if (count == 0) return copy_by_hand(from, to, at, end);  // some file systems say so of what they cannot
+    // Some file systems say so of what they cannot.
+    if (count == 0) return copy_by_hand(from, to, at, end, stops);
     at += static_cast<std::uint64_t>(count);
   }
   return 0;
@@ -56,7 +61,7 @@ int copy_data(int from, int to, std::uint64_t at, std::uint64_t end) {
 
 }  // namespace
 
-int copy_in_kernel(int from, int to, std::uint64_t size) {
+int copy_in_kernel(int from, int to, std::uint64_t size, const std::atomic<bool>& stops) {
   if (::ioctl(to, FICLONE, from) == 0) return ::ftruncate(to, static_cast<off_t>(size)) == -1 ? errno : 0;
   for (std::uint64_t at = 0; at < size;) {
     const off_t data = ::lseek(from, static_cast<off_t>(at), SEEK_DATA);
@@ -65,7 +70,7 @@ int copy_in_kernel(int from, int to, std::uint64_t size) {
     const off_t hole = data == -1 ? -1 : ::lseek(from, data, SEEK_HOLE);
     const std::uint64_t end = hole == -1 ? size : std::min(size, static_cast<std::uint64_t>(hole));
     if (begin >= size) break;
-    if (const int error = copy_data(from, to, begin, end); error != 0) return error;
+    if (const int error = copy_data(from, to, begin, end, stops); error != 0) return error;
     at = end;
   }
   return ::ftruncate(to, static_cast<off_t>(size)) == -1 ? errno : 0;

@@ -26,7 +26,7 @@ TreeSink::TreeSink(std::string destination, const CopyOptions& options, std::str
       finisher_(options_, writer_),
       progress_(options_) {}
 
-TreeSink::~TreeSink() = default;
+TreeSink::~TreeSink() { stops_ = true; }
 
 void TreeSink::start(Loop& loop, Ring& ring, std::optional<std::uint64_t> /*size*/) {
   loop_ = &loop;

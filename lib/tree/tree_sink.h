@@ -4,6 +4,7 @@
 // on its workers.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -144,6 +145,7 @@ class TreeSink final : public Sink {
   ReportNote counts_;
   std::deque<std::vector<std::byte>> notes_;
   bool finishing_ = false, synced_ = false, committed_ = false;
+  std::atomic<bool> stops_{false};  // jobs are to end
   std::uint64_t stream_bytes_ = 0;
   ProgressMeter progress_;
   std::deque<HeldFrame> held_;        // in stream order

@@ -124,6 +124,7 @@ void TreeSink::collect_large(Step& step) {
 FinishResult TreeSink::write_files(const Step& step) const {
   FinishResult result;
   for (const SmallFile& file : step.files) {
+    if (stops_) break;  // nobody will ask what became of the rest
     const WantedFile& wanted = file.wanted;
     if (file.status != FileStatus::kWhole) {  // the sender has said why
       result.failed_entries.push_back(wanted.entry);
@@ -132,7 +133,7 @@ FinishResult TreeSink::write_files(const Step& step) const {
     try {
       const std::uint64_t size = file.local ? wanted.size : file.content.size();
       if (file.local) {
-        writer_.copy_file(wanted, file.local.get());
+        writer_.copy_file(wanted, file.local.get(), stops_);
       } else {
         writer_.write_file(wanted, file.content);
       }

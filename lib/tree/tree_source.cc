@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "ground/error.h"
+#include "tree/partial.h"
 
 namespace rdpipe {
 namespace {
@@ -228,12 +229,18 @@ SourceItem TreeSource::pop_item() {
   return item;
 }
 
+// What the kernel's copy does not do is done as between two hosts.
+bool TreeSource::may_pass_on() const {
+  return local_ && !options_.sparse && !options_.verify && !options_.inplace && !keeps_partial(options_) &&
+         options_.direct != CopyDirect::kOn;
+}
+
 void TreeSource::begin_large() {
   SourceItem item = pop_item();
   std::vector<Digest128> leaves;
   if (auto node = leaves_.extract(item.number)) leaves = std::move(node.mapped());
   large_ = std::make_unique<LargeFile>(std::move(item), std::move(leaves), options_, cache_);
-  if (local_ && large_->item().verdict == TreeVerdict::kSend && large_->pass_on(*local_, staged_)) {
+  if (may_pass_on() && large_->item().verdict == TreeVerdict::kSend && large_->pass_on(*local_, staged_)) {
     progress_.now().bytes += large_->item().size;
     return large_.reset();
   }

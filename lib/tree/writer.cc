@@ -116,7 +116,7 @@ void Writer::write_file(const WantedFile& wanted, std::span<const std::byte> con
   });
 }
 
-void Writer::copy_file(const WantedFile& wanted, int source) const {
+void Writer::copy_file(const WantedFile& wanted, int source, const std::atomic<bool>& stops) const {
   struct stat before {
   }, after{};
   check_call(::fstat(source, &before));
@@ -124,7 +124,7 @@ void Writer::copy_file(const WantedFile& wanted, int source) const {
   now.attributes.seconds = before.st_mtim.tv_sec;
   now.attributes.nanoseconds = static_cast<std::uint32_t>(before.st_mtim.tv_nsec);
   write_new(now, [&](int fd) {
-    const int error = copy_in_kernel(source, fd, wanted.size);
+    const int error = copy_in_kernel(source, fd, wanted.size, stops);
     if (error != 0) throw EntryError{error, "copy it"};
     check_call(::fstat(source, &after));
     const bool touched =

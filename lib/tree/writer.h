@@ -46,8 +46,8 @@ class Writer {
 
   // A whole small file, put in place. Throws EntryError.
   void write_file(const WantedFile& wanted, std::span<const std::byte> content) const;
-  // The same of an open file on this host.
-  void copy_file(const WantedFile& wanted, int source) const;
+  // The same of an open file on this host. Given up soon after `stops` is set.
+  void copy_file(const WantedFile& wanted, int source, const std::atomic<bool>& stops) const;
   void make_symlink(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
                     const std::string& target, const Attributes& attributes, bool fresh) const;
   void make_special(const std::shared_ptr<Directory>& where, int directory, const std::string& name,

@@ -1,8 +1,12 @@
 // How large files are written: into what is there, and as the kernel copies them within one process.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "catch.h"
+#include "files/kernel_copy.h"
 #include "tree/trees.h"
 
 using namespace rdpipe;
@@ -100,4 +104,17 @@ TEST_CASE("with backups, nothing is written into") {
   CHECK(copy_trees({scratch / "new"}, scratch / "old", options).report.status() == 0);
   CHECK(get(scratch / "old") == pattern(kLarge));
   CHECK(get(scratch / "old~") == "precious");
+}
+
+TEST_CASE("the kernel's copy ends when it is told to") {
+  const Scratch scratch;
+  put(scratch / "from", pattern(kLarge));
+  const Descriptor from(::open((scratch / "from").c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor to(::open((scratch / "to").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  std::atomic<bool> stops{true};
+  const int stopped = copy_in_kernel(from.get(), to.get(), kLarge, stops);
+  CHECK((stopped == ECANCELED || get(scratch / "to") == pattern(kLarge)));  // shared blocks are no copy
+  stops = false;
+  CHECK(copy_in_kernel(from.get(), to.get(), kLarge, stops) == 0);
+  CHECK(get(scratch / "to") == pattern(kLarge));
 }

@@ -98,3 +98,32 @@ os.setxattr("small/src/fine", "user.y", b"kept")' || skip "no such attributes he
   absent small/src/fine
   [[ $fabric != rdma ]] || echo 10 >>"$run/moved"
 }
+
+# Within this host the kernel copies large files, but not where it cannot do what was asked for.
+# tcp only: no data moves
+test_rdcp_local_options() {
+  copy=("$bin/rdcp")
+  head -c 3000000 /dev/zero >zeros
+  copies 0 -S zeros sparse
+  same zeros sparse
+  (($(stat -c %b sparse) * 512 < 3000000)) || fail "-S makes no holes"
+  make_data 20000000 in
+  make_small_disk 8m
+  copies 11 --partial in small/
+  [[ -s small/.in.rdpipe-partial ]] || fail "nothing is kept"
+  rm small/.in.rdpipe-partial
+  copies 11 in small/
+  [[ -z $(ls -A small) ]] || fail "left behind: $(ls -A small)"
+}
+
+# tcp only: no data moves
+test_rdcp_local_verify() {
+  type -P strace >/dev/null || skip "strace is not installed"
+  make_data 3000000 in
+  copy=(strace -f -qq -o calls -e "trace=fsync,fadvise64,copy_file_range" "$bin/rdcp")
+  copies 0 in plain
+  grep -q copy_file_range calls || { show calls; skip "nothing can be traced here"; }
+  copies 0 --verify in verified
+  same in verified
+  grep -q fadvise64 calls || { show calls; fail "it is not read back past the page cache"; }
+}
