@@ -328,7 +328,7 @@ void Decider::ask_for(WantedFile file, int at) {
   }
   const bool may_resume = keeps_partial(options_) && !writes_in_place(options_, file);
   if (may_resume && file.size > kPageSize) offer_leaves(file, at);
-  answer(file.resumes ? TreeVerdict::kResume : TreeVerdict::kSend);
+  answer(file.resumes() ? TreeVerdict::kResume : TreeVerdict::kSend);
   decision_.wanted.push_back(std::move(file));
 }
 
@@ -339,14 +339,14 @@ void Decider::offer_leaves(WantedFile& file, int at) {
       ::openat(place.directory.get(), place.leaf.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat now {};
   if (!fd || ::fstat(fd.get(), &now) == -1 || !S_ISREG(now.st_mode) || now.st_size == 0) return;
-  const auto leaves = leaf_digests(fd.get(), std::min(file.size, static_cast<std::uint64_t>(now.st_size)));
+  auto leaves = leaf_digests(fd.get(), 0, std::min(file.size, static_cast<std::uint64_t>(now.st_size)));
   if (!leaves || leaves->empty()) return;
   for (std::size_t first = 0; first < leaves->size(); first += kMaxLeavesInNote) {
     const auto count = std::min(kMaxLeavesInNote, leaves->size() - first);
     const auto begin = leaves->begin() + static_cast<std::ptrdiff_t>(first);
     decision_.leaves.push_back({file.entry, first, {begin, begin + static_cast<std::ptrdiff_t>(count)}});
   }
-  file.resumes = true;
+  file.leaves = std::move(*leaves);
 }
 
 void Decider::take_link(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,

@@ -92,8 +92,9 @@ struct WantedFile {
   Attributes attributes{};
   std::optional<struct stat> old{};  // what is there now
   Changes changes{};
-  bool sparse = false;   // the sender's has holes
-  bool resumes = false;  // leaves of a partial file were offered
+  bool sparse = false;              // the sender's has holes
+  std::vector<Digest128> leaves{};  // of a partial file, that were offered
+  [[nodiscard]] bool resumes() const { return !leaves.empty(); }
 };
 
 // Whether it is to be written into the file that is there, if it is large.

@@ -176,9 +176,8 @@ void TreeSink::take_same(const RawRecord& record) {
   const auto range = decode_range(record.body);
   if (!range) throw_malformed();
   LargeSink& large = large_of(range->entry);
-  if (!large.wanted().resumes || !large.begin_data(range->offset)) throw_malformed();
+  if (!large.begin_data(range->offset) || !large.keep(range->length)) throw_malformed();
   progress_.now().bytes += range->length;
-  large.keep(range->length);
 }
 
 void TreeSink::take_end_file(const RawRecord& record) {
