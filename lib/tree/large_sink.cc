@@ -62,6 +62,7 @@ void LargeSink::start(Loop& loop, Ring& ring) {
     if (keeps_partial(options) && !in_place_) {
       PartialPlace place = partial_place(lease->get(), wanted_.name, options, true);
       if (!place.directory) throw EntryError{errno, "open the directory for partial files"};
+      writer_.wrote(place.directory.get());
       placement.kept = KeptPlace{std::move(place.directory), std::move(place.leaf)};
     }
     sink_ = std::make_unique<FileSink>(std::move(target), FileOptions{.direct = direct_of(options.direct)},
@@ -136,6 +137,7 @@ void LargeSink::poll() {
 
 // On a worker: its attributes, and a way for it.
 void LargeSink::complete(int fd) {
+  writer_.wrote(fd);
   if (writer_.options().verify) verify(fd);
   const auto lease = writer_.open(wanted_.directory->directory);
   Attributes attributes = wanted_.attributes;

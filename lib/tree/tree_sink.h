@@ -114,7 +114,6 @@ class TreeSink final : public Sink {
   void commit();
   void tell(const std::vector<LineNote>& lines);
   [[nodiscard]] std::optional<LineNote> line_of(const WantedFile& wanted, std::uint64_t moved) const;
-  [[nodiscard]] std::int64_t sync_all() const;
   void note(const TreeNote& note) { notes_.push_back(encode(note)); }
   [[noreturn]] void throw_malformed(const std::string& cause = "a malformed record") const;
 

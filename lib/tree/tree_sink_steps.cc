@@ -1,10 +1,7 @@
 // What a TreeSink does with what has come: decisions, jobs, and the end.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "ground/error.h"
@@ -218,7 +215,7 @@ void TreeSink::commit() {
   if (!wanted_.empty()) throw_malformed("less than it has listed");
   if (!end_->lists_as(decider_.listed())) throw_malformed("other counts than those of what it has listed");
   if (options_.fsync && !options_.dry_run && !synced_) {
-    if (syncing_.idle()) return loop_->run(syncing_, [this]() -> std::int64_t { return sync_all(); });
+    if (syncing_.idle()) return loop_->run(syncing_, [this]() -> std::int64_t { return -writer_.sync(); });
     if (!syncing_.done()) return;
     const std::int64_t result = syncing_.take();
     if (result < 0) throw_errno(static_cast<int>(-result), Status::kFileIo, "store " + name_);
@@ -228,14 +225,6 @@ void TreeSink::commit() {
   progress_.tell();
   note(counts_);
   committed_ = true;
-}
-
-// Everything on its file system, once: far cheaper than each file by itself. (-errno, for the loop.)
-std::int64_t TreeSink::sync_all() const {
-  const int fd = ::open(decider_.path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  const Descriptor target(fd);
-  if (!target) return errno == ENOENT ? 0 : -errno;
-  return ::syncfs(target.get()) == -1 ? -errno : 0;
 }
 
 CopyReport TreeSink::report() const {

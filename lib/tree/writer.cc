@@ -45,6 +45,7 @@ Writer::Writer(const CopyOptions& options, DirectoryCache& cache)
 DirectoryLease Writer::open(const std::shared_ptr<Directory>& directory) const {
   auto lease = cache_.open(directory);
   if (!lease) throw EntryError{errno};
+  wrote(lease->get());
   return lease;
 }
 
@@ -97,6 +98,7 @@ void Writer::write_new(const WantedFile& wanted, Fill fill) const {
     const Birth birth = birth_of(wanted, directory);
     const Descriptor fd = create(directory, wanted, birth.mode, temporary);
     try {
+      wrote(fd.get());
       fill(fd.get());
       set_new_attributes(fd.get(), wanted, birth);
       put_in_place(wanted.directory->directory, directory, temporary, wanted.name, wanted.old.has_value());
@@ -330,6 +332,7 @@ Descriptor Writer::backup_directory(const std::shared_ptr<Directory>& where) con
   // What it has from private directories stays private.
   if (directory) directory = open_path(directory.get(), where->relative(), 0, 0700);
   if (!directory) throw EntryError{errno, "open the directory for backups"};
+  wrote(directory.get());
   return directory;
 }
 

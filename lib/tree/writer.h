@@ -15,6 +15,7 @@
 #include "ground/error.h"
 #include "tree/copy.h"
 #include "tree/directory.h"
+#include "tree/file_systems.h"
 #include "tree/target.h"
 
 namespace rdpipe {
@@ -43,6 +44,14 @@ class Writer {
 
   // Throws EntryError.
   [[nodiscard]] DirectoryLease open(const std::shared_ptr<Directory>& directory) const;
+
+  // Something is written into this open file or directory: its file system is one of those that sync() is
+  // for.
+  void wrote(int fd) const {
+    if (options_.fsync) file_systems_.see(fd);
+  }
+  // Puts all that was written on the medium. Returns 0 or an errno value.
+  [[nodiscard]] int sync() const { return file_systems_.sync(); }
 
   // A whole small file, put in place. Throws EntryError.
   void write_file(const WantedFile& wanted, std::span<const std::byte> content) const;
@@ -111,6 +120,7 @@ class Writer {
   std::uint64_t seed_;
   mutable std::atomic<std::uint64_t> next_name_{0};
   std::shared_ptr<Directory> base_;
+  mutable FileSystems file_systems_;
 };
 
 }  // namespace rdpipe

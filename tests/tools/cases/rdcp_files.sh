@@ -127,3 +127,33 @@ test_rdcp_local_verify() {
   same in verified
   grep -q fadvise64 calls || { show calls; fail "it is not read back past the page cache"; }
 }
+
+# tcp only: what is written, not how it moves
+test_rdcp_fsync_without_reading() {
+  become_nobody
+  mkdir -m 777 dst
+  echo hello >in
+  copy=("${wrap[@]}" "$bin/rdcp")
+  copies 0 -p --chmod=F200 --fsync in dst/out
+  holds dst/out hello
+  mkdir -m 733 drop  # neither can its directory be read
+  copies 0 -p --chmod=F200 --fsync in drop/out
+  holds drop/out hello
+}
+
+# tcp only: what is written, not how it moves
+test_rdcp_fsync_all_file_systems() {
+  type -P strace >/dev/null || skip "strace is not installed"
+  make_small_disk 8m
+  mkdir -p src/below dst
+  echo one >src/one
+  echo two >src/below/two
+  copy=(strace -f -qq -o calls -e "trace=syncfs" "$bin/rdcp")
+  copies 0 -r --fsync src/ dst
+  (($(grep -c 'syncfs.*= 0' calls) == 1)) || { show calls; fail "not one file system"; }
+  mount --bind small dst/below
+  undo+=("umount -l dst/below")
+  copies 0 -r --fsync src/ dst
+  holds small/two two
+  (($(grep -c 'syncfs.*= 0' calls) == 2)) || { show calls; fail "not what is mounted beneath"; }
+}
