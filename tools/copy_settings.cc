@@ -53,6 +53,11 @@ void complete_filters(CopySettings& copy) {
 
 void complete(CommandLine& line) {
   CopySettings& copy = line.copy;
+  // What is written into leaves no old file to keep, and no new one beside it.
+  if (copy.copy.inplace && (copy.copy.backup || !copy.copy.partial_dir.empty())) {
+    throw Error(Status::kUsage, "option --inplace",
+                copy.copy.backup ? "it leaves nothing for --backup" : "it leaves nothing for --partial-dir");
+  }
   complete_filters(copy);
   if (!copy.files_from.empty()) {
     copy.copy.files_from = read_lines(copy.files_from, copy.from0 ? '\0' : '\n');

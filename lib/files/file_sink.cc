@@ -69,9 +69,19 @@ void FileSink::open_target() {
     loop_->run(sweeping_, job, Abandon::kDetach);
     return;
   }
-  const int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY | (target_->old ? 0 : O_CREAT);
+  int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY | (target_->old ? 0 : O_CREAT);
+  if (placement_) flags |= O_NOFOLLOW | O_NONBLOCK;
   owned_ = Descriptor(::openat(directory, target_->leaf.c_str(), flags, 0666));
   fd_ = check(owned_.get(), Status::kFileIo, attempt());
+  if (placement_) require_file();
+}
+
+// In a tree, something else may have been put in the file's place meanwhile.
+void FileSink::require_file() const {
+  struct stat status {};
+  check(::fstat(fd_, &status), Status::kFileIo, attempt());
+  if (!S_ISREG(status.st_mode)) throw Error(Status::kFileIo, attempt(), "it is no file any more");
+  check(::fcntl(fd_, F_SETFL, 0), Status::kFileIo, attempt());  // without O_NONBLOCK
 }
 
 void FileSink::examine_file() {
@@ -245,7 +255,7 @@ void FileSink::advance() {
   }
   if (phase_ == Phase::kSyncing) {
     phase_ = Phase::kPlacing;
-    if (temporary_) return place();
+    if (temporary_ || placement_) return place();
     if (owned_ && !target_->old && options_.fsync) return sync_directory();
   }
   if (!target_ && !append_) set_callers_position();
@@ -266,8 +276,8 @@ void FileSink::set_size() {
 void FileSink::place() {
   const auto job = [this]() -> std::int64_t {
     if (placement_) {
-      placement_->complete(temporary_->fd());
-      temporary_->place_as_it_is(options_.fsync);
+      placement_->complete(fd_);
+      if (temporary_) temporary_->place_as_it_is(options_.fsync);
     } else {
       temporary_->place(options_.fsync);
     }

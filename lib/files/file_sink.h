@@ -20,7 +20,8 @@ namespace rdpipe {
 
 // How a file that is part of a tree is put in place.
 struct Placement {
-  // On a worker, when the content is complete: gives it its attributes and makes way for it. May throw.
+  // On a worker, when the content is complete: gives it its attributes, and makes way for what is renamed.
+  // May throw.
   std::function<void(int fd)> complete;
   std::optional<KeptPlace> kept;  // where it is written, and stays when it cannot be completed
 };
@@ -29,7 +30,7 @@ class FileSink final : public Sink {
  public:
   // A named target that is no stream. Nothing is created before start().
   FileSink(Target target, const FileOptions& options);
-  // The same as part of a tree, beside which nothing is swept.
+  // The same as part of a tree, beside which nothing is swept. Written in place: only into a regular file.
   FileSink(Target target, const FileOptions& options, Placement placement);
   // An open regular file or block device: at its position, or where O_APPEND says.
   FileSink(int fd, std::string name, const FileOptions& options);
@@ -61,6 +62,7 @@ class FileSink final : public Sink {
   };
 
   void open_target();
+  void require_file() const;
   void examine_file();
   void choose_direct_io();
   void reserve(std::uint64_t end);

@@ -53,7 +53,8 @@ int copy_data(int from, int to, std::uint64_t at, std::uint64_t end) {
     if (count == -1 && errno == EINTR) continue;
     if (count == -1 && means_unsupported(errno)) return copy_by_hand(from, to, at, end);
     if (count == -1) return errno;
-    if (count == 0) return copy_by_hand(from, to, at, end);  // some file systems say so of what they cannot
+    // Some file systems say so of what they cannot.
+    if (count == 0) return copy_by_hand(from, to, at, end);
     at += static_cast<std::uint64_t>(count);
   }
   return 0;

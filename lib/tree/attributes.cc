@@ -81,13 +81,20 @@ bool read_value(const Place& place, const std::string& name, std::vector<XattrVa
   }
 }
 
-bool read_all(const Place& place, XattrChoice choice, std::vector<XattrValue>& into) {
+// `bounded`: no more than a record has room for.
+bool read_all(const Place& place, XattrChoice choice, bool bounded, std::vector<XattrValue>& into) {
+  constexpr std::size_t kLengths = 5;  // bytes of those of a name and a value in a record
   const auto names = list_names(place);
   if (!names) return false;
+  std::size_t total = 0;
   for (std::size_t at = 0; at < names->size();) {
     const std::string name(names->c_str() + at);
     at += name.size() + 1;
-    if (is_chosen(name, choice) && !read_value(place, name, into)) return false;
+    if (!is_chosen(name, choice)) continue;
+    const std::size_t before = into.size();
+    if (!read_value(place, name, into)) return false;
+    if (into.size() > before) total += kLengths + name.size() + into.back().value.size();
+    if (bounded && (total > kMaxXattrBytes || into.size() > kMaxXattrs)) return errno = E2BIG, false;
   }
   std::ranges::sort(into, {}, &XattrValue::name);
   return true;
@@ -95,7 +102,7 @@ bool read_all(const Place& place, XattrChoice choice, std::vector<XattrValue>& i
 
 bool write_some(const Place& place, XattrChoice choice, const std::vector<XattrValue>& wanted) {
   std::vector<XattrValue> present;
-  if (!read_all(place, choice, present)) return false;
+  if (!read_all(place, choice, false, present)) return false;
   bool good = true;
   int error = 0;
   const auto note = [&](int result) {
@@ -182,11 +189,11 @@ bool is_chosen(std::string_view name, XattrChoice choice) {
 
 bool read_xattrs(int directory, const std::string& name, XattrChoice choice, std::vector<XattrValue>& into,
                  bool follow) {
-  return read_all({path_beneath(directory, name), !follow}, choice, into);
+  return read_all({path_beneath(directory, name), !follow}, choice, true, into);
 }
 
 bool read_xattrs(int fd, XattrChoice choice, std::vector<XattrValue>& into) {
-  return read_all({path_of(fd), false}, choice, into);
+  return read_all({path_of(fd), false}, choice, true, into);
 }
 
 bool write_xattrs(int directory, const std::string& name, XattrChoice choice,

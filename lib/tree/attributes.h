@@ -33,7 +33,8 @@ struct XattrChoice {
 [[nodiscard]] bool is_chosen(std::string_view name, XattrChoice choice);
 
 // The chosen attributes of the entry `name` in the directory `fd`, sorted by name; a symlink's own
-// unless `follow`. Where they are not supported: none. False with errno set when they cannot be read.
+// unless `follow`. Where they are not supported: none. False with errno set when they cannot be read; E2BIG
+// for more than an ENTRY has room for.
 [[nodiscard]] bool read_xattrs(int directory, const std::string& name, XattrChoice choice,
                                std::vector<XattrValue>& into, bool follow = false);
 // The same of an open file or directory; `fd` may be O_PATH.

@@ -125,6 +125,7 @@ Descriptor Writer::backup_directory(const std::shared_ptr<Directory>& where) con
   // What it has from private directories stays private.
   if (directory) directory = open_path(directory.get(), where->relative(), 0, 0700);
   if (!directory) throw EntryError{errno, "open the directory for backups"};
+  wrote(directory.get());
   return directory;
 }
 

@@ -32,23 +32,25 @@ ssize_t read_fully(int fd, std::span<std::byte> into, std::uint64_t offset) {
 
 }  // namespace
 
-std::optional<Digest128> content_digest(int fd) {
+std::optional<Digest128> content_digest(int fd, std::uint64_t offset, std::uint64_t length) {
   StreamDigest digest;
   std::vector<std::byte> buffer(kReadSize);
-  for (;;) {
-    const ssize_t count = read_fully(fd, buffer, digest.length());
+  while (digest.length() < length) {
+    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(kReadSize, length - digest.length()));
+    const ssize_t count = read_fully(fd, std::span(buffer).first(want), offset + digest.length());
     if (count == -1) return {};
     digest.add(std::span(buffer).first(static_cast<std::size_t>(count)));
-    if (static_cast<std::size_t>(count) < buffer.size()) return digest.root();
+    if (static_cast<std::size_t>(count) < want) break;
   }
+  return digest.root();
 }
 
-std::optional<std::vector<Digest128>> leaf_digests(int fd, std::uint64_t length) {
+std::optional<std::vector<Digest128>> leaf_digests(int fd, std::uint64_t offset, std::uint64_t length) {
   std::vector<Digest128> leaves;
   std::vector<std::byte> buffer(kLeafSize);
   for (std::uint64_t at = 0; at < length; at += kLeafSize) {
     const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(kLeafSize, length - at));
-    const ssize_t count = read_fully(fd, std::span(buffer).first(want), at);
+    const ssize_t count = read_fully(fd, std::span(buffer).first(want), offset + at);
     if (count == -1) return {};
     if (static_cast<std::size_t>(count) < want) break;
     leaves.push_back(digest_of(std::span(buffer).first(want)));

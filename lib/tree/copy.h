@@ -94,7 +94,8 @@ struct CopyOptions {
       false;  // the sender's files that were copied go, after the receiver has committed all
 
   // How a file is written.
-  bool inplace = false;  // large files: into the old file itself; it is neither old nor new if that fails
+  bool inplace = false;  // large files: into the old file itself, also where it has other names; it is
+                         // neither old nor new if that fails. Not with `backup` or `partial_dir`.
   bool backup = false;   // -b: what is replaced or deleted keeps its name with a suffix
   std::string backup_suffix = "~";  // --suffix; with `backup_dir` it is added where it is another one
   std::string backup_dir{};  // --backup-dir: it is moved there instead (relative: to the destination); needs

@@ -181,7 +181,7 @@ void Decider::take_directory(const EntryRecord& entry, const std::shared_ptr<Tar
   } catch (const EntryError& error) {
     made->skipped = true;
     fail(next_entry_, *parent, name, errno_text(error.error));
-    if (is_fatal(error.error)) throw Error(Status::kFileIo, "store", errno_text(error.error));
+    if (is_fatal(error)) throw Error(Status::kFileIo, "store", errno_text(error.error));
   }
   add_directory(std::move(made));
 }
@@ -289,8 +289,9 @@ void Decider::ask_for(WantedFile file, int at) {
     show(entry, *file.directory, file.name, hears_peer_ ? '<' : '>', file.changes);
     return answer(TreeVerdict::kSkip);
   }
-  if (keeps_partial(options_) && file.size > kPageSize) offer_leaves(file, at);
-  answer(file.resumes ? TreeVerdict::kResume : TreeVerdict::kSend);
+  const bool may_resume = keeps_partial(options_) && !writes_in_place(options_, file);
+  if (may_resume && file.size > kPageSize) offer_leaves(file, at);
+  answer(file.resumes() ? TreeVerdict::kResume : TreeVerdict::kSend);
   decision_.wanted.push_back(std::move(file));
 }
 
@@ -299,14 +300,14 @@ void Decider::offer_leaves(WantedFile& file, int at) {
   auto part = open_part(partial_place(at, file, options_, false));
   struct stat now {};
   if (!part || ::fstat(part->get(), &now) == -1) return;
-  const auto leaves = leaf_digests(part->get(), std::min(file.size, static_cast<std::uint64_t>(now.st_size)));
+  auto leaves = leaf_digests(part->get(), 0, std::min(file.size, static_cast<std::uint64_t>(now.st_size)));
   if (!leaves || leaves->empty()) return;
   for (std::size_t first = 0; first < leaves->size(); first += kMaxLeavesInNote) {
     const auto count = std::min(kMaxLeavesInNote, leaves->size() - first);
     const auto begin = leaves->begin() + static_cast<std::ptrdiff_t>(first);
     decision_.leaves.push_back({file.entry, first, {begin, begin + static_cast<std::ptrdiff_t>(count)}});
   }
-  file.resumes = true;
+  file.leaves = std::move(*leaves);
   parts_.emplace_back(part);
   file.part = std::move(part);
 }

@@ -70,8 +70,9 @@ Attributes Decider::attributes_of(const EntryRecord& entry, const struct stat* o
   attributes.gid = local_id(true, entry.gid);
   attributes.seconds = entry.seconds;
   attributes.nanoseconds = entry.nanoseconds;
+  attributes.lacks_xattrs = entry.lacks_xattrs;
   for (const Xattr& xattr : entry.xattrs) {
-    if (!is_chosen(xattr.name, writer_.xattr_choice())) continue;
+    if (!is_chosen(xattr.name, writer_.xattr_choice(attributes))) continue;
     XattrValue value{std::string(xattr.name), std::string(xattr.value)};
     const auto map = [this](bool group, std::uint32_t id) { return local_id(group, id); };
     if (is_acl(value.name) && !map_acl(value.value, map)) throw_malformed("a malformed ACL");
@@ -87,10 +88,13 @@ void Decider::compare(const Attributes& wanted, const struct stat& now, int at, 
   changes.mode = !is_link && wanted.exact_mode && (now.st_mode & kPermissions) != wanted.mode;
   changes.owner = options_.owner && writer_.as_root() && now.st_uid != wanted.uid;
   changes.group = options_.group && now.st_gid != wanted.gid;
-  const XattrChoice choice = writer_.xattr_choice();
+  const XattrChoice choice = writer_.xattr_choice(wanted);
   if (!choice.acls && !choice.xattrs) return;
   std::vector<XattrValue> present;
-  if (!read_xattrs(at, name, choice, present)) return;
+  if (!read_xattrs(at, name, choice, present)) {
+    changes.xattrs = choice.xattrs && errno == E2BIG;  // no sender has so many
+    return;
+  }
   const auto differs = [&](bool acls) {
     const auto counts = [&](const XattrValue& value) { return is_acl(value.name) == acls; };
     std::vector<XattrValue> here, there;
@@ -152,7 +156,7 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
   } catch (const EntryError& error) {
     fail(next_entry_, *parent, name,
          (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error));
-    if (is_fatal(error.error)) throw Error(Status::kFileIo, "store", errno_text(error.error));
+    if (is_fatal(error)) throw Error(Status::kFileIo, "store", errno_text(error.error));
   }
 }
 

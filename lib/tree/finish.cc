@@ -129,6 +129,7 @@ void Finisher::set_attributes(const TargetDirectory& directory) {
   const auto& self = directory.directory;
   const Reach reach{writer_.open(self->parent() ? self->parent() : self),
                     self->parent() ? self->name() : "."};
+  if (options_.fsync) static_cast<void>(writer_.open(self));  // another file system may be mounted there
   struct stat now {};
   if (::fstatat(reach.lease->get(), reach.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == -1)
     throw EntryError{errno};

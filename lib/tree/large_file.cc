@@ -55,7 +55,7 @@ void LargeFile::start(Loop& loop, Ring& ring, std::size_t max_payload, bool paus
   if (theirs_.empty()) return ranges_.push_back({false, 0, size_});
   const std::uint64_t common = std::min<std::uint64_t>(size_, theirs_.size() * kLeafSize);
   loop.run(comparing_, [this, common]() -> std::int64_t {
-    auto leaves = leaf_digests(fd_.get(), common);
+    auto leaves = leaf_digests(fd_.get(), 0, common);
     if (!leaves) return -errno;
     ours_ = std::move(*leaves);
     return 0;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -20,6 +21,8 @@ bool is_zero(std::span<const std::byte> bytes) {
   return bytes.front() == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
 }
 
+std::uint64_t leaves_in(std::uint64_t length) { return (length + kLeafSize - 1) / kLeafSize; }
+
 DirectIo direct_of(CopyDirect direct) {
   return direct == CopyDirect::kOn    ? DirectIo::kOn
          : direct == CopyDirect::kOff ? DirectIo::kOff
@@ -28,9 +31,8 @@ DirectIo direct_of(CopyDirect direct) {
 
 }  // namespace
 
-LargeSink::LargeSink(WantedFile wanted, const Writer& writer) : wanted_(std::move(wanted)), writer_(writer) {
-  if (writer.options().verify && !wanted_.resumes) digest_.emplace();
-}
+LargeSink::LargeSink(WantedFile wanted, const Writer& writer, bool in_place)
+    : wanted_(std::move(wanted)), writer_(writer), in_place_(in_place) {}
 
 template <typename Work>
 void LargeSink::guarded(Work work) {
@@ -38,9 +40,9 @@ void LargeSink::guarded(Work work) {
   try {
     work();
   } catch (const Error& error) {
-    fail(error.cause(), 0);
+    fail(error.cause(), error.cause() == errno_text(ENOSPC) || error.cause() == errno_text(EDQUOT));
   } catch (const EntryError& error) {
-    fail((error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error), error.error);
+    fail((error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error), is_fatal(error));
   }
 }
 
@@ -54,11 +56,13 @@ void LargeSink::start(Loop& loop, Ring& ring) {
     if (!target.directory) throw EntryError{errno};
     target.leaf = wanted_.name;
     target.old = wanted_.old;
+    if (in_place_) target.kind = TargetKind::kInPlace;
     if (!target.old) target.old.emplace();  // as when it replaces one: nobody's business until it is complete
     Placement placement{[this](int fd) { complete(fd); }, {}};
-    if (keeps_partial(options)) {
+    if (keeps_partial(options) && !in_place_) {
       PartialPlace place = partial_place(lease->get(), wanted_, options, true);
       if (!place.directory) throw EntryError{errno, "open the directory for partial files"};
+      writer_.wrote(place.directory.get());
       placement.kept =
           KeptPlace{std::move(place.directory), std::move(place.leaf), std::exchange(wanted_.part, {})};
     }
@@ -66,17 +70,18 @@ void LargeSink::start(Loop& loop, Ring& ring) {
                                        std::move(placement));
     sink_->start(loop, ring, wanted_.size);
   } catch (const Error& error) {
-    fail(error.cause(), 0);
+    fail(error.cause(), error.cause() == errno_text(ENOSPC) || error.cause() == errno_text(EDQUOT));
   } catch (const EntryError& error) {
-    fail((error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error), error.error);
+    fail((error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error), is_fatal(error));
   }
 }
 
 void LargeSink::write(Slot slot) {
+  begin_run();
+  if (coming_) coming_->add(slot.filled());
   position_ += slot.size();
   moved_ += slot.size();
   guarded([&] {
-    if (digest_) digest_->add(slot.filled());
     if (writer_.options().sparse && is_zero(slot.filled())) {
       const std::size_t length = slot.size();
       return sink_->write_hole(std::move(slot), length);
@@ -86,22 +91,36 @@ void LargeSink::write(Slot slot) {
 }
 
 void LargeSink::write_hole(Slot slot, std::uint64_t length) {
+  begin_run();
+  if (coming_) coming_->add_zeros(length);
   position_ += length;
   moved_ += length;
-  guarded([&] {
-    if (digest_) digest_->add_zeros(length);
-    sink_->write_hole(std::move(slot), length);
-  });
+  guarded([&] { sink_->write_hole(std::move(slot), length); });
 }
 
-void LargeSink::keep(std::uint64_t length) {
+bool LargeSink::keep(std::uint64_t length) {
+  if (position_ % kLeafSize != 0 || leaves_in(position_ + length) > wanted_.leaves.size()) return false;
+  end_run();
+  if (writer_.options().verify) runs_.push_back({position_, length, {}});
   position_ += length;
   reused_ += length;
   guarded([&] { sink_->skip(length); });
+  return true;
+}
+
+void LargeSink::begin_run() {
+  if (writer_.options().verify && !coming_) coming_.emplace();
+}
+
+void LargeSink::end_run() {
+  if (!coming_) return;
+  runs_.push_back({position_ - coming_->length(), coming_->length(), coming_->root()});
+  coming_.reset();
 }
 
 bool LargeSink::end(const EndFileRecord& record) {
   ended_ = true;
+  end_run();
   if (record.status != FileStatus::kWhole) {
     sink_.reset();  // the sender has said why
     return true;
@@ -119,34 +138,45 @@ void LargeSink::poll() {
 
 // On a worker: its attributes, and a way for it.
 void LargeSink::complete(int fd) {
+  writer_.wrote(fd);
   if (writer_.options().verify) verify(fd);
   const auto lease = writer_.open(wanted_.directory->directory);
   Attributes attributes = wanted_.attributes;
   if (!attributes.exact_mode) attributes.mode &= ~writer_.umask();  // it was made with mode 0600
   attributes.exact_mode = true;
   writer_.set_attributes(fd, attributes);
+  if (in_place_) return;
   writer_.make_way(wanted_.directory->directory, lease->get(), wanted_.name, wanted_.old.has_value());
 }
 
-// Read back past the page cache. What was kept from an earlier run has been read to be compared.
+// Read back past the page cache, also what was kept of an earlier run.
 void LargeSink::verify(int fd) const {
-  if (!digest_) return;
   if (::fsync(fd) == -1) throw EntryError{errno, "write it"};
   ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
   const Descriptor readable = reopen(fd, O_RDONLY);
-  const auto digest = readable ? content_digest(readable.get()) : std::nullopt;
-  if (!digest) throw EntryError{errno, "read it back"};
-  if (*digest != digest_->root()) throw EntryError{EIO, "verify it: what was read back differs"};
+  if (!readable) throw EntryError{errno, "read it back"};
+  const bool whole = std::ranges::all_of(runs_, [&](const Run& run) { return holds(readable.get(), run); });
+  if (!whole) throw EntryError{EIO, "verify it: what was read back differs"};
 }
 
-void LargeSink::fail(const std::string& cause, int error) {
+bool LargeSink::holds(int fd, const Run& run) const {
+  if (run.digest) {
+    const auto digest = content_digest(fd, run.offset, run.length);
+    if (!digest) throw EntryError{errno, "read it back"};
+    return digest == run.digest;
+  }
+  const auto leaves = leaf_digests(fd, run.offset, run.length);
+  if (!leaves) throw EntryError{errno, "read it back"};
+  const auto known = std::span(wanted_.leaves).subspan(static_cast<std::size_t>(run.offset / kLeafSize));
+  return leaves->size() == leaves_in(run.length) && std::ranges::equal(*leaves, known.first(leaves->size()));
+}
+
+void LargeSink::fail(const std::string& cause, bool fatal) {
   sink_.reset();
   const std::string path =
       fmt::format("'{}'", printable(wanted_.directory->directory->path_of(wanted_.name)));
   failure_ = path + ": " + cause;
-  if (is_fatal(error) || cause == errno_text(ENOSPC) || cause == errno_text(EDQUOT)) {
-    throw Error(Status::kFileIo, "store " + path, cause);
-  }
+  if (fatal) throw Error(Status::kFileIo, "store " + path, cause);
 }
 
 }  // namespace rdpipe

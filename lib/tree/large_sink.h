@@ -1,10 +1,12 @@
 // A large file on its way in: slots go to the file engine, which writes them at depth into a temporary beside
-// the target; attributes and rename when the sender says that it is whole. One thread, that of the loop.
+// the target, or into the target itself; attributes and rename when the sender says that it is whole. One
+// thread, that of the loop.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "files/file_sink.h"
 #include "io/loop.h"
@@ -17,15 +19,16 @@ namespace rdpipe {
 
 class LargeSink {
  public:
-  LargeSink(WantedFile wanted, const Writer& writer);
+  // `in_place`: into the file that is there.
+  LargeSink(WantedFile wanted, const Writer& writer, bool in_place);
 
   void start(Loop& loop, Ring& ring);
   // The next bytes go to `offset`. False for one that does not follow what came before.
   [[nodiscard]] bool begin_data(std::uint64_t offset) const { return offset == position_; }
   void write(Slot slot);
   void write_hole(Slot slot, std::uint64_t length);
-  // The next `length` bytes are there from an earlier run.
-  void keep(std::uint64_t length);
+  // The next `length` bytes are there from an earlier run. False when they were not offered.
+  [[nodiscard]] bool keep(std::uint64_t length);
   // Nothing follows. False when its size is not that of what came.
   [[nodiscard]] bool end(const EndFileRecord& record);
   void poll();
@@ -42,16 +45,27 @@ class LargeSink {
   [[nodiscard]] std::uint64_t reused() const { return reused_; }
 
  private:
+  // Content that came in one go, or that was there.
+  struct Run {
+    std::uint64_t offset = 0, length = 0;
+    std::optional<Digest128> digest;  // nothing: of what was there, whose leaves are known
+  };
+
   void complete(int fd);
+  void begin_run();
+  void end_run();
   void verify(int fd) const;
+  [[nodiscard]] bool holds(int fd, const Run& run) const;
   template <typename Work>
   void guarded(Work work);
-  void fail(const std::string& cause, int error);
+  void fail(const std::string& cause, bool fatal);
 
   WantedFile wanted_;
   const Writer& writer_;
+  bool in_place_;
   std::unique_ptr<FileSink> sink_;
-  std::optional<StreamDigest> digest_;  // of what came, to verify it
+  std::optional<StreamDigest> coming_;  // of the run that is coming, to verify it
+  std::vector<Run> runs_;               // ... and those before it
   std::uint64_t position_ = 0;
   std::uint64_t moved_ = 0, reused_ = 0;
   bool ended_ = false;

@@ -16,7 +16,7 @@ constexpr std::uint8_t kIsHead = 0x40;
 constexpr std::uint8_t kHasDigest = 0x80;
 constexpr std::uint64_t kMaxId = 0xFFFFFFFF;
 constexpr std::uint64_t kMaxNanoseconds = 999999999;
-constexpr std::size_t kMaxXattrs = 4096;
+constexpr std::uint64_t kLacksXattrs = 0x1000;  // of the mode
 
 // A record whose length is written when it is complete.
 template <typename Body>
@@ -135,7 +135,7 @@ void append(const EntryRecord& entry, std::vector<std::byte>& out) {
     packer.byte(type_byte(entry));
     packer.number(entry.parent);
     packer.text(entry.name);
-    packer.number(entry.mode);
+    packer.number(entry.mode | (entry.lacks_xattrs ? kLacksXattrs : 0));
     packer.number(entry.uid);
     packer.number(entry.gid);
     put_time(packer, entry.seconds, entry.nanoseconds);
@@ -257,7 +257,9 @@ std::optional<EntryRecord> decode_entry(std::span<const std::byte> body) {
   entry.has_holes = (bits & kHasHoles) != 0;
   entry.parent = unpacker.number();
   entry.name = unpacker.text(kMaxName);
-  entry.mode = static_cast<std::uint32_t>(unpacker.number(07777));
+  const std::uint64_t mode = unpacker.number(kLacksXattrs | 07777);
+  entry.mode = static_cast<std::uint32_t>(mode & 07777);
+  entry.lacks_xattrs = (mode & kLacksXattrs) != 0;
   entry.uid = static_cast<std::uint32_t>(unpacker.number(kMaxId));
   entry.gid = static_cast<std::uint32_t>(unpacker.number(kMaxId));
   get_time(unpacker, entry);

@@ -30,7 +30,9 @@ constexpr std::size_t kMaxRecord = 1_MiB;      // bytes of a record that goes ac
 constexpr std::size_t kMaxName = 255;          // bytes of one component
 constexpr std::size_t kMaxLinkTarget = 4096;   // bytes
 constexpr std::size_t kMaxXattrValue = 65536;  // bytes, as the kernel
-constexpr std::size_t kMaxLine = 8000;         // bytes of a text for the user; less than a note may have
+constexpr std::size_t kMaxXattrs = 4096;       // of an entry, and bytes of them all, each with a few more
+constexpr std::size_t kMaxXattrBytes = kMaxRecord - 8_KiB;
+constexpr std::size_t kMaxLine = 8000;  // bytes of a text for the user; less than a note may have
 constexpr std::uint64_t kMaxFileSize = (std::uint64_t{1} << 63) - 1;
 
 enum class RecordType : std::uint8_t {
@@ -78,7 +80,7 @@ struct Xattr {
 // 0x40 later entries are links to this one, 0x80 a digest follows), parent number, name, mode number, uid
 // number, gid number, seconds signed, nanoseconds number, then of files size number, of devices major and
 // minor numbers, of symlinks target, of links head number, digest 16 bytes, number of xattrs, and of each
-// name and value.
+// name and value. Bit 0x1000 of the mode: the xattrs could not be sent, ACLs apart.
 struct EntryRecord {
   EntryType type{};
   std::uint64_t parent = 0;  // its directory
@@ -95,6 +97,7 @@ struct EntryRecord {
   std::optional<std::uint64_t> head;  // the entry that it is a hard link to
   std::optional<Digest128> digest;    // the stream digest of its content
   std::vector<Xattr> xattrs;          // ACLs among them
+  bool lacks_xattrs = false;          // ... but the others could not be sent
 
   [[nodiscard]] bool is_asked_for() const { return type == EntryType::kFile && !head; }
 };

@@ -13,6 +13,7 @@
 
 #include "ground/descriptor.h"
 #include "tree/attributes.h"
+#include "tree/copy.h"
 #include "tree/directory.h"
 #include "tree/names.h"
 #include "tree/record.h"
@@ -38,6 +39,7 @@ struct Attributes {
   std::int64_t seconds = 0;
   std::uint32_t nanoseconds = 0;
   std::vector<XattrValue> xattrs{};
+  bool lacks_xattrs = false;  // unknown, ACLs apart: those that are there stay
 };
 
 // What a new file in a directory gets by itself: found out once. Any thread.
@@ -92,9 +94,16 @@ struct WantedFile {
   std::optional<struct stat> old{};  // what is there now
   Changes changes{};
   bool sparse = false;                       // the sender's has holes
-  bool resumes = false;                      // leaves of a partial file were offered
+  std::vector<Digest128> leaves{};           // of a partial file, that were offered
   std::shared_ptr<const Descriptor> part{};  // ... that file, open and locked
+  [[nodiscard]] bool resumes() const { return !leaves.empty(); }
 };
+
+// Whether it is to be written into the file that is there, if it is large.
+[[nodiscard]] inline bool writes_in_place(const CopyOptions& options, const WantedFile& wanted) {
+  const bool keeps_old = options.backup || !options.partial_dir.empty();
+  return options.inplace && !keeps_old && wanted.old && S_ISREG(wanted.old->st_mode);
+}
 
 // Where the first of several names of an inode is, for its hard links.
 struct LinkHead {

@@ -9,8 +9,9 @@
 namespace rdpipe {
 namespace {
 
-constexpr std::size_t kMaxUndecided = 16_MiB;  // bytes of records
-constexpr std::uint8_t kSkippable = 0x80;      // of a record's type
+// Bytes of records. The entries of a sender's whole window, as long as their names are not.
+constexpr std::size_t kMaxUndecided = 1_MiB;
+constexpr std::uint8_t kSkippable = 0x80;  // of a record's type
 
 }  // namespace
 
@@ -36,6 +37,34 @@ void TreeSink::start(Loop& loop, Ring& ring, std::optional<std::uint64_t> /*size
 
 void TreeSink::write(Slot slot) {
   stream_bytes_ += slot.size();
+  if (must_hold()) return held_.push_back({std::move(slot)});
+  take_frame(std::move(slot));
+}
+
+void TreeSink::write_hole(Slot slot, std::uint64_t length) {
+  if (must_hold()) return held_.push_back({std::move(slot), length});
+  take_hole(std::move(slot), length);
+}
+
+// What is undecided is decided whatever the sender does: that it waits for its slots holds nothing up.
+bool TreeSink::must_hold() const { return !held_.empty() || has_enough(); }
+
+// Of records; content is not what it has too much of.
+bool TreeSink::has_enough() const { return content_left_ == 0 && undecided_.size() > kMaxUndecided; }
+
+void TreeSink::take_held() {
+  while (!held_.empty() && !has_enough()) {
+    HeldFrame frame = std::move(held_.front());
+    held_.pop_front();
+    if (frame.length > 0) {
+      take_hole(std::move(frame.slot), frame.length);
+    } else {
+      take_frame(std::move(frame.slot));
+    }
+  }
+}
+
+void TreeSink::take_frame(Slot slot) {
   if (content_left_ > 0) {
     if (slot.size() > content_left_) throw_malformed("more content than it announced");
     content_left_ -= slot.size();
@@ -47,12 +76,11 @@ void TreeSink::write(Slot slot) {
   reader_.add(slot.filled());
   while (const auto record = reader_.next()) take(*record, step.files);
   if (reader_.malformed()) throw_malformed();
-  if (undecided_.size() > kMaxUndecided) throw_malformed("too much at once");
   step.complete = step.files.empty();
   if (!step.complete) step.slot = std::move(slot);
 }
 
-void TreeSink::write_hole(Slot slot, std::uint64_t length) {
+void TreeSink::take_hole(Slot slot, std::uint64_t length) {
   if (length > content_left_) throw_malformed("more content than it announced");
   content_left_ -= length;
   progress_.now().bytes += length;
@@ -119,10 +147,18 @@ void TreeSink::take_local(const RawRecord& record, std::vector<SmallFile>& files
   files.push_back(std::move(file));
 }
 
+bool TreeSink::goes_in_place(const WantedFile& wanted) {
+  if (!writes_in_place(options_, wanted)) return false;
+  // Another file of this copy may have been written into it, under another name: this one needs its own.
+  return wanted.old->st_nlink == 1 || in_place_.insert({wanted.old->st_dev, wanted.old->st_ino}).second;
+}
+
 LargeSink& TreeSink::large_of(std::uint64_t entry) {
   if (receiving_ == nullptr) {
     Step& step = steps_.emplace_back();
-    step.large = std::make_unique<LargeSink>(claim(entry), writer_);
+    WantedFile wanted = claim(entry);
+    const bool in_place = goes_in_place(wanted);
+    step.large = std::make_unique<LargeSink>(std::move(wanted), writer_, in_place);
     receiving_ = step.large.get();
     receiving_->start(*loop_, *ring_);
   }
@@ -141,9 +177,8 @@ void TreeSink::take_same(const RawRecord& record) {
   const auto range = decode_range(record.body);
   if (!range) throw_malformed();
   LargeSink& large = large_of(range->entry);
-  if (!large.wanted().resumes || !large.begin_data(range->offset)) throw_malformed();
+  if (!large.begin_data(range->offset) || !large.keep(range->length)) throw_malformed();
   progress_.now().bytes += range->length;
-  large.keep(range->length);
 }
 
 void TreeSink::take_end_file(const RawRecord& record) {

@@ -4,11 +4,14 @@
 // on its workers.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -54,6 +57,12 @@ class TreeSink final : public Sink {
     std::span<const std::byte> content;  // in the step's slot
     Descriptor local{};                  // or the open file, of the sender in this process
   };
+  // A frame that came while too much was undecided, or a hole of `length` bytes. It keeps its slot, so that
+  // the ring holds the sender back.
+  struct HeldFrame {
+    Slot slot;
+    std::uint64_t length = 0;
+  };
   // A directory's end or a hard link, as it came: what it belongs to may not be decided yet.
   struct Ending {
     bool is_link = false;
@@ -75,6 +84,11 @@ class TreeSink final : public Sink {
     Operation running;
   };
 
+  [[nodiscard]] bool must_hold() const;
+  [[nodiscard]] bool has_enough() const;
+  void take_held();
+  void take_frame(Slot slot);
+  void take_hole(Slot slot, std::uint64_t length);
   void take(const RawRecord& record, std::vector<SmallFile>& files);
   void take_file(const RawRecord& record, std::vector<SmallFile>& files);
   void take_local(const RawRecord& record, std::vector<SmallFile>& files);
@@ -86,6 +100,7 @@ class TreeSink final : public Sink {
   void take_end(const RawRecord& record);
   void take_line(const RawRecord& record);
   [[nodiscard]] WantedFile claim(std::uint64_t entry);
+  [[nodiscard]] bool goes_in_place(const WantedFile& wanted);
   [[nodiscard]] LargeSink& large_of(std::uint64_t entry);
   void add_ending(Ending ending);
   [[nodiscard]] FinishStep resolve(const Ending& ending);
@@ -102,7 +117,6 @@ class TreeSink final : public Sink {
   void tell(const std::vector<LineNote>& lines);
   [[nodiscard]] std::optional<LineNote> line_of(const WantedFile& wanted, std::uint64_t moved) const;
   [[nodiscard]] std::int64_t end_all() const;
-  [[nodiscard]] std::int64_t sync_all() const;
   void note(const TreeNote& note) { notes_.push_back(encode(note)); }
   [[noreturn]] void throw_malformed(const std::string& cause = "a malformed record") const;
 
@@ -118,10 +132,11 @@ class TreeSink final : public Sink {
   Loop* loop_ = nullptr;
   Ring* ring_ = nullptr;
   RecordReader reader_;
-  std::uint64_t entries_ = 0;       // that have come
-  std::uint64_t decided_ = 0;       // ... and were decided
-  std::uint64_t content_left_ = 0;  // bytes of a large file that come in frames of their own
-  LargeSink* receiving_ = nullptr;  // the large file that is not ended
+  std::uint64_t entries_ = 0;                   // that have come
+  std::uint64_t decided_ = 0;                   // ... and were decided
+  std::uint64_t content_left_ = 0;              // bytes of a large file that come in frames of their own
+  LargeSink* receiving_ = nullptr;              // the large file that is not ended
+  std::set<std::pair<dev_t, ino_t>> in_place_;  // files of several names that were written themselves
   std::unordered_map<std::uint64_t, WantedFile> wanted_;  // by entry: asked for, and not come yet
   std::unordered_map<std::uint64_t, WantedLink> links_;
   std::unordered_map<std::uint64_t, LinkHead> heads_;
@@ -135,6 +150,7 @@ class TreeSink final : public Sink {
   bool finishing_ = false, synced_ = false, committed_ = false;
   std::uint64_t stream_bytes_ = 0;
   ProgressMeter progress_;
+  std::deque<HeldFrame> held_;        // in stream order
   std::vector<std::byte> undecided_;  // records that were not decided yet
   std::uint64_t deciding_entries_ = 0;
   std::vector<std::byte> deciding_;  // ... and those that are being decided

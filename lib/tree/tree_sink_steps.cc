@@ -1,10 +1,7 @@
 // What a TreeSink does with what has come: decisions, jobs, and the end.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "ground/error.h"
@@ -23,6 +20,7 @@ void TreeSink::poll() {
   collect_decision();
   advance_steps();
   decide();
+  take_held();
   commit();
   progress_.tick();
 }
@@ -145,7 +143,7 @@ FinishResult TreeSink::write_files(const Step& step) const {
       const std::string path =
           fmt::format("'{}'", printable(wanted.directory->directory->path_of(wanted.name)));
       const std::string cause = (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error);
-      if (is_fatal(error.error)) throw Error(Status::kFileIo, "store " + path, cause);
+      if (is_fatal(error)) throw Error(Status::kFileIo, "store " + path, cause);
       ++result.counts.failed;
       result.unplaced.push_back(wanted.entry);
       result.lines.push_back({false, fmt::format("{}: {}", path, cause)});
@@ -211,13 +209,15 @@ std::optional<std::vector<std::byte>> TreeSink::take_note() {
 }
 
 void TreeSink::finish() {
-  const bool whole = end_ && reader_.at_frame_end() && content_left_ == 0 && receiving_ == nullptr;
-  if (!whole) throw_malformed("an end in the middle of a tree");
   finishing_ = true;
+  commit();
 }
 
 void TreeSink::commit() {
-  if (!finishing_ || committed_ || !steps_.empty() || !decide_.idle() || !undecided_.empty()) return;
+  if (!finishing_ || committed_ || !held_.empty()) return;
+  const bool whole = end_ && reader_.at_frame_end() && content_left_ == 0 && receiving_ == nullptr;
+  if (!whole) throw_malformed("an end in the middle of a tree");
+  if (!steps_.empty() || !decide_.idle() || !undecided_.empty()) return;
   if (!wanted_.empty()) throw_malformed("less than it has listed");
   if (!end_->lists_as(decider_.listed())) throw_malformed("other counts than those of what it has listed");
   if ((options_.fsync || !options_.partial_dir.empty()) && !options_.dry_run && !synced_) {
@@ -233,17 +233,10 @@ void TreeSink::commit() {
   committed_ = true;
 }
 
+// -errno, for the loop.
 std::int64_t TreeSink::end_all() const {
   if (decider_.base()) finisher_.drop_partials(*decider_.base());
-  return options_.fsync ? sync_all() : 0;
-}
-
-// Everything on its file system, once: far cheaper than each file by itself. (-errno, for the loop.)
-std::int64_t TreeSink::sync_all() const {
-  const int fd = ::open(decider_.path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  const Descriptor target(fd);
-  if (!target) return errno == ENOENT ? 0 : -errno;
-  return ::syncfs(target.get()) == -1 ? -errno : 0;
+  return options_.fsync ? -writer_.sync() : 0;
 }
 
 CopyReport TreeSink::report() const {

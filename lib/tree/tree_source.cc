@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ground/error.h"
+#include "tree/partial.h"
 
 namespace rdpipe {
 namespace {
@@ -220,10 +221,17 @@ SourceItem TreeSource::pop_item() {
   ++progress_.now().files;
   const bool skipped = item.kind == SourceItem::Kind::kFile && item.verdict == TreeVerdict::kSkip;
   if (!skipped) ready_bytes_ -= std::min(room_for(item), capacity_);
-  if (options_.remove_source_files && !options_.dry_run && item.kind != SourceItem::Kind::kDirectoryEnd) {
+  const bool goes = item.kind != SourceItem::Kind::kDirectoryEnd && !item.incomplete;
+  if (options_.remove_source_files && !options_.dry_run && goes) {
     removals_.add(item);
   }
   return item;
+}
+
+// What the kernel's copy does not do is done as between two hosts.
+bool TreeSource::may_pass_on() const {
+  return local_ && !options_.sparse && !options_.verify && !options_.inplace && !keeps_partial(options_) &&
+         options_.direct != CopyDirect::kOn;
 }
 
 void TreeSource::begin_large() {
@@ -231,7 +239,7 @@ void TreeSource::begin_large() {
   std::vector<Digest128> leaves;
   if (auto node = leaves_.extract(item.number)) leaves = std::move(node.mapped());
   large_ = std::make_unique<LargeFile>(std::move(item), std::move(leaves), options_, *cache_);
-  if (local_ && large_->item().verdict == TreeVerdict::kSend && large_->pass_on(*local_, staged_)) {
+  if (may_pass_on() && large_->item().verdict == TreeVerdict::kSend && large_->pass_on(*local_, staged_)) {
     progress_.now().bytes += large_->item().size;
     return large_.reset();
   }

@@ -70,6 +70,7 @@ class TreeSource final : public Source {
   [[nodiscard]] bool is_large(const SourceItem& item) const;
   void drop_unwanted();
   SourceItem pop_item();
+  [[nodiscard]] bool may_pass_on() const;
   void begin_large();
   void append_range();
   void end_large();

@@ -350,6 +350,7 @@ void Walk::visit_other(const Place& place, const std::string& name, const struct
   SourceItem item{.kind = SourceItem::Kind::kPlain, .number = counts_.entries, .directory = place.directory};
   if (entry.head) item.kind = SourceItem::Kind::kLink;
   if (entry.is_asked_for()) item.kind = SourceItem::Kind::kFile;
+  item.incomplete = entry.lacks_xattrs;
   item.name = name;
   item.size = entry.size;
   item.seconds = entry.seconds;

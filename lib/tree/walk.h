@@ -34,6 +34,7 @@ struct SourceItem {
 
   Kind kind{};
   bool complete = false;                   // of kDirectoryEnd
+  bool incomplete = false;                 // not all of it can be sent: its source must not be removed
   std::optional<TreeVerdict> verdict{};    // of kFile, once it has come
   std::uint64_t number = 0;                // of the entry, or of the directory
   std::shared_ptr<Directory> directory{};  // where it is

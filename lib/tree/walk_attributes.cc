@@ -64,7 +64,14 @@ void Walk::fill_common(const Place& place, const std::string& name, const struct
 void Walk::fill_xattrs(const Place& place, const std::string& name, EntryRecord& entry) {
   xattrs_.clear();
   if (!read_xattrs(place.fd, name, choice_, xattrs_, follows(place))) {
-    return fail(place.directory->path_of(name), "its extended attributes: " + errno_text(errno));
+    const int error = errno;
+    fail(place.directory->path_of(name),
+         "its extended attributes: " + (error == E2BIG ? "too many to be sent" : errno_text(error)));
+    entry.lacks_xattrs = true;
+    // A mode without its ACL may let others in.
+    xattrs_.clear();
+    constexpr XattrChoice kAcls{.acls = true, .xattrs = false};
+    if (!choice_.acls || !read_xattrs(place.fd, name, kAcls, xattrs_, follows(place))) xattrs_.clear();
   }
   for (XattrValue& xattr : xattrs_) {
     const auto see = [&](bool group, std::uint32_t id) {

@@ -33,7 +33,9 @@ std::array<timespec, 2> times_of(const Attributes& attributes) {
 
 }  // namespace
 
-bool is_fatal(int error) { return error == ENOSPC || error == EDQUOT; }
+bool is_fatal(const EntryError& error) {
+  return (error.error == ENOSPC || error.error == EDQUOT) && error.attempt != kSetXattrs;
+}
 
 Writer::Writer(const CopyOptions& options, DirectoryCache& cache)
     : options_(options), cache_(cache), root_(is_root()), umask_(umask_of_self()) {
@@ -45,6 +47,7 @@ Writer::Writer(const CopyOptions& options, DirectoryCache& cache)
 DirectoryLease Writer::open(const std::shared_ptr<Directory>& directory) const {
   auto lease = cache_.open(directory);
   if (!lease) throw EntryError{errno};
+  wrote(lease->get());
   return lease;
 }
 
@@ -97,6 +100,7 @@ void Writer::write_new(const WantedFile& wanted, Fill fill) const {
     const Birth birth = birth_of(wanted, directory);
     const Descriptor fd = create(directory, wanted, birth.mode, temporary);
     try {
+      wrote(fd.get());
       fill(fd.get());
       set_new_attributes(fd.get(), wanted, birth);
       put_in_place(wanted.directory->directory, directory, temporary, wanted.name, wanted.old.has_value());
@@ -120,6 +124,8 @@ void Writer::copy_file(const WantedFile& wanted, int source) const {
   struct stat before {
   }, after{};
   check_call(::fstat(source, &before));
+  if (static_cast<std::uint64_t>(before.st_size) < wanted.size)
+    throw EntryError{EAGAIN, "copy it: it has become shorter"};
   WantedFile now = wanted;
   now.attributes.seconds = before.st_mtim.tv_sec;
   now.attributes.nanoseconds = static_cast<std::uint32_t>(before.st_mtim.tv_nsec);
@@ -195,14 +201,17 @@ void Writer::set_attributes(int fd, const Attributes& attributes) const {
     change_owner(fd, "", AT_EMPTY_PATH, attributes, &now);
   }
   set_xattrs(fd, attributes);
-  if (attributes.exact_mode) check_call(::fchmod(fd, attributes.mode), "set its mode");
+  // What was written in place may be another user's.
+  check_call(::fstat(fd, &now));
+  const bool same_mode = (now.st_mode & kPermissions) == attributes.mode;
+  if (attributes.exact_mode && !same_mode) check_call(::fchmod(fd, attributes.mode), "set its mode");
   if (options_.times) check_call(::futimens(fd, times_of(attributes).data()), "set its time");
 }
 
 void Writer::set_xattrs(int fd, const Attributes& attributes) const {
-  const XattrChoice choice = xattr_choice();
+  const XattrChoice choice = xattr_choice(attributes);
   if ((choice.acls || choice.xattrs) && !write_xattrs(fd, choice, attributes.xattrs)) {
-    throw EntryError{errno, "set its extended attributes"};
+    throw EntryError{errno, kSetXattrs};
   }
 }
 
@@ -222,9 +231,9 @@ void Writer::set_new_attributes(int fd, const WantedFile& wanted, const Birth& b
 void Writer::update_attributes(int directory, const std::string& name, const struct stat& now,
                                const Attributes& attributes) const {
   change_owner(directory, name.c_str(), AT_SYMLINK_NOFOLLOW, attributes, &now);
-  const XattrChoice choice = xattr_choice();
+  const XattrChoice choice = xattr_choice(attributes);
   if ((choice.acls || choice.xattrs) && !write_xattrs(directory, name, choice, attributes.xattrs)) {
-    throw EntryError{errno, "set its extended attributes"};
+    throw EntryError{errno, kSetXattrs};
   }
   if (!S_ISLNK(now.st_mode) && attributes.exact_mode) {
     struct stat status {};

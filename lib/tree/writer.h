@@ -15,18 +15,22 @@
 #include "ground/error.h"
 #include "tree/copy.h"
 #include "tree/directory.h"
+#include "tree/file_systems.h"
 #include "tree/target.h"
 
 namespace rdpipe {
-
-// Whether going on with other files is pointless: no space, no quota.
-[[nodiscard]] bool is_fatal(int error);
 
 // A failure of one entry, with errno kept.
 struct EntryError {
   int error = 0;
   std::string attempt{};  // "" or what was tried: "set its owner"
 };
+
+constexpr const char* kSetXattrs = "set its extended attributes";
+
+// Whether going on with other files is pointless: no space, no quota. For attributes there may be no room
+// although there is for files.
+[[nodiscard]] bool is_fatal(const EntryError& error);
 
 class Writer {
  public:
@@ -36,10 +40,21 @@ class Writer {
   [[nodiscard]] const CopyOptions& options() const { return options_; }
   [[nodiscard]] bool as_root() const { return root_; }
   [[nodiscard]] mode_t umask() const { return umask_; }
-  [[nodiscard]] XattrChoice xattr_choice() const { return {options_.acls, options_.xattrs}; }
+  // Of an entry that is to have `attributes`.
+  [[nodiscard]] XattrChoice xattr_choice(const Attributes& attributes) const {
+    return {options_.acls, options_.xattrs && !attributes.lacks_xattrs};
+  }
 
   // Throws EntryError.
   [[nodiscard]] DirectoryLease open(const std::shared_ptr<Directory>& directory) const;
+
+  // Something is written into this open file or directory: its file system is one of those that sync() is
+  // for.
+  void wrote(int fd) const {
+    if (options_.fsync) file_systems_.see(fd);
+  }
+  // Puts all that was written on the medium. Returns 0 or an errno value.
+  [[nodiscard]] int sync() const { return file_systems_.sync(); }
 
   // A whole small file, put in place. Throws EntryError.
   void write_file(const WantedFile& wanted, std::span<const std::byte> content) const;
@@ -54,7 +69,7 @@ class Writer {
                                const std::shared_ptr<Directory>& where, int directory,
                                const std::string& name) const;
 
-  // Of a file that was written and has nothing yet but its content.
+  // Of a file that was written, and that nothing was renamed to.
   void set_attributes(int fd, const Attributes& attributes) const;
   // The same of what is there: `now` is its status.
   void update_attributes(int directory, const std::string& name, const struct stat& now,
@@ -112,6 +127,7 @@ class Writer {
   std::uint64_t seed_;
   mutable std::atomic<std::uint64_t> next_name_{0};
   std::shared_ptr<Directory> base_;
+  mutable FileSystems file_systems_;
 };
 
 }  // namespace rdpipe

@@ -426,3 +426,17 @@ TEST_CASE("directories that are deleted keep their backups, again and again") {
   CHECK(get(scratch / "dst/kept/e/f") == "three");
   CHECK_FALSE(fs::exists(scratch / "dst/e"));
 }
+
+TEST_CASE("more symlinks than the receiver decides at once") {
+  const Scratch scratch;
+  fs::create_directory(scratch / "src");
+  const std::string target(4000, 't');
+  for (int i = 0; i < 4500; ++i) fs::create_symlink(target, scratch / "src/" + std::to_string(i));
+  put(scratch / "src/large", pattern(3'000'000));
+  const Copied copied = copy_trees({scratch / "src"}, scratch / "dst", archive());
+  CHECK(copied.notices == std::vector<std::string>{});
+  CHECK(copied.report.symlinks == 4500);
+  CHECK(copied.report.created == 4502);
+  CHECK(fs::read_symlink(scratch / "dst/4499") == target);
+  CHECK(get(scratch / "dst/large") == pattern(3'000'000));
+}

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <fstream>
 #include <functional>
 #include <optional>
 
@@ -104,6 +105,72 @@ TEST_CASE("a target that becomes a symlink is replaced") {
   sender.check_outside();
   CHECK_FALSE(fs::is_symlink(sender.scratch / "dst/small"));
   CHECK_FALSE(fs::is_symlink(sender.scratch / "dst/large"));
+}
+
+TEST_CASE("what is written in place is the file that was there, and nothing that has taken its name") {
+  CopyOptions options = archive();
+  options.inplace = true;
+  for (const bool fifo : {false, true}) {
+    HostileSender sender(options);
+    const std::string path = sender.scratch / "dst/large";
+    put(path, "old");
+    const auto plant = [&] {
+      fs::remove(path);
+      if (fifo) return static_cast<void>(::mkfifo(path.c_str(), 0600));
+      fs::create_symlink(sender.scratch / "outside/victim", path);
+    };
+    sender.contents().entry(file("large", 1, kLargeSize)).meanwhile(plant);
+    sender.large_of(1).end().run().check_partial();
+  }
+}
+
+namespace {
+
+void spoil(const std::string& path, std::streamoff at) {
+  std::fstream stream(path, std::ios::in | std::ios::out | std::ios::binary);
+  stream.seekp(at).put('!');
+}
+
+}  // namespace
+
+TEST_CASE("a resumed file is read back to be verified, what came and what was there") {
+  constexpr std::size_t kKept = 2 * kLeafSize;
+  CopyOptions options = archive();
+  options.partial = options.verify = true;
+  for (const std::streamoff at : {std::streamoff{-1}, std::streamoff{5}, std::streamoff{kKept + 5}}) {
+    HostileSender sender(options);
+    const std::string part = sender.scratch / "dst/.f.rdpipe-partial";
+    put(part, pattern(kKept));
+    sender.contents().entry(file("f", 1, kKept + 1000)).frame();
+    sender.record(RecordType::kSame, {1, 0, kKept});
+    sender.record(RecordType::kData, {1, kKept, 1000}).frame().raw(std::string(1000, 'L'));
+    sender.meanwhile([&] {
+      for (int turn = 0; turn < 1000 && fs::file_size(part) < kKept + 1000; ++turn) ::usleep(10'000);
+      if (at >= 0) spoil(part, at);
+    });
+    EndFileRecord end;
+    end.entry = 1;
+    end.size = kKept + 1000;
+    sender.record(end).end().run();
+    if (at >= 0) {
+      sender.check_partial();
+      CHECK(sender.notices.at(0).ends_with("what was read back differs: Input/output error"));
+      continue;
+    }
+    CHECK(sender.notices == std::vector<std::string>{});
+    CHECK(get(sender.scratch / "dst/f") == pattern(kKept) + std::string(1000, 'L'));
+  }
+}
+
+TEST_CASE("a sender may name nothing as the same but what the receiver has said it has") {
+  CopyOptions options = archive();
+  options.partial = true;
+  for (const std::uint64_t length : {kLeafSize + 1, 2 * kLeafSize, 4 * kLeafSize}) {
+    HostileSender sender(options);
+    put(sender.scratch / "dst/.f.rdpipe-partial", pattern(kLeafSize));
+    sender.contents().entry(file("f", 1, 4 * kLeafSize)).frame();
+    sender.record(RecordType::kSame, {1, 0, length}).end().run().check_refused();
+  }
 }
 
 TEST_CASE("what has a temporary's or a part's name may be a symlink or a hard link to elsewhere") {

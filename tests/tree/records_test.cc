@@ -24,6 +24,7 @@ EntryRecord full_entry() {
   entry.is_head = true;
   entry.digest = Digest128{std::byte{1}};
   entry.xattrs = {{"user.a", std::string_view("v\0w", 3)}, {"user.b", ""}};
+  entry.lacks_xattrs = true;
   return entry;
 }
 
@@ -46,6 +47,8 @@ TEST_CASE("an entry reads as it was written, however it is cut") {
         CHECK(entry->name == full_entry().name);
         CHECK(entry->seconds == -5);
         CHECK(entry->size == std::uint64_t{1} << 40);
+        CHECK(entry->mode == 06755);
+        CHECK(entry->lacks_xattrs);
         CHECK(entry->xattrs.size() == 2);
         CHECK(entry->xattrs[0].value.size() == 3);
         CHECK(entry->digest == full_entry().digest);

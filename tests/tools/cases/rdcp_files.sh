@@ -1,0 +1,159 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2119  # make_rsh without noise
+# How rdcp writes files: in place, within this host, to the medium; and what does not fit into a record.
+# shellcheck source=tests/tools/sshd.bash
+source "$cases/../sshd.bash"
+# shellcheck source=tests/tools/trees.bash
+source "$cases/../trees.bash"
+
+inode() { stat -c %i "$1"; }
+
+test_rdcp_inplace() {
+  local before
+  make_rsh
+  mkdir src home/dst
+  make_data 3000000 src/large
+  make_data 5000000 home/dst/large
+  ln home/dst/large home/other
+  before=$(inode home/dst/large)
+  copies 0 -rt --inplace --verify src/ db2:dst
+  same src/large home/dst/large
+  same src/large home/other
+  [[ $(inode home/dst/large) == "$before" ]] || fail "it is another file"
+  [[ $(stat -c %Y src/large) == "$(stat -c %Y home/dst/large)" ]] || fail "its time is another"
+  make_data 3000000 src/large
+  copies 0 -rt --inplace src/ home/dst  # within this host
+  same src/large home/dst/large
+  [[ $(inode home/dst/large) == "$before" ]] || fail "it is another file within this host"
+  [[ $fabric != rdma ]] || echo 3000000 >>"$run/moved"
+}
+
+# tcp only: no data moves
+test_rdcp_inplace_excludes() {
+  local word
+  echo "the new one" >new
+  echo old >old
+  for word in --backup --backup-dir=b --partial-dir=p; do
+    copy=("$bin/rdcp")
+    copies 1 --inplace "$word" new old
+    says copy.err "option --inplace"
+  done
+  holds old old
+  copies 0 --inplace --partial new old
+  holds old "the new one"
+}
+
+# tcp only: what is written, not how it moves
+test_rdcp_inplace_without_permission() {
+  become_nobody
+  mkdir -m 777 src dst
+  make_data 300000 src/one
+  make_data 300000 src/two
+  echo old >dst/one
+  chmod 444 dst/one
+  copy=("${wrap[@]}" "$bin/rdcp")
+  copies 23 -r --inplace src/ dst
+  says copy.err "dst/one': .*Permission denied"
+  (($(grep -c "'" copy.err) == 1)) || { show copy.err; fail "not one line for the file"; }
+  holds dst/one old
+  same src/two dst/two
+}
+
+# limit 150
+test_rdcp_many_long_symlinks() {
+  need_python
+  make_rsh
+  mkdir src
+  python3 -c 'for i in range(4500): __import__("os").symlink("t" * 4000, f"src/{i}")'
+  copies 0 -r --stats src db2:
+  [[ $(find home/src -type l | wc -l) == 4500 ]] || fail "not all are there"
+  [[ $fabric != rdma ]] || echo 4500 >>"$run/moved"
+}
+
+# What has more extended attributes than fit costs a line; its content arrives, its ACL too, and what is there stays.
+test_rdcp_too_many_xattrs() {
+  need_python
+  make_small_disk 64m
+  make_rsh
+  mkdir small/src small/dst
+  ln -s "$PWD/small/dst" home/dst
+  echo new >small/src/much
+  echo fine >small/src/fine
+  python3 -c 'import os
+for i in range(20): os.setxattr("small/src/much", f"user.x{i}", b"v" * 60000)
+os.setxattr("small/src/fine", "user.y", b"kept")' || skip "no such attributes here"
+  echo new >small/dst/much
+  touch -r small/src/much small/dst/much
+  python3 -c 'import os; os.setxattr("small/dst/much", "user.old", b"stays")'
+  copies 23 -rtX small/src/ db2:dst/
+  says copy.err "much': its extended attributes: too many"
+  (($(grep -c "much" copy.err) == 1)) || { show copy.err; fail "not one line"; }
+  holds small/dst/fine fine
+  [[ $(python3 -c 'import os; print(os.listxattr("small/dst/much"), os.listxattr("small/dst/fine"))') == \
+    "['user.old'] ['user.y']" ]] || fail "not the attributes that were there, and those that fit"
+  echo newer >small/src/much
+  copies 23 -rtX --remove-source-files small/src/ db2:dst/
+  holds small/dst/much newer
+  holds small/src/much newer  # not all of it is there
+  absent small/src/fine
+  [[ $fabric != rdma ]] || echo 10 >>"$run/moved"
+}
+
+# Within this host the kernel copies large files, but not where it cannot do what was asked for.
+# tcp only: no data moves
+test_rdcp_local_options() {
+  copy=("$bin/rdcp")
+  head -c 3000000 /dev/zero >zeros
+  copies 0 -S zeros sparse
+  same zeros sparse
+  (($(stat -c %b sparse) * 512 < 3000000)) || fail "-S makes no holes"
+  make_data 20000000 in
+  make_small_disk 8m
+  copies 11 --partial in small/
+  [[ -s small/.in.rdpipe-partial ]] || fail "nothing is kept"
+  rm small/.in.rdpipe-partial
+  copies 11 in small/
+  [[ -z $(ls -A small) ]] || fail "left behind: $(ls -A small)"
+}
+
+# tcp only: no data moves
+test_rdcp_local_verify() {
+  type -P strace >/dev/null || skip "strace is not installed"
+  make_data 3000000 in
+  copy=(strace -f -qq -o calls -e "trace=fsync,fadvise64,copy_file_range" "$bin/rdcp")
+  copies 0 in plain
+  grep -q copy_file_range calls || { show calls; skip "nothing can be traced here"; }
+  copies 0 --verify in verified
+  same in verified
+  grep -q fadvise64 calls || { show calls; fail "it is not read back past the page cache"; }
+}
+
+# tcp only: what is written, not how it moves
+test_rdcp_fsync_without_reading() {
+  become_nobody
+  mkdir -m 777 dst
+  echo hello >in
+  copy=("${wrap[@]}" "$bin/rdcp")
+  copies 0 -p --chmod=F200 --fsync in dst/out
+  holds dst/out hello
+  mkdir -m 733 drop  # neither can its directory be read
+  copies 0 -p --chmod=F200 --fsync in drop/out
+  holds drop/out hello
+}
+
+# tcp only: what is written, not how it moves
+test_rdcp_fsync_all_file_systems() {
+  type -P strace >/dev/null || skip "strace is not installed"
+  make_small_disk 8m
+  mkdir -p src/below dst
+  echo one >src/one
+  echo two >src/below/two
+  copy=(strace -f -qq -o calls -e "trace=syncfs" "$bin/rdcp")
+  copies 0 -r --fsync src/ dst
+  (($(grep -c 'syncfs.*= 0' calls) == 1)) || { show calls; fail "not one file system"; }
+  mount --bind small dst/below
+  undo+=("umount -l dst/below")
+  copies 0 -r --fsync src/ dst
+  holds small/two two
+  (($(grep -c 'syncfs.*= 0' calls) == 2)) || { show calls; fail "not what is mounted beneath"; }
+}

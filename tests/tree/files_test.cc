@@ -1,0 +1,107 @@
+// How large files are written: into what is there, and as the kernel copies them within one process.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "catch.h"
+#include "files/kernel_copy.h"
+#include "tree/trees.h"
+
+using namespace rdpipe;
+using namespace rdpipe::test;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t kLarge = 3'000'000;
+
+CopyOptions in_place() {
+  CopyOptions options = archive();
+  options.inplace = true;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("a large file is written into the one that is there") {
+  const Scratch scratch;
+  fs::create_directories(scratch / "src");
+  fs::create_directories(scratch / "dst");
+  put(scratch / "src/large", pattern(kLarge));
+  put(scratch / "src/small", "new");
+  put(scratch / "src/holes", "");
+  ::truncate((scratch / "src/holes").c_str(), kLarge);
+  put(scratch / "dst/large", pattern(2 * kLarge, 5));
+  put(scratch / "dst/small", "old!");
+  put(scratch / "dst/holes", pattern(kLarge + 1, 6));
+  fs::create_hard_link(scratch / "dst/large", scratch / "other");
+  const auto before = stat_of(scratch / "dst/large").st_ino;
+  const auto small = stat_of(scratch / "dst/small").st_ino;
+  const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", in_place());
+  CHECK(copied.notices == std::vector<std::string>{});
+  CHECK(get(scratch / "dst/large") == pattern(kLarge));
+  CHECK(get(scratch / "dst/small") == "new");
+  CHECK(get(scratch / "dst/holes") == std::string(kLarge, '\0'));
+  CHECK(get(scratch / "other") == pattern(kLarge));
+  CHECK(stat_of(scratch / "dst/large").st_ino == before);
+  CHECK(stat_of(scratch / "dst/small").st_ino != small);
+  CHECK(stat_of(scratch / "dst/large").st_mtim.tv_nsec == stat_of(scratch / "src/large").st_mtim.tv_nsec);
+  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", in_place()).report.files_moved == 0);
+}
+
+TEST_CASE("nothing but a file is written into") {
+  const Scratch scratch;
+  fs::create_directories(scratch / "src");
+  fs::create_directories(scratch / "dst");
+  put(scratch / "victim", "precious");
+  for (const char* name : {"link", "fifo", "fresh"}) put(scratch / "src/" + name, pattern(kLarge));
+  fs::create_symlink("../victim", scratch / "dst/link");
+  REQUIRE(::mkfifo((scratch / "dst/fifo").c_str(), 0600) == 0);
+  const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", in_place());
+  CHECK(copied.notices == std::vector<std::string>{});
+  CHECK(get(scratch / "victim") == "precious");
+  for (const char* name : {"link", "fifo", "fresh"}) CHECK(get(scratch / "dst/" + name) == pattern(kLarge));
+  CHECK_FALSE(fs::is_symlink(scratch / "dst/link"));
+}
+
+TEST_CASE("two files that are one at the destination are both right afterwards") {
+  const Scratch scratch;
+  fs::create_directories(scratch / "src");
+  fs::create_directories(scratch / "dst");
+  put(scratch / "src/a", pattern(kLarge, 1));
+  put(scratch / "src/b", pattern(kLarge, 2));
+  put(scratch / "dst/a", "old");
+  fs::create_hard_link(scratch / "dst/a", scratch / "dst/b");
+  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", in_place()).report.status() == 0);
+  CHECK(get(scratch / "dst/a") == pattern(kLarge, 1));
+  CHECK(get(scratch / "dst/b") == pattern(kLarge, 2));
+}
+
+TEST_CASE("with --partial, what is there is written into, and what is not is kept") {
+  const Scratch scratch;
+  put(scratch / "new", pattern(kLarge));
+  put(scratch / "old", pattern(kLarge, 2));
+  put(scratch / ".old.rdpipe-partial", pattern(kLarge));
+  const auto before = stat_of(scratch / "old").st_ino;
+  CopyOptions options = in_place();
+  options.partial = true;
+  CHECK(copy_trees({scratch / "new"}, scratch / "old", options).report.bytes_reused == 0);
+  CHECK(get(scratch / "old") == pattern(kLarge));
+  CHECK(stat_of(scratch / "old").st_ino == before);
+  put(scratch / ".fresh.rdpipe-partial", pattern(kLarge));
+  CHECK(copy_trees({scratch / "new"}, scratch / "fresh", options).report.bytes_reused == kLarge);
+}
+
+TEST_CASE("with backups, nothing is written into") {
+  const Scratch scratch;
+  put(scratch / "new", pattern(kLarge));
+  put(scratch / "old", "precious");
+  CopyOptions options = in_place();
+  options.backup = true;
+  CHECK(copy_trees({scratch / "new"}, scratch / "old", options).report.status() == 0);
+  CHECK(get(scratch / "old") == pattern(kLarge));
+  CHECK(get(scratch / "old~") == "precious");
+}
