@@ -25,16 +25,6 @@ std::string quoted(const std::string& path) { return fmt::format("'{}'", printab
   throw Error(Status::kEndpoint, "store " + target.name, errno_text(error), std::string(hint));
 }
 
-struct SplitPath {
-  std::string directory, leaf;
-};
-
-SplitPath split(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return {".", path};
-  return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
-}
-
 // The text of the symlink `leaf`, or nothing when it is none (or is nothing at all).
 std::optional<std::string> read_link(int directory, const std::string& leaf) {
   std::string text(PATH_MAX, '\0');
@@ -53,7 +43,7 @@ bool is_on(int directory, long magic) {
 void resolve(Target& target) {
   std::string path = target.path;
   for (int links = 0; links <= kMaxSymlinks; ++links) {
-    auto [directory, leaf] = split(path);
+    auto [directory, leaf] = split_path(path);
     target.directory = Descriptor(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!target.directory) refuse(target, errno);
     if (leaf.empty()) refuse(target, EISDIR);
@@ -103,6 +93,17 @@ void check_replaceable(const Target& target) {
 }
 
 }  // namespace
+
+std::string without_slashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+SplitPath split_path(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return {".", path};
+  return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
+}
 
 Target examine_target(const std::string& path, const FileOptions& options) {
   Target target{.path = path, .name = quoted(path), .directory = {}, .leaf = {}};

@@ -28,6 +28,13 @@ struct Target {
   std::optional<struct stat> old{};  // what was there
 };
 
+// A path as a directory, "." where it has none, and the name in it.
+struct SplitPath {
+  std::string directory, leaf;
+};
+[[nodiscard]] SplitPath split_path(const std::string& path);
+[[nodiscard]] std::string without_slashes(std::string path);  // at its end; "/" stays
+
 // Throws Error{kEndpoint} for what cannot become a file: a directory, a missing directory, no permission. A
 // file that may not be written is refused although it could be replaced, as cp and `>` do. Creates nothing.
 [[nodiscard]] Target examine_target(const std::string& path, const FileOptions& options);

@@ -12,6 +12,7 @@
 #include "ground/error.h"
 #include "io/loop.h"
 #include "launch/pipe_stream.h"
+#include "transport/one_link.h"
 #include "transport/tcp_link.h"
 
 namespace rdpipe {
@@ -32,18 +33,6 @@ std::string read_exactly(int fd, std::size_t size) {
   }
   return bytes;
 }
-
-// A link that is there already, as what a Lobby listens to.
-class OneLink final : public Acceptor {
- public:
-  explicit OneLink(std::unique_ptr<Link> link) : link_(std::move(link)) {}
-  std::unique_ptr<Link> poll() override { return std::move(link_); }
-  [[nodiscard]] std::uint16_t port() const override { return 0; }
-  [[nodiscard]] std::string describe() const override { return "the launcher"; }
-
- private:
-  std::unique_ptr<Link> link_;
-};
 
 std::string fabric_name(const Link& link) { return link.info().fabric == Fabric::kRdma ? "RDMA" : "TCP"; }
 

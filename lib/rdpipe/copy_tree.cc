@@ -17,6 +17,7 @@
 #include "stream/receive.h"
 #include "stream/send.h"
 #include "transport/loopback.h"
+#include "transport/one_link.h"
 #include "tree/local_files.h"
 #include "tree/tree_sink.h"
 #include "tree/tree_source.h"
@@ -26,17 +27,6 @@ namespace {
 
 constexpr Nanoseconds kLastWords = std::chrono::seconds(2);
 constexpr auto kPeerName = "this host";
-
-class OneLink final : public Acceptor {
- public:
-  explicit OneLink(std::unique_ptr<Link> link) : link_(std::move(link)) {}
-  std::unique_ptr<Link> poll() override { return std::move(link_); }
-  std::uint16_t port() const override { return 0; }
-  std::string describe() const override { return "memory"; }
-
- private:
-  std::unique_ptr<Link> link_;
-};
 
 Offer offer_of(Role role, const Options& options) {
   Offer offer;

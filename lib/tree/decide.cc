@@ -59,13 +59,13 @@ Decision Decider::decide(std::span<const std::byte> records) {
       if (!keep) throw_malformed("a malformed record");
       const auto found = directories_.find(keep->parent);
       if (found != directories_.end()) found->second->names.insert(keep->name);
+    } else if (record->type == RecordType::kDirectoryEnd) {
+      const auto end = decode_directory_end(record->body);
+      if (!end) throw_malformed("a malformed record");
+      directories_.erase(end->directory);  // from here on it is the Finisher's, who may look at it meanwhile
     }
   }
   return std::move(decision_);
-}
-
-void Decider::forget(const std::vector<std::uint64_t>& directories) {
-  for (const std::uint64_t number : directories) directories_.erase(number);
 }
 
 void Decider::take_identity(const IdentityRecord& record) {

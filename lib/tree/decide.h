@@ -54,11 +54,9 @@ class Decider {
   Decider(std::string destination, const CopyOptions& options, Writer& writer, Deleter& deleter,
           std::shared_ptr<LocalFiles> local);
 
-  // Takes whole BEGIN, IDENTITY, ENTRY and KEEP records. Throws Error{kDamaged} for what makes no sense,
-  // Error{kEndpoint} when there is nowhere to put it all.
+  // Takes whole BEGIN, IDENTITY, ENTRY, KEEP and DIRECTORY_END records, in the order of the stream. Throws
+  // Error{kDamaged} for what makes no sense, Error{kEndpoint} when there is nowhere to put it all.
   [[nodiscard]] Decision decide(std::span<const std::byte> records);
-  // Directories of which nothing more will be listed.
-  void forget(const std::vector<std::uint64_t>& directories);
   [[nodiscard]] const std::string& path() const { return path_; }
   // What END has to say of the entries that were taken.
   [[nodiscard]] const EndRecord& listed() const { return listed_; }

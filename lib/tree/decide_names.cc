@@ -4,17 +4,12 @@
 
 #include <utility>
 
+#include "files/target.h"
 #include "ground/error.h"
 #include "tree/decide.h"
 
 namespace rdpipe {
 namespace {
-
-std::string last_component(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? path : path.substr(slash + 1);
-}
 
 // Whether glob(3) there may have made `name` of it: a dot in front is matched by a dot alone.
 bool is_glob_of(const std::string& pattern, const std::string& name) {
@@ -70,7 +65,7 @@ void Decider::set_root(const std::shared_ptr<Directory>& root) {
 void Decider::require_requested(const EntryRecord& entry) const {
   if (options_.requested.empty()) return;
   for (const std::string& source : options_.requested) {
-    const std::string last = last_component(source);
+    const std::string last = split_path(without_slashes(source)).leaf;
     if (entry.name == "." ? source.empty() || stands_for_contents(source) || options_.files_from.has_value()
                           : last == entry.name || is_glob_of(last, std::string(entry.name))) {
       return;

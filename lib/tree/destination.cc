@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "files/target.h"
 #include "ground/error.h"
 
 namespace rdpipe {
@@ -17,21 +18,6 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& path, int error, const std::string& hint = {}) {
   throw Error(Status::kEndpoint, fmt::format("store '{}'", printable(path)), errno_text(error), hint);
-}
-
-std::string without_slashes(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
-
-struct SplitPath {
-  std::string directory, name;
-};
-
-SplitPath split(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return {".", path};
-  return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
 }
 
 // As mkdir -p does: whatever the umask, we get into what we make.
@@ -80,7 +66,7 @@ class Resolver {
       if (real != nullptr) target = real;
       std::free(real);  // NOLINT: realpath() gives what malloc() gave
     }
-    const auto [directory, name] = split(target);
+    const auto [directory, name] = split_path(target);
     struct stat above {};
     const bool there = ::stat(directory.c_str(), &above) == 0;
     if (!there && !options_.mkpath) refuse(path_, errno, "--mkpath creates the directories above it");

@@ -11,7 +11,6 @@
 #include "ground/error.h"
 #include "io/workers.h"
 #include "tree/decide.h"
-#include "tree/erase.h"
 #include "tree/listing.h"
 #include "tree/partial.h"
 

@@ -9,6 +9,7 @@
 
 #include "ground/error.h"
 #include "tree/content_digest.h"
+#include "tree/direct.h"
 
 namespace rdpipe {
 namespace {
@@ -16,12 +17,6 @@ namespace {
 // Content that is announced at once. Between two such runs entries are listed, so that the receiver has
 // something to decide while a huge file is under way.
 constexpr std::uint64_t kMaxRun = 64_MiB;
-
-DirectIo direct_of(CopyDirect direct) {
-  return direct == CopyDirect::kOn    ? DirectIo::kOn
-         : direct == CopyDirect::kOff ? DirectIo::kOff
-                                      : DirectIo::kAuto;
-}
 
 }  // namespace
 

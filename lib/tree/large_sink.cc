@@ -12,6 +12,7 @@
 #include "files/direct_io.h"
 #include "ground/error.h"
 #include "tree/content_digest.h"
+#include "tree/direct.h"
 #include "tree/partial.h"
 
 namespace rdpipe {
@@ -22,12 +23,6 @@ bool is_zero(std::span<const std::byte> bytes) {
 }
 
 std::uint64_t leaves_in(std::uint64_t length) { return (length + kLeafSize - 1) / kLeafSize; }
-
-DirectIo direct_of(CopyDirect direct) {
-  return direct == CopyDirect::kOn    ? DirectIo::kOn
-         : direct == CopyDirect::kOff ? DirectIo::kOff
-                                      : DirectIo::kAuto;
-}
 
 }  // namespace
 

@@ -197,6 +197,7 @@ void TreeSink::take_link(const RawRecord& record) {
 void TreeSink::take_directory_end(const RawRecord& record) {
   const auto end = decode_directory_end(record.body);
   if (!end) throw_malformed();
+  append(record, undecided_);
   add_ending({.complete = end->complete, .number = end->directory});
 }
 
@@ -232,7 +233,6 @@ FinishStep TreeSink::resolve(const Ending& ending) {
   }
   auto node = directories_.extract(ending.number);
   if (!node) throw_malformed("the end of a directory that was not listed");
-  ended_directories_.push_back(ending.number);
   return DirectoryStep{std::move(node.mapped()), ending.complete};
 }
 

@@ -4,7 +4,6 @@
 // on its workers.
 #pragma once
 
-#include <atomic>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -141,9 +140,8 @@ class TreeSink final : public Sink {
   std::unordered_map<std::uint64_t, WantedLink> links_;
   std::unordered_map<std::uint64_t, LinkHead> heads_;
   std::unordered_map<std::uint64_t, std::shared_ptr<TargetDirectory>> directories_;
-  std::vector<std::uint64_t> ended_directories_;  // that the decider may forget
-  std::optional<bool> peer_hears_;                // unknown until it has begun
-  bool shows_ = false;                            // somebody wants lines of what is copied
+  std::optional<bool> peer_hears_;  // unknown until it has begun
+  bool shows_ = false;              // somebody wants lines of what is copied
   std::optional<EndRecord> end_;
   ReportNote counts_;
   std::deque<std::vector<std::byte>> notes_;

@@ -30,8 +30,7 @@ void TreeSink::decide() {
   if (wanted_.size() + links_.size() > kMaxWanted) throw_malformed("more than it has sent what it listed");
   deciding_ = std::exchange(undecided_, {});
   deciding_entries_ = entries_;
-  loop_->run(decide_, [this, ended = std::exchange(ended_directories_, {})]() -> std::int64_t {
-    decider_.forget(ended);
+  loop_->run(decide_, [this]() -> std::int64_t {
     decision_ = decider_.decide(deciding_);
     return 0;
   });

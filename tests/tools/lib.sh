@@ -36,7 +36,7 @@ trap 'exit 143' TERM
 
 show() {  # FILE...
   local file
-  for file in "$@"; do [[ ! -s $file ]] || sed "s/^/$file: /" "$file"; done
+  for file in "$@"; do [[ ! -s $file ]] || sed "s|^|$file: |" "$file"; done
 }
 
 # Names the line of the case, however deep the failure was found.

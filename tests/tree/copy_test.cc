@@ -303,52 +303,6 @@ TEST_CASE("filters, backups, updates and removal of sources do what they say") {
   CHECK_FALSE(fs::exists(scratch / "src/x.o"));
 }
 
-TEST_CASE("a hostile sender gets nowhere") {
-  const Scratch scratch;
-  fs::create_directory(scratch / "dst");
-  Loop loop;
-  Ring ring({64_KiB, 8});
-  const auto send = [&](const std::vector<EntryRecord>& entries, CopyOptions options = archive()) {
-    std::vector<std::byte> bytes;
-    append(BeginRecord{.sources = 1}, bytes);
-    for (const EntryRecord& entry : entries) append(entry, bytes);
-    TreeSink sink(scratch / "dst", options, "sender");
-    sink.start(loop, ring, {});
-    Slot slot = acquire(loop, ring, sink);
-    slot.resize(bytes.size());
-    std::copy(bytes.begin(), bytes.end(), slot.payload().begin());
-    sink.write(std::move(slot));
-    for (int i = 0; i < 100; ++i) {
-      sink.poll();
-      loop.wait(Deadline::in(std::chrono::milliseconds(2)));
-    }
-  };
-  EntryRecord entry;
-  entry.type = EntryType::kFile;
-  for (const std::string name : {"..", ".", "a/b", "", "/etc/passwd"}) {
-    entry.name = name;
-    CHECK_THROWS_AS(send({entry}), Error);
-  }
-  EntryRecord directory;
-  directory.type = EntryType::kDirectory;
-  directory.name = "d";
-  entry.parent = 1;
-  entry.name = "twice";
-  CHECK_THROWS_AS(send({directory, entry, entry}), Error);
-  entry.parent = 9;
-  CHECK_THROWS_AS(send({directory, entry}), Error);
-  EntryRecord link;
-  link.type = EntryType::kFile;
-  link.name = "link";
-  link.head = 77;
-  CHECK_THROWS_AS(send({link}), Error);
-  CopyOptions pull = archive();
-  pull.requested = {"host/wanted"};
-  entry.parent = 0;
-  entry.name = "unwanted";
-  CHECK_THROWS_AS(send({entry}, pull), Error);
-}
-
 TEST_CASE("directories for parts go when they are empty") {
   const Scratch scratch;
   CopyOptions options = archive();

@@ -6,7 +6,6 @@
 #include <cerrno>
 
 #include "catch.h"
-#include "files/kernel_copy.h"
 #include "tree/trees.h"
 
 using namespace rdpipe;
