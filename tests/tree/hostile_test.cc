@@ -113,7 +113,7 @@ TEST_CASE("a directory has ended where the stream says so, whatever is still bei
   HostileSender sender(options);
   sender.contents().entry(directory("d", 1)).entry(file("f", 2)).meanwhile([] {});
   sender.content_of(2, "first").record(DirectoryEndRecord{2, true});
-  sender.entry(file("late", 2)).end().run().check_refused();
+  sender.entry(link_entry("late", "anywhere", 2)).end().run().check_refused();
 }
 
 TEST_CASE("parents that are not open are refused") {
