@@ -228,6 +228,8 @@ constexpr auto kBetweenEnds = std::to_array<Option>({
        if (!files) files.emplace();
        files->push_back(value);
      }},
+    {0, "requested", "SRC", kCopy, nullptr,
+     [](Line& line, const Text& value) { line.copy.copy.requested.push_back(value); }},
     {0, "tell-launcher", nullptr, kCopy, nullptr,
      [](Line& line, const Text&) { line.copy.launcher_only_listens = true; }},
     {0, "tell-list", nullptr, kCopy, nullptr, [](Line& line, const Text&) { line.copy.list = true; }},

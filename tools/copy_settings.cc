@@ -75,7 +75,11 @@ std::vector<std::string> words_for_peer(const CopySettings& settings, PeerRole r
     // With its sign, so that a pattern that begins like one keeps its meaning.
     words.push_back(fmt::format("--exclude={} {}", filter.include ? '+' : '-', filter.pattern));
   }
-  if (role == PeerRole::kSender && settings.copy.files_from) {
+  const auto& requested = settings.copy.requested;
+  if (role == PeerRole::kReceiver) {
+    for (const std::string& source : requested) words.push_back("--requested=" + source);
+  }
+  if ((role == PeerRole::kSender || !requested.empty()) && settings.copy.files_from) {
     words.emplace_back("--listed-file=.");  // stands for none: also where the list is empty
     for (const std::string& name : *settings.copy.files_from) {
       if (!name.empty()) words.push_back("--listed-file=" + name);

@@ -29,9 +29,7 @@ CopyReport push(Launcher& launcher, const CopySettings& settings, const CopyRout
 CopyReport pull(Launcher& launcher, const CopySettings& settings, const CopyRoute& route) {
   const auto words = words_for_peer(settings, PeerRole::kSender, false, route.sources);
   Connection connection = launcher.connect(route.from, words);
-  CopyOptions copy = settings.copy;
-  copy.requested = requested_names(route.sources);
-  return connection.receive_tree(route.to.path, copy);
+  return connection.receive_tree(route.to.path, settings.copy);
 }
 
 CopyReport between(Launcher& launcher, const CopySettings& settings, const CopyRoute& route) {
@@ -59,6 +57,7 @@ CopyReport copy_along(const CopyRoute& route, const CopySettings& settings, cons
 int copy(CommandLine& line) {
   if (line.copy.peer) return serve_launcher(line.settings);
   const CopyRoute route = route_of(line.copy);
+  if (route.from.is_remote()) line.copy.copy.requested = requested_names(route.sources);
   Display display(line);
   display.attach(line.copy.copy);
   display.attach(line.copy.launch, line.settings.connection);

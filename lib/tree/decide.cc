@@ -13,6 +13,7 @@
 #include "ground/error.h"
 #include "io/workers.h"
 #include "tree/content_digest.h"
+#include "tree/host.h"
 #include "tree/partial.h"
 
 namespace rdpipe {
@@ -23,13 +24,12 @@ constexpr std::size_t kMaxParts = 32;  // descriptors that are held: what more t
 
 }  // namespace
 
-Decider::Decider(std::string destination, const CopyOptions& options, Writer& writer, Deleter& deleter,
-                 std::shared_ptr<LocalFiles> local)
+Decider::Decider(std::string destination, const CopyOptions& options, Writer& writer, Deleter& deleter)
     : path_(std::move(destination)),
       options_(options),
       writer_(writer),
       deleter_(deleter),
-      local_(std::move(local)),
+      request_(options),
       mode_change_(ModeChange::parse(options.chmod, writer.umask()).value_or(ModeChange())) {}
 
 Decision Decider::decide(std::span<const std::byte> records) {
@@ -43,6 +43,7 @@ Decision Decider::decide(std::span<const std::byte> records) {
       if (!begin || begun_) throw_malformed("a malformed record");
       begun_ = true;
       sources_ = begin->sources;
+      shares_host_ = begin->host == this_host();
       hears_peer_ = begin->hears_peer;
       shows_ = hears_peer_ ? begin->lists : static_cast<bool>(options_.listed);
       decision_.begin = begin;
@@ -96,8 +97,15 @@ void Decider::take_entry(const EntryRecord& entry) {
   } else {
     take_other(entry, parent, name);
   }
+  if (parent && may_be_backed_up_over(*parent, name)) keep_source();
   ++next_entry_;
   listed_.add(entry);
+}
+
+// A backup may take its place, also after it is in place.
+bool Decider::may_be_backed_up_over(const TargetDirectory& parent, const std::string& name) const {
+  if (!options_.backup) return false;
+  return options_.backup_dir.empty() ? name.ends_with(options_.backup_suffix) : parent.holds_backups;
 }
 
 // The entry is left as it is here, whatever the sender has: that is no failure, and its source stays.
@@ -106,8 +114,10 @@ void Decider::keep_source() {
 }
 
 // What is there may be the sender's file itself.
-void Decider::remember_target(const struct stat& now) const {
-  if (local_ && options_.remove_source_files) local_->put_target(next_entry_, {now.st_dev, now.st_ino});
+void Decider::remember_target(const struct stat& now) {
+  if (shares_host_ && options_.remove_source_files) {
+    decision_.targets.push_back({next_entry_, {now.st_dev, now.st_ino}});
+  }
 }
 
 // The source's contents go into the destination, which exists now (or will not, with dry_run).
@@ -115,6 +125,7 @@ void Decider::take_contents(const EntryRecord& entry) {
   auto made = std::make_shared<TargetDirectory>();
   made->number = next_directory_++;
   made->merged = sources_ > 1;
+  made->only = request_.beneath(entry, nullptr);
   const Destination destination = resolve_destination(path_, options_, sources_, entry);
   made->absent = !destination.directory;
   made->fresh = destination.created;
@@ -148,9 +159,11 @@ void Decider::take_directory(const EntryRecord& entry, const std::shared_ptr<Tar
   auto made = std::make_shared<TargetDirectory>();
   made->number = next_directory_++;
   made->parent = parent;
+  made->only = request_.beneath(entry, parent.get());
   made->directory = std::make_shared<Directory>(parent->directory, name, false);
   made->skipped = parent->skipped;
   made->absent = parent->absent;
+  made->holds_backups = parent->holds_backups;
   if (made->skipped) return add_directory(std::move(made));
   if (!claim(*parent, name, true)) {
     made->skipped = true;
@@ -175,6 +188,7 @@ void Decider::take_directory(const EntryRecord& entry, const std::shared_ptr<Tar
       } else {
         make_directory(*made, name, lease->get());
       }
+      if (options_.remove_source_files && writer_.keeps_backups(lease->get(), name)) made->holds_backups = true;
     }
     if (made->changes.created) ++decision_.counts.created;
     if (made->changes.any()) show(entry, *parent, name, made->changes.created ? 'c' : '.', made->changes);

@@ -12,11 +12,10 @@
 #include <vector>
 
 #include "tree/copy.h"
+#include "tree/copy_request.h"
 #include "tree/deleter.h"
 #include "tree/destination.h"
-#include "tree/filter.h"
 #include "tree/listing.h"
-#include "tree/local_files.h"
 #include "tree/mode_change.h"
 #include "tree/note.h"
 #include "tree/record.h"
@@ -37,6 +36,7 @@ constexpr auto kNameTaken = "another source has this name";
 struct Decision {
   std::vector<VerdictNote::Run> runs{};
   std::vector<LeavesNote> leaves{};
+  std::vector<TargetsNote::Target> targets{};
   std::vector<WantedFile> wanted{};
   std::vector<WantedLink> links{};
   std::vector<std::pair<std::uint64_t, LinkHead>> heads{};
@@ -50,9 +50,8 @@ struct Decision {
 
 class Decider {
  public:
-  // `writer` and `deleter` outlive it. `local`: of a sender in this process.
-  Decider(std::string destination, const CopyOptions& options, Writer& writer, Deleter& deleter,
-          std::shared_ptr<LocalFiles> local);
+  // `writer` and `deleter` outlive it.
+  Decider(std::string destination, const CopyOptions& options, Writer& writer, Deleter& deleter);
 
   // Takes whole BEGIN, IDENTITY, ENTRY, KEEP and DIRECTORY_END records, in the order of the stream. Throws
   // Error{kDamaged} for what makes no sense, Error{kEndpoint} when there is nowhere to put it all.
@@ -69,10 +68,11 @@ class Decider {
   [[nodiscard]] std::shared_ptr<TargetDirectory> directory_of(const EntryRecord& entry, std::string& name);
   [[nodiscard]] std::shared_ptr<TargetDirectory> top_of(const EntryRecord& entry, std::string& name);
   void set_root(const std::shared_ptr<Directory>& root);
-  void require_requested(const EntryRecord& entry) const;
+  [[noreturn]] void throw_unasked(const std::string& path) const;
   [[nodiscard]] bool claim(TargetDirectory& parent, const std::string& name, bool is_directory);
   void keep_source();
-  void remember_target(const struct stat& now) const;
+  [[nodiscard]] bool may_be_backed_up_over(const TargetDirectory& parent, const std::string& name) const;
+  void remember_target(const struct stat& now);
   void take_contents(const EntryRecord& entry);
   void take_directory(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                       const std::string& name);
@@ -112,12 +112,13 @@ class Decider {
   const CopyOptions& options_;
   Writer& writer_;
   Deleter& deleter_;
-  std::shared_ptr<LocalFiles> local_;
+  CopyRequest request_;
   ModeChange mode_change_;
   std::uint64_t sources_ = 0;
   bool hears_peer_ = false;  // the sender's end is the user's
   bool shows_ = false;       // somebody wants lines of what is copied
   bool begun_ = false;
+  bool shares_host_ = false;  // with the sender
   std::uint64_t next_entry_ = 0;
   EndRecord listed_;
   std::uint64_t next_directory_ = 1;

@@ -1,28 +1,26 @@
 // Where the receiver puts what is listed, by its name; and which names it takes.
 #include <fmt/format.h>
-#include <fnmatch.h>
 
 #include <utility>
 
-#include "files/target.h"
 #include "ground/error.h"
 #include "tree/decide.h"
 
 namespace rdpipe {
-namespace {
-
-// Whether glob(3) there may have made `name` of it: a dot in front is matched by a dot alone.
-bool is_glob_of(const std::string& pattern, const std::string& name) {
-  return is_pattern(pattern) && ::fnmatch(pattern.c_str(), name.c_str(), FNM_PERIOD) == 0;
-}
-
-}  // namespace
 
 // The directory that `entry` goes into; null: it is the destination itself.
 std::shared_ptr<TargetDirectory> Decider::directory_of(const EntryRecord& entry, std::string& name) {
-  if (entry.parent == 0) return top_of(entry, name);
+  if (entry.parent == 0) {
+    if (!request_.has_source(entry)) throw_unasked(printable(entry.name));
+    const auto top = top_of(entry, name);
+    if (!request_.allows(entry, top.get())) throw_unasked(printable(entry.name));
+    return top;
+  }
   const auto found = directories_.find(entry.parent);
   if (found == directories_.end()) throw_malformed("an entry in a directory that was not listed");
+  if (!request_.allows(entry, found->second.get())) {
+    throw_unasked(printable(found->second->directory->path_of(entry.name)));
+  }
   if (!found->second->names.insert(entry.name)) {
     throw_malformed(fmt::format("'{}' twice", printable(found->second->directory->path_of(entry.name))));
   }
@@ -30,7 +28,6 @@ std::shared_ptr<TargetDirectory> Decider::directory_of(const EntryRecord& entry,
 }
 
 std::shared_ptr<TargetDirectory> Decider::top_of(const EntryRecord& entry, std::string& name) {
-  require_requested(entry);
   if (entry.name == ".") return nullptr;
   const bool first = !destination_;
   if (first) destination_ = resolve_destination(path_, options_, sources_, entry);
@@ -61,17 +58,8 @@ void Decider::set_root(const std::shared_ptr<Directory>& root) {
   writer_.set_base(root);
 }
 
-// A sender that was asked for some names may not send others, whatever it wants to overwrite.
-void Decider::require_requested(const EntryRecord& entry) const {
-  if (options_.requested.empty()) return;
-  for (const std::string& source : options_.requested) {
-    const std::string last = split_path(without_slashes(source)).leaf;
-    if (entry.name == "." ? source.empty() || stands_for_contents(source) || options_.files_from.has_value()
-                          : last == entry.name || is_glob_of(last, std::string(entry.name))) {
-      return;
-    }
-  }
-  throw_malformed(fmt::format("'{}', which nobody asked for", printable(entry.name)));
+void Decider::throw_unasked(const std::string& path) const {
+  throw_malformed(fmt::format("'{}', which nobody asked for", path));
 }
 
 // Whether it may have this name, which another source may have brought: at the top no second one does. Where

@@ -44,6 +44,7 @@ Eraser Deleter::eraser_for(Account account) {
   Eraser::Voice voice;
   voice.budget = options_.max_delete ? &budget_ : nullptr;
   voice.dry_run = options_.dry_run;
+  voice.one_file_system = options_.one_file_system;
   voice.spares = [this](const auto& at, const std::string& name, bool is_directory) {
     return spares(at, name, is_directory);
   };

@@ -43,9 +43,10 @@ class Resolver {
     is_directory_ = exists_ && S_ISDIR(status_.st_mode);
   }
 
-  Destination contents() const {
+  // `name`: what they are called at the sender, "." by no name.
+  Destination contents(std::string_view name) const {
     if (exists_ && !is_directory_) refuse(path_, ENOTDIR);
-    Destination destination = opened(path_, !exists_);
+    Destination destination = opened(path_, !exists_, name == "." ? "" : name);
     destination.itself = true;
     return destination;
   }
@@ -80,13 +81,13 @@ class Resolver {
   [[nodiscard]] bool exists() const { return exists_; }
 
  private:
-  Destination opened(const std::string& path, bool create) const {
+  Destination opened(const std::string& path, bool create, std::string_view relative = {}) const {
     if (create && options_.dry_run) return {};
     if (create) options_.mkpath ? make_path(without_slashes(path)) : make_one(path);
     Descriptor fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!fd) refuse(path, errno);
     Destination destination;
-    destination.directory = std::make_shared<Directory>(std::move(fd), path, "");
+    destination.directory = std::make_shared<Directory>(std::move(fd), path, std::string(relative));
     destination.created = create;
     return destination;
   }
@@ -110,14 +111,14 @@ Destination resolve_destination(const std::string& given, const CopyOptions& opt
   const std::string path = given.empty() ? "." : given;
   const Resolver resolver(path, options);
   const bool is_directory = first.type == EntryType::kDirectory;
-  if (first.name == ".") return resolver.contents();
+  if (first.name == ".") return resolver.contents(first.name);
   if (options.no_target_directory) {
     if (sources > 1) {
       throw Error(Status::kEndpoint, fmt::format("store '{}'", printable(path)),
                   "more than one source for one name");
     }
     // An existing directory takes a directory's contents.
-    return resolver.is_directory() && is_directory ? resolver.contents() : resolver.renamed(is_directory);
+    return resolver.is_directory() && is_directory ? resolver.contents(first.name) : resolver.renamed(is_directory);
   }
   if (resolver.is_directory()) return resolver.inside();
   const bool demanded = options.target_directory || sources > 1 || (path.ends_with('/') && !is_directory) ||

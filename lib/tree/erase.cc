@@ -70,6 +70,22 @@ bool Eraser::erase_one(const std::shared_ptr<Directory>& directory, const std::s
   return true;
 }
 
+bool Eraser::spares(const std::shared_ptr<Directory>& directory, const std::string& name,
+                    bool is_directory) const {
+  if (voice_.spares && voice_.spares(directory, name, is_directory)) return true;
+  return is_directory && voice_.one_file_system && is_mounted(directory, name);
+}
+
+// Whether another file system is there. What cannot be looked at is none of this one.
+bool Eraser::is_mounted(const std::shared_ptr<Directory>& directory, const std::string& name) const {
+  struct stat parent {
+  }, itself{};
+  const auto lease = cache_.open(directory);
+  return !lease || ::fstat(lease->get(), &parent) == -1 ||
+         ::fstatat(lease->get(), name.c_str(), &itself, AT_SYMLINK_NOFOLLOW) == -1 ||
+         itself.st_dev != parent.st_dev;
+}
+
 // Depth first, with a stack of its own: a tree may be deeper than the thread's.
 bool Eraser::erase(const std::shared_ptr<Directory>& top, const std::string& top_name,
                    bool top_is_directory) {
@@ -79,7 +95,7 @@ bool Eraser::erase(const std::shared_ptr<Directory>& top, const std::string& top
     std::vector<NamedEntry> entries{};
     bool listed = false, whole = true;
   };
-  if (voice_.spares && voice_.spares(top, top_name, top_is_directory)) return false;
+  if (spares(top, top_name, top_is_directory)) return false;
   if (!top_is_directory) return erase_one(top, top_name, false);
   std::vector<Level> levels;
   const auto enter = [&](const std::shared_ptr<Directory>& parent, const std::string& name) {
@@ -97,7 +113,7 @@ bool Eraser::erase(const std::shared_ptr<Directory>& top, const std::string& top
     if (!level.entries.empty()) {
       const NamedEntry entry = std::move(level.entries.back());
       level.entries.pop_back();
-      if (voice_.spares && voice_.spares(level.directory, entry.name, entry.is_directory)) {
+      if (spares(level.directory, entry.name, entry.is_directory)) {
         level.whole = false;
       } else if (entry.is_directory) {
         enter(level.directory, entry.name);

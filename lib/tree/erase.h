@@ -24,6 +24,7 @@ class Eraser {
   struct Voice {
     std::atomic<std::uint64_t>* budget = nullptr;
     bool dry_run = false;
+    bool one_file_system = false;  // what is mounted there stays, with all that is in it
     bool backups_stay = false;  // ... under another name in the same directory, which then stays too
     // Moves it to its backup. False with errno set.
     std::function<bool(const std::shared_ptr<Directory>& directory, const std::string& name)> set_aside{};
@@ -45,6 +46,9 @@ class Eraser {
 
  private:
   [[nodiscard]] bool may();
+  [[nodiscard]] bool spares(const std::shared_ptr<Directory>& directory, const std::string& name,
+                            bool is_directory) const;
+  [[nodiscard]] bool is_mounted(const std::shared_ptr<Directory>& directory, const std::string& name) const;
   [[nodiscard]] bool remove(const std::shared_ptr<Directory>& directory, const std::string& name,
                             bool is_directory);
   [[nodiscard]] bool erase_one(const std::shared_ptr<Directory>& directory, const std::string& name,

@@ -1,9 +1,6 @@
-// What a sender and a receiver of the same process share. Large files: instead of their content the open file
-// is passed on, and the kernel copies it. What was there already at an entry's target: it may be the source
-// itself, which then must not be removed. Thread-safe.
+// Large files that a sender passes on to a receiver of the same process: instead of their content the open
+// file, which the kernel copies. Thread-safe.
 #pragma once
-
-#include <sys/types.h>
 
 #include <cstdint>
 #include <mutex>
@@ -13,12 +10,6 @@
 #include "ground/descriptor.h"
 
 namespace rdpipe {
-
-struct FileIdentity {
-  dev_t device = 0;
-  ino_t inode = 0;
-  bool operator==(const FileIdentity&) const = default;
-};
 
 class LocalFiles {
  public:
@@ -31,21 +22,10 @@ class LocalFiles {
     auto node = files_.extract(entry);
     return node ? std::move(node.mapped()) : Descriptor();
   }
-  // The target of an entry that is to be removed at the sender.
-  void put_target(std::uint64_t entry, FileIdentity target) {
-    const std::lock_guard lock(mutex_);
-    targets_.insert_or_assign(entry, target);
-  }
-  [[nodiscard]] bool is_target(std::uint64_t entry, FileIdentity source) const {
-    const std::lock_guard lock(mutex_);
-    const auto found = targets_.find(entry);
-    return found != targets_.end() && found->second == source;
-  }
 
  private:
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::unordered_map<std::uint64_t, Descriptor> files_;
-  std::unordered_map<std::uint64_t, FileIdentity> targets_;
 };
 
 }  // namespace rdpipe

@@ -9,7 +9,7 @@
 namespace rdpipe {
 namespace {
 
-enum class Type : std::uint8_t { kStart = 1, kVerdicts, kLeaves, kLine, kFailed, kReport };
+enum class Type : std::uint8_t { kStart = 1, kVerdicts, kLeaves, kLine, kFailed, kReport, kTargets };
 
 constexpr unsigned kVerdictBits = 2;
 constexpr std::uint64_t kMaxRun = std::uint64_t{1} << 60;
@@ -49,6 +49,15 @@ void put(Packer& packer, const LineNote& note) {
 void put(Packer& packer, const FailedNote& note) {
   packer.byte(static_cast<std::uint8_t>(Type::kFailed));
   for (const std::uint64_t entry : note.entries) packer.number(entry);
+}
+
+void put(Packer& packer, const TargetsNote& note) {
+  packer.byte(static_cast<std::uint8_t>(Type::kTargets));
+  for (const auto& [entry, identity] : note.targets) {
+    packer.number(entry);
+    packer.number(identity.device);
+    packer.number(identity.inode);
+  }
 }
 
 void put(Packer& packer, const ReportNote& note) {
@@ -103,6 +112,18 @@ std::optional<TreeNote> get_failed(Unpacker& unpacker) {
   return note;
 }
 
+std::optional<TreeNote> get_targets(Unpacker& unpacker) {
+  TargetsNote note;
+  while (unpacker.ok() && !unpacker.rest().empty()) {
+    TargetsNote::Target& target = note.targets.emplace_back();
+    target.entry = unpacker.number();
+    target.identity.device = unpacker.number();
+    target.identity.inode = unpacker.number();
+  }
+  if (!unpacker.complete()) return {};
+  return note;
+}
+
 std::optional<TreeNote> get_report(Unpacker& unpacker) {
   ReportNote note;
   for (std::uint64_t* field : fields_of(note)) *field = unpacker.number();
@@ -134,6 +155,8 @@ std::optional<TreeNote> decode_note(std::span<const std::byte> bytes) {
       return get_failed(unpacker);
     case Type::kReport:
       return get_report(unpacker);
+    case Type::kTargets:
+      return get_targets(unpacker);
   }
   return {};
 }

@@ -48,6 +48,19 @@ struct LineNote {
 struct FailedNote {
   std::vector<std::uint64_t> entries;
 };
+// What was there of entries, on a host that is the sender's too: a source that is its own target must not be
+// removed. Type 7: until its end, entry, device and inode numbers each.
+struct FileIdentity {
+  std::uint64_t device = 0, inode = 0;
+  bool operator==(const FileIdentity&) const = default;
+};
+struct TargetsNote {
+  struct Target {
+    std::uint64_t entry = 0;
+    FileIdentity identity{};
+  };
+  std::vector<Target> targets;
+};
 // What became of it all; the last note. Type 6: files_moved, bytes_moved, bytes_reused, created, linked,
 // deleted, undeleted, failed, all numbers.
 struct ReportNote {
@@ -55,11 +68,13 @@ struct ReportNote {
   std::uint64_t undeleted = 0, failed = 0;
 };
 
-using TreeNote = std::variant<StartNote, VerdictNote, LeavesNote, LineNote, FailedNote, ReportNote>;
+using TreeNote =
+    std::variant<StartNote, VerdictNote, LeavesNote, LineNote, FailedNote, TargetsNote, ReportNote>;
 
 constexpr std::size_t kMaxLeavesInNote = 500;
 constexpr std::size_t kMaxRunsInNote = 800;
 constexpr std::size_t kMaxEntriesInNote = 800;
+constexpr std::size_t kMaxTargetsInNote = 250;
 
 [[nodiscard]] std::vector<std::byte> encode(
     const TreeNote& note);  // at most kMaxNote bytes within the limits above

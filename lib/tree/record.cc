@@ -71,6 +71,11 @@ std::optional<Record> if_complete(const Unpacker& unpacker, Record record) {
   return record;
 }
 
+void get_digest(Unpacker& unpacker, Digest128& digest) {
+  const auto bytes = unpacker.raw(digest.size());
+  std::copy(bytes.begin(), bytes.end(), digest.begin());
+}
+
 void get_xattrs(Unpacker& unpacker, std::vector<Xattr>& xattrs) {
   const auto count = unpacker.number(kMaxXattrs);
   for (std::uint64_t i = 0; i < count && unpacker.ok(); ++i) {
@@ -92,8 +97,7 @@ void get_by_type(Unpacker& unpacker, std::uint8_t bits, EntryRecord& entry) {
   }
   if ((bits & kIsLink) != 0) entry.head = unpacker.number();
   if ((bits & kHasDigest) != 0) {
-    const auto digest = unpacker.raw(entry.digest.emplace().size());
-    std::copy(digest.begin(), digest.end(), entry.digest->begin());
+    get_digest(unpacker, entry.digest.emplace());
   }
   if ((bits & kHasXattrs) != 0) get_xattrs(unpacker, entry.xattrs);
 }
@@ -119,6 +123,7 @@ void append(const BeginRecord& record, std::vector<std::byte>& out) {
     packer.byte(record.hears_peer ? 1 : 0);
     packer.byte(record.lists ? 1 : 0);
     packer.number(record.sources);
+    packer.raw(record.host);
   });
 }
 
@@ -235,6 +240,7 @@ std::optional<BeginRecord> decode_begin(std::span<const std::byte> body) {
   record.hears_peer = get_flag(unpacker);
   record.lists = get_flag(unpacker);
   record.sources = unpacker.number();
+  get_digest(unpacker, record.host);
   return if_complete(unpacker, record);
 }
 

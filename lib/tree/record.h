@@ -51,11 +51,12 @@ enum class RecordType : std::uint8_t {
   kLine = 0x80 | 12,
 };
 
-// BEGIN: version u8, hears u8, lists u8 (0 or 1), sources number.
+// BEGIN: version u8, hears u8, lists u8 (0 or 1), sources number, host 16 bytes.
 struct BeginRecord {
   bool hears_peer = false;    // the sender's end wants the receiver's lines
   bool lists = false;         // ... also those of what is copied
   std::uint64_t sources = 0;  // that the user named, patterns expanded
+  Digest128 host{};           // this_host() of the sender
 };
 // IDENTITY: group u8 (0 or 1), id number, name. Before the first entry that has the id.
 struct IdentityRecord {

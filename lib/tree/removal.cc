@@ -17,9 +17,8 @@ constexpr std::size_t kRemovalsBetweenLooks = 16;
 
 }  // namespace
 
-SourceRemovals::SourceRemovals(std::shared_ptr<DirectoryCache> cache, bool follow,
-                               std::shared_ptr<LocalFiles> local)
-    : cache_(std::move(cache)), follow_(follow), local_(std::move(local)) {}
+SourceRemovals::SourceRemovals(std::shared_ptr<DirectoryCache> cache, bool follow)
+    : cache_(std::move(cache)), follow_(follow) {}
 
 void SourceRemovals::add(const SourceItem& item) {
   if (!is_kept(item.number)) items_.push_back(item);
@@ -45,12 +44,16 @@ std::uint64_t SourceRemovals::run(const std::function<void(const std::string& li
   return failed;
 }
 
+bool SourceRemovals::is_target(std::uint64_t entry, FileIdentity source) const {
+  const auto found = targets_.find(entry);
+  return found != targets_.end() && found->second == source;
+}
+
 // Why it could not; empty when it is gone.
 std::string SourceRemovals::remove(const SourceItem& item) {
-  const auto is_target = [&](std::uint64_t entry) {
-    return local_ && local_->is_target(entry, item.identity);
-  };
-  if (is_target(item.number) || (item.head && is_target(*item.head))) return "it is its own copy, and stays";
+  if (is_target(item.number, item.identity) || (item.head && is_target(*item.head, item.identity))) {
+    return "it is its own copy, and stays";
+  }
   const auto lease = cache_->open(item.directory);
   struct stat now {};
   const int flags = follow_ ? 0 : AT_SYMLINK_NOFOLLOW;

@@ -6,23 +6,25 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "tree/directory.h"
-#include "tree/local_files.h"
+#include "tree/note.h"
 #include "tree/walk.h"
 
 namespace rdpipe {
 
 class SourceRemovals {
  public:
-  // `cache`: that the items' directories are opened with. `follow`: symlinks were (copy_links). `local`: of a
-  // receiver in this process.
-  SourceRemovals(std::shared_ptr<DirectoryCache> cache, bool follow, std::shared_ptr<LocalFiles> local);
+  // `cache`: that the items' directories are opened with. `follow`: symlinks were (copy_links).
+  SourceRemovals(std::shared_ptr<DirectoryCache> cache, bool follow);
 
   void add(const SourceItem& item);
   // This entry is not in place: it stays, and so does what is a hard link to it.
   void keep(std::uint64_t entry);
+  // What the entry's target was before: where that is its source, the source stays.
+  void add_target(std::uint64_t entry, FileIdentity target) { targets_.insert_or_assign(entry, target); }
   // Returns how many could not be removed; `tell` hears a line for each. Calls `look` now and then, which may
   // throw.
   [[nodiscard]] std::uint64_t run(const std::function<void(const std::string& line)>& tell,
@@ -30,12 +32,13 @@ class SourceRemovals {
 
  private:
   [[nodiscard]] bool is_kept(std::uint64_t entry) const { return entry < kept_.size() && kept_[entry]; }
+  [[nodiscard]] bool is_target(std::uint64_t entry, FileIdentity source) const;
   [[nodiscard]] std::string remove(const SourceItem& item);
 
   std::shared_ptr<DirectoryCache> cache_;
   bool follow_;
-  std::shared_ptr<LocalFiles> local_;
   std::vector<SourceItem> items_;
+  std::unordered_map<std::uint64_t, FileIdentity> targets_;
   std::vector<bool> kept_;  // by entry: a bit for each, however many the receiver names
 };
 

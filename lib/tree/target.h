@@ -15,6 +15,7 @@
 #include "tree/attributes.h"
 #include "tree/copy.h"
 #include "tree/directory.h"
+#include "tree/file_list.h"
 #include "tree/names.h"
 #include "tree/record.h"
 
@@ -77,6 +78,8 @@ struct TargetDirectory {
   bool skipped = false;  // what is in it is not copied either
   bool merged = false;   // the destination itself: more than one source may go into it
   bool touched = false;  // something was written into it
+  bool holds_backups = false;            // --backup-dir, or beneath it
+  const FileList::Node* only = nullptr;  // what was asked for of it; null: all
   NameSet names{};       // that the sender has listed
   std::optional<struct stat> old{};
   Attributes attributes{};

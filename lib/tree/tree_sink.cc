@@ -23,7 +23,7 @@ TreeSink::TreeSink(std::string destination, const CopyOptions& options, std::str
       name_(fmt::format("'{}'", printable(destination))),
       writer_(options_, cache_),
       deleter_(options_, writer_),
-      decider_(std::move(destination), options_, writer_, deleter_, local_),
+      decider_(std::move(destination), options_, writer_, deleter_),
       finisher_(options_, writer_, deleter_),
       progress_(options_) {}
 

@@ -116,6 +116,8 @@ class TreeSink final : public Sink {
   void tell(const std::vector<LineNote>& lines);
   [[nodiscard]] std::optional<LineNote> line_of(const WantedFile& wanted, std::uint64_t moved) const;
   [[nodiscard]] std::int64_t end_all() const;
+  template <typename Note, typename Value>
+  void in_notes(const std::vector<Value>& values, std::size_t most);
   void note(const TreeNote& note) { notes_.push_back(encode(note)); }
   [[noreturn]] void throw_malformed(const std::string& cause = "a malformed record") const;
 

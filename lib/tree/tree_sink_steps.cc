@@ -51,11 +51,8 @@ void TreeSink::collect_decision() {
   for (WantedFile& file : decision.wanted) wanted_.emplace(file.entry, std::move(file));
   tell_unplaced(decision.unplaced);
   for (LeavesNote& leaves : decision.leaves) note(leaves);
-  for (std::size_t from = 0; from < decision.runs.size(); from += kMaxRunsInNote) {
-    const auto begin = decision.runs.begin() + static_cast<std::ptrdiff_t>(from);
-    const auto count = std::min(kMaxRunsInNote, decision.runs.size() - from);
-    note(VerdictNote{{begin, begin + static_cast<std::ptrdiff_t>(count)}});
-  }
+  in_notes<TargetsNote>(decision.targets, kMaxTargetsInNote);
+  in_notes<VerdictNote>(decision.runs, kMaxRunsInNote);
   progress_.now().total_files = decided_;
   progress_.now().total_bytes += decision.file_bytes;
   count({std::move(decision.lines), {}, decision.counts});
@@ -180,13 +177,17 @@ void TreeSink::count(const FinishResult& result) {
   tell(result.lines);
 }
 
-void TreeSink::tell_unplaced(const std::vector<std::uint64_t>& entries) {
-  for (std::size_t from = 0; options_.remove_source_files && from < entries.size();
-       from += kMaxEntriesInNote) {
-    const auto begin = entries.begin() + static_cast<std::ptrdiff_t>(from);
-    const auto size = std::min(kMaxEntriesInNote, entries.size() - from);
-    note(FailedNote{{begin, begin + static_cast<std::ptrdiff_t>(size)}});
+// As many notes as it takes.
+template <typename Note, typename Value>
+void TreeSink::in_notes(const std::vector<Value>& values, std::size_t most) {
+  for (std::size_t from = 0; from < values.size(); from += most) {
+    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(from);
+    note(Note{{begin, begin + static_cast<std::ptrdiff_t>(std::min(most, values.size() - from))}});
   }
+}
+
+void TreeSink::tell_unplaced(const std::vector<std::uint64_t>& entries) {
+  if (options_.remove_source_files) in_notes<FailedNote>(entries, kMaxEntriesInNote);
 }
 
 void TreeSink::tell(const std::vector<LineNote>& lines) {

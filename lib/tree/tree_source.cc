@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ground/error.h"
+#include "tree/host.h"
 #include "tree/partial.h"
 
 namespace rdpipe {
@@ -29,7 +30,7 @@ TreeSource::TreeSource(std::vector<std::string> sources, const CopyOptions& opti
     : options_(options),
       peer_(std::move(peer)),
       local_(std::move(local)),
-      removals_(cache_, options_.copy_links, local_),
+      removals_(cache_, options_.copy_links),
       progress_(options_) {
   walk_ = std::make_unique<Walk>(std::move(sources), options_, *cache_);
 }
@@ -41,7 +42,7 @@ void TreeSource::start(Loop& loop, Ring& ring, std::size_t max_payload) {
   ring_ = &ring;
   capacity_ = std::min(max_payload, ring.shape().slot_size);
   const bool lists = options_.hears_peer && options_.listed;
-  append(BeginRecord{options_.hears_peer, lists, walk_->sources()}, staged_);
+  append(BeginRecord{options_.hears_peer, lists, walk_->sources(), this_host()}, staged_);
   if (ring.shape().slots >= kSlotsForReserve) reserve_ = ring.acquire();
   keep_walking();
 }
@@ -335,6 +336,13 @@ void TreeSource::take(const FailedNote& note) {
   for (const std::uint64_t entry : note.entries) {
     if (entry >= counts_.entries) throw_malformed();
     if (options_.remove_source_files) removals_.keep(entry);
+  }
+}
+
+void TreeSource::take(const TargetsNote& note) {
+  for (const auto& [entry, identity] : note.targets) {
+    if (entry >= counts_.entries) throw_malformed();
+    if (options_.remove_source_files) removals_.add_target(entry, identity);
   }
 }
 

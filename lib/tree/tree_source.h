@@ -81,6 +81,7 @@ class TreeSource final : public Source {
   void take(const LeavesNote& note);
   void take(const LineNote& note);
   void take(const FailedNote& note);
+  void take(const TargetsNote& note);
   void take(const ReportNote& note);
   void answer(TreeVerdict verdict, std::uint64_t count);
   void tell(std::vector<std::string> lines);

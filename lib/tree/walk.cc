@@ -92,7 +92,7 @@ void Walk::begin_contents(const std::string& source) {
   fill_common(place, ".", status, entry);
   list(entry);
   Level level{.directory = directory, .number = next_directory_++, .device = status.st_dev};
-  if (options_.files_from) level.only = &wanted_.top;
+  if (options_.files_from) level.only = &list_->top();
   levels_.push_back(std::move(level));
 }
 

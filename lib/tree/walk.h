@@ -20,8 +20,8 @@
 #include "tree/attributes.h"
 #include "tree/copy.h"
 #include "tree/directory.h"
+#include "tree/file_list.h"
 #include "tree/filter.h"
-#include "tree/local_files.h"
 #include "tree/names.h"
 #include "tree/note.h"
 #include "tree/record.h"
@@ -68,21 +68,9 @@ class Walk {
   [[nodiscard]] const EndRecord& counts() const { return counts_; }
 
  private:
-  // A part of --files-from.
-  struct Wanted {
-    bool listed = false;
-    std::map<std::string, Wanted> below;
-  };
-  // Lets go of one after another, not each within the other: a list may be deeper than the stack.
-  struct WantedTree {
-    WantedTree() = default;
-    WantedTree(const WantedTree&) = delete;
-    WantedTree& operator=(const WantedTree&) = delete;
-    ~WantedTree();
-    Wanted top;
-  };
+  using Wanted = FileList::Node;
   [[nodiscard]] static bool is_on_the_way(const Wanted* wanted) {
-    return wanted != nullptr && !wanted->below.empty();
+    return wanted != nullptr && wanted->is_on_the_way();
   }
   struct CloseListing {
     void operator()(DIR* listing) const { ::closedir(listing); }
@@ -97,7 +85,7 @@ class Walk {
     const Wanted* only = nullptr;  // of --files-from; null: all of it
     std::unique_ptr<DIR, CloseListing> listing{};
     NameSet seen{};  // of the listing
-    std::map<std::string, Wanted>::const_iterator at{};
+    decltype(Wanted::below)::const_iterator at{};
     std::vector<std::string> directories{};  // to be entered when its files are done
     std::size_t entered = 0;
   };
@@ -121,7 +109,6 @@ class Walk {
   [[nodiscard]] bool follows(const Place& place) const;
   void visit_other(const Place& place, const std::string& name, const struct stat& status);
   [[nodiscard]] bool fill_symlink(const Place& place, const std::string& name, EntryRecord& entry);
-  [[nodiscard]] bool leads_out(const Place& place, std::string_view target) const;
   void fill_common(const Place& place, const std::string& name, const struct stat& status,
                    EntryRecord& entry);
   void fill_xattrs(const Place& place, const std::string& name, EntryRecord& entry);
@@ -135,14 +122,13 @@ class Walk {
   void vanish(const std::string& path);
   void fail(const std::string& path, const std::string& cause);
   void fail_errno(const std::string& path, int error);
-  void parse_files_from();
 
   std::vector<std::string> sources_;
   const CopyOptions& options_;
   DirectoryCache& cache_;
   Filters filters_;
   XattrChoice choice_;
-  WantedTree wanted_;
+  std::optional<FileList> list_;  // of --files-from
   std::size_t next_source_ = 0;
   std::vector<Level> levels_;
   dev_t top_device_ = 0;     // of the source that is walked

@@ -8,6 +8,7 @@
 
 #include "ground/error.h"
 #include "tree/content_digest.h"
+#include "tree/safe_links.h"
 #include "tree/walk.h"
 
 namespace rdpipe {
@@ -22,31 +23,13 @@ bool Walk::fill_symlink(const Place& place, const std::string& name, EntryRecord
     return fail_errno(place.directory->path_of(name), error), false;
   }
   target_.resize(static_cast<std::size_t>(size));
-  if (options_.safe_links && leads_out(place, target_)) {
+  if (options_.safe_links && leads_out(place.directory->relative(), target_)) {
     leave_out(place, name,
               fmt::format("is a symlink that leads out of the tree, to '{}'", printable(target_)));
     return false;
   }
   entry.target = target_;
   return true;
-}
-
-// Whether a symlink is absolute or climbs above the top of the transfer: where the sources lie, as in rsync.
-// So may one with a ".." behind anything else: where that leads is not to be seen from its text.
-bool Walk::leads_out(const Place& place, std::string_view target) const {
-  if (target.starts_with('/')) return true;
-  const std::string above = place.directory->relative();
-  auto depth = above.empty() ? 0 : 1 + std::ranges::count(above, '/');
-  bool climbs = true;
-  for (std::size_t from = 0; from < target.size();) {
-    const std::size_t end = std::min(target.find('/', from), target.size());
-    const auto part = target.substr(from, end - from);
-    from = end + 1;
-    if (part.empty()) continue;
-    if (part == ".." && (!climbs || --depth < 0)) return true;
-    climbs = part == "..";
-  }
-  return false;
 }
 
 void Walk::fill_common(const Place& place, const std::string& name, const struct stat& status,

@@ -1,5 +1,4 @@
 // What a walk begins with: sources, the patterns among them, and the list of --files-from.
-#include <fmt/format.h>
 #include <glob.h>
 #include <sys/stat.h>
 
@@ -31,8 +30,6 @@ std::vector<std::string> expand(const std::vector<std::string>& sources) {
   return all;
 }
 
-std::string quoted(const std::string& path) { return fmt::format("'{}'", printable(path)); }
-
 }  // namespace
 
 Walk::Walk(std::vector<std::string> sources, const CopyOptions& options, DirectoryCache& cache)
@@ -41,7 +38,13 @@ Walk::Walk(std::vector<std::string> sources, const CopyOptions& options, Directo
       cache_(cache),
       filters_(options.filters),
       choice_{options.acls, options.xattrs} {
-  if (options.files_from) parse_files_from();
+  if (options.files_from) {
+    if (sources_.size() != 1) {
+      throw Error(Status::kUsage, "copy the files of a list",
+                  "they need one source, the directory they are in");
+    }
+    list_.emplace(*options.files_from);
+  }
   // What one source brings into a directory that another has too, the other's turn would delete.
   if (options.delete_extra && sources_.size() > 1 && std::ranges::any_of(sources_, stands_for_contents)) {
     throw Error(Status::kUsage, "delete what the sources do not have",
@@ -51,36 +54,5 @@ Walk::Walk(std::vector<std::string> sources, const CopyOptions& options, Directo
 }
 
 Walk::~Walk() = default;
-
-Walk::WantedTree::~WantedTree() {
-  std::vector<Wanted> left;
-  left.push_back(std::move(top));
-  while (!left.empty()) {
-    Wanted one = std::move(left.back());
-    left.pop_back();
-    for (auto& [name, below] : one.below) left.push_back(std::move(below));
-  }
-}
-
-void Walk::parse_files_from() {
-  if (sources_.size() != 1) {
-    throw Error(Status::kUsage, "copy the files of a list",
-                "they need one source, the directory they are in");
-  }
-  for (const std::string& path : *options_.files_from) {
-    Wanted* at = &wanted_.top;
-    for (std::size_t from = 0; from < path.size();) {
-      const std::size_t end = std::min(path.find('/', from), path.size());
-      const std::string part = path.substr(from, end - from);
-      from = end + 1;
-      if (part.empty() || part == ".") continue;
-      if (part == "..") {
-        throw Error(Status::kUsage, "copy " + quoted(path), "'..' leads out of the source");
-      }
-      at = &at->below[part];
-    }
-    if (at != &wanted_.top) at->listed = true;
-  }
-}
 
 }  // namespace rdpipe

@@ -7,6 +7,7 @@
 
 using namespace rdpipe;
 using namespace rdpipe::test;
+using namespace std::literals;
 
 namespace fs = std::filesystem;
 
@@ -228,4 +229,26 @@ TEST_CASE("names of a file that could not be put in place are not linked to anot
   CHECK(copied.notices.size() == 2);
   CHECK(is_there(scratch / "dst/first/full"));
   CHECK(get(scratch / "dst/second") == "before");
+}
+
+TEST_CASE("a source stays whose copy may be in a backup's way") {
+  const Scratch scratch;
+  fs::create_directories(scratch / "src/old");
+  fs::create_directories(scratch / "dst");
+  for (const std::string directory : {"", "old"}) {
+    CAPTURE(directory);
+    for (const char* name : {"file", "file~", "old/file"}) put(scratch / ("src/"s + name), "source");
+    fs::remove_all(scratch / "dst/old");
+    put(scratch / "dst/file", "old");
+    CopyOptions options = removing();
+    options.backup = true;
+    options.backup_dir = directory;
+    options.ignore_times = true;
+    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+    CHECK(copied.report.status() == 0);
+    CHECK(get(scratch / "dst/file") == "source");
+    const std::string kept = directory.empty() ? "file~" : "old/file";
+    CHECK(get(scratch / ("src/" + kept)) == "source");
+    CHECK_FALSE(is_there(scratch / "src/file"));
+  }
 }

@@ -74,6 +74,14 @@ test_rdcp_stays_in_one_file_system() {
   [[ -e home/ours/mounted/below/file ]] || fail "without -x it is copied"
   as_rsync 0 -rlx
   absent home/ours/mounted/below
+  # Nor is what is mounted in the destination deleted.
+  mkdir home/ours/extra home/ours/extra/mounted
+  mount -t tmpfs tmpfs home/ours/extra/mounted
+  undo+=("umount -l home/ours/extra/mounted")
+  echo precious | tee home/ours/extra/mounted/file home/ours/extra/gone >/dev/null
+  copies 0 -rlx --delete src/ db2:ours
+  holds home/ours/extra/mounted/file precious
+  absent home/ours/extra/gone
 }
 
 # Bits that give the owner's rights to others come only where modes are asked for.

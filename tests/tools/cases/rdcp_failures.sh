@@ -200,4 +200,15 @@ test_rdcp_source_that_is_its_own_copy() {
   copies 0 --remove-source-files dir/one dir/two
   absent dir/one
   holds dir/two one
+  # Two names for one host are one host.
+  mkdir -p home/sub
+  echo one | tee home/one home/sub/two >/dev/null
+  local way
+  for way in "$PWD/home/|db2:." "db1:$PWD/home/|home" "db1:$PWD/home/|db2:."; do
+    copies 23 -a --remove-source-files "${way%|*}" "${way#*|}"
+    says copy.err 'one.*own copy'
+    says copy.err 'sub/two.*own copy'
+    holds home/one one
+    holds home/sub/two one
+  done
 }
