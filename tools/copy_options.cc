@@ -222,6 +222,8 @@ constexpr auto kBetweenEnds = std::to_array<Option>({
     {0, "receiver", nullptr, kCopy, nullptr,
      [](Line& line, const Text&) { line.copy.role = PeerRole::kReceiver; }},
     {0, "into-directory", nullptr, kCopy, nullptr, set<&CopyOptions::target_directory>},
+    {0, "listed-files", nullptr, kCopy, nullptr,
+     [](Line& line, const Text&) { line.copy.copy.files_from.emplace(); }},
     {0, "listed-file", "NAME", kCopy, nullptr,
      [](Line& line, const Text& value) {
        auto& files = line.copy.copy.files_from;

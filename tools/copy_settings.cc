@@ -14,8 +14,9 @@
 namespace rdpipe::tools {
 namespace {
 
-// The lines of a file, or what stands between its NULs.
-std::vector<std::string> read_lines(const std::string& path, char end) {
+// What stands between the NULs of a file; or its lines, as rsync reads them: with or without '\r' at their
+// end, and without comments.
+std::vector<std::string> read_names(const std::string& path, bool from0) {
   std::ifstream file;
   if (path != "-") {
     file.open(path, std::ios::binary);
@@ -23,7 +24,11 @@ std::vector<std::string> read_lines(const std::string& path, char end) {
   }
   std::istream& input = path == "-" ? std::cin : file;
   std::vector<std::string> lines;
-  for (std::string line; std::getline(input, line, end);) lines.push_back(std::move(line));
+  for (std::string line; std::getline(input, line, from0 ? '\0' : '\n');) {
+    if (!from0 && line.ends_with('\r')) line.pop_back();
+    const bool comment = !from0 && (line.starts_with('#') || line.starts_with(';'));
+    if (!line.empty() && !comment) lines.push_back(std::move(line));
+  }
   if (input.bad()) throw Error(Status::kEndpoint, fmt::format("read '{}'", path), "Input/output error");
   return lines;
 }
@@ -36,15 +41,13 @@ CopyFilter filter_of(bool include, const std::string& text) {
 }
 
 void complete_filters(CopySettings& copy) {
-  const char end = copy.from0 ? '\0' : '\n';
   for (const FilterWord& word : copy.filters) {
     if (!word.from_file) {
       copy.copy.filters.push_back(filter_of(word.include, word.text));
       continue;
     }
-    for (const std::string& line : read_lines(word.text, end)) {
-      const bool comment = !copy.from0 && (line.starts_with('#') || line.starts_with(';'));
-      if (!line.empty() && !comment) copy.copy.filters.push_back(filter_of(word.include, line));
+    for (const std::string& line : read_names(word.text, copy.from0)) {
+      copy.copy.filters.push_back(filter_of(word.include, line));
     }
   }
 }
@@ -58,9 +61,12 @@ void complete(CommandLine& line) {
     throw Error(Status::kUsage, "option --inplace",
                 copy.copy.backup ? "it leaves nothing for --backup" : "it leaves nothing for --partial-dir");
   }
+  if (copy.copy.backup_suffix.find('/') != std::string::npos) {
+    throw Error(Status::kUsage, "option --suffix", "it has no '/'");
+  }
   complete_filters(copy);
   if (!copy.files_from.empty()) {
-    copy.copy.files_from = read_lines(copy.files_from, copy.from0 ? '\0' : '\n');
+    copy.copy.files_from = read_names(copy.files_from, copy.from0);
   }
   // As in rsync: of a directory in a list, -a alone takes the directory and nothing in it.
   if (copy.archive && !copy.copy.files_from) copy.copy.recursive = true;
@@ -77,10 +83,10 @@ std::vector<std::string> words_for_peer(const CopySettings& settings, PeerRole r
   }
   const auto& requested = settings.copy.requested;
   if (role == PeerRole::kReceiver) {
-    for (const std::string& source : requested) words.push_back("--requested=" + source);
+    for (const std::string& source : requested) words.push_back("--requested=" + (source.empty() ? "." : source));
   }
   if ((role == PeerRole::kSender || !requested.empty()) && settings.copy.files_from) {
-    words.emplace_back("--listed-file=.");  // stands for none: also where the list is empty
+    words.emplace_back("--listed-files");  // also where there are none
     for (const std::string& name : *settings.copy.files_from) {
       if (!name.empty()) words.push_back("--listed-file=" + name);
     }

@@ -252,6 +252,7 @@ void FileSink::advance() {
     set_size();
     phase_ = Phase::kSyncing;
     if (options_.fsync) return loop_->sync(finishing_, fd_);
+    return loop_->run(finishing_, [fd = fd_]() -> std::int64_t { return -try_close(fd); });
   }
   if (phase_ == Phase::kSyncing) {
     phase_ = Phase::kPlacing;

@@ -156,6 +156,9 @@ void Temporary::place(bool durable) {
 void Temporary::place_as_it_is(bool durable) {
   const std::string attempt = "store " + target_.name;
   const int into = target_.directory.get();
+  if (!is_same_file(file_.get(), directory(), leaf_.c_str())) {
+    throw Error(Status::kFileIo, attempt, "something else has taken the name of its temporary file");
+  }
   check(::renameat(directory(), leaf_.c_str(), into, target_.leaf.c_str()), Status::kFileIo, attempt);
   placed_ = true;
   if (durable) sync_directory(into, attempt);

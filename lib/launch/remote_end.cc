@@ -93,7 +93,8 @@ void RemoteEnd::collect_answers() {
   answers_end_ = !answers_.fill(child_.output.get());
   while (auto line = answers_.next()) {
     // What is noise is worth no memory.
-    if (early_.size() < kMaxEarly || line->starts_with("RDPIPE ")) early_.push_back(std::move(*line));
+    const std::size_t room = line->starts_with("RDPIPE ") ? 2 * kMaxEarly : kMaxEarly;
+    if (early_.size() < room) early_.push_back(std::move(*line));
   }
 }
 

@@ -1,6 +1,10 @@
 // Copying within this host: both ends in one process, joined in memory.
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <atomic>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <future>
 #include <memory>
@@ -163,11 +167,28 @@ std::unique_ptr<Session> accept_one(Loop& loop, std::unique_ptr<Link> link, cons
   }
 }
 
+// What a source does not have is deleted from the destination: so would be a source that lies in it.
+void require_apart(const std::vector<std::string>& sources, const std::string& destination,
+                   const CopyOptions& copy) {
+  std::error_code missing;
+  const auto into = std::filesystem::canonical(destination.empty() ? "." : destination, missing);
+  if (missing) return;
+  for (const std::string& source : sources) {
+    if (!stands_for_contents(source) && !copy.no_target_directory && !copy.files_from) continue;
+    const auto from = std::filesystem::canonical(source.empty() ? "." : source, missing);
+    const auto [left, other] = std::mismatch(into.begin(), into.end(), from.begin(), from.end());
+    if (missing || left != into.end() || other == from.end()) continue;
+    throw Error(Status::kUsage, "delete what the source does not have",
+                fmt::format("'{}' lies in the destination, and would be deleted itself", printable(source)));
+  }
+}
+
 }  // namespace
 
 CopyReport copy_tree(const std::vector<std::string>& sources, const std::string& destination,
                      const CopyOptions& copy, const Options& options) {
   require_valid(options);
+  if (copy.delete_extra) require_apart(sources, destination, copy);
   CopyOptions here = copy;
   here.hears_peer = true;
   const std::string key = generate_key();

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,13 @@ bool is_same_file(int first, int second) {
   return ::fstat(first, &one) == 0 && ::fstat(second, &other) == 0 && is_same_inode(one, other);
 }
 
+// What stands for an entry wherever its directory is named from.
+std::optional<std::string> name_in(int directory, const std::string& name) {
+  struct stat where {};
+  if (::fstat(directory, &where) == -1) return {};
+  return fmt::format("{}:{}:{}", where.st_dev, where.st_ino, name);
+}
+
 // An entry of another file system.
 struct Original {
   int directory;
@@ -46,11 +54,12 @@ void copy_content(const Original& original, int into, const std::string& as, boo
   check_call(from.get());
   struct stat now {};
   check_call(::fstat(from.get(), &now));
-  const Descriptor to(::openat(into, as.c_str(), O_WRONLY | O_CREAT | O_EXCL | kFlags, 0600));
+  Descriptor to(::openat(into, as.c_str(), O_WRONLY | O_CREAT | O_EXCL | kFlags, 0600));
   check_call(to.get());
   const int error = copy_in_kernel(from.get(), to.get(), static_cast<std::uint64_t>(now.st_size));
   if (error != 0) throw EntryError{error, "back it up"};
   if (fsync) check_call(::fsync(to.get()));
+  if (const int failure = to.close(); failure != 0) throw EntryError{failure, "back it up"};
 }
 
 void make_again(const Original& original, int into, const std::string& as) {
@@ -89,7 +98,11 @@ void copy_attributes(const Original& original, int into, const std::string& as) 
 void Writer::set_base(std::shared_ptr<Directory> base) {
   if (base_) return;
   base_ = std::move(base);
-  if (!options_.backup || backup_name("x") != "x") return;
+  if (!options_.backup) return;
+  if (options_.backup_suffix.find('/') != std::string::npos) {
+    throw Error(Status::kUsage, "keep backups", "a suffix has no '/'", "--backup-dir keeps them elsewhere");
+  }
+  if (backup_name("x") != "x") return;
   const auto lease = cache_.open(base_);
   const Descriptor root = options_.backup_dir.empty() ? Descriptor() : backup_root(0);
   if (!options_.backup_dir.empty() && !(lease && root && is_same_file(lease->get(), root.get()))) return;
@@ -102,9 +115,26 @@ std::string Writer::backup_name(const std::string& name) const {
   return keeps_name ? name : name + options_.backup_suffix;
 }
 
-void Writer::make_way(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
-                      bool may_exist) const {
-  if (may_exist && options_.backup) back_up(where, directory, name, false);
+// Whatever was there when it was decided on: something may be there by now.
+void Writer::make_way(const std::shared_ptr<Directory>& where, int directory, const std::string& name) const {
+  if (options_.backup) back_up(where, directory, name, false);
+}
+
+void Writer::reserve(int directory, const std::string& name) {
+  const std::lock_guard lock(backing_up_);
+  if (auto key = name_in(directory, name)) reserved_.insert(*key);
+}
+
+std::string Writer::free_backup_name(int into, const std::string& name) const {
+  std::string backup = backup_name(name);
+  const auto is_reserved = [&] {
+    const auto key = reserved_.size() > 0 ? name_in(into, backup) : std::nullopt;
+    return key && reserved_.contains(*key);
+  };
+  if (!is_reserved()) return backup;
+  while (is_reserved()) backup += options_.backup_suffix.empty() ? "~" : options_.backup_suffix;
+  if (auto key = name_in(into, backup)) reserved_.insert(*key);  // that of another file comes after this one
+  return backup;
 }
 
 bool Writer::set_aside(const std::shared_ptr<Directory>& where, int directory,
@@ -164,7 +194,8 @@ void Writer::back_up(const std::shared_ptr<Directory>& where, int directory, con
   }
   const Descriptor elsewhere = backup_directory(where);
   const int into = elsewhere ? elsewhere.get() : directory;
-  const std::string backup = backup_name(name);
+  const std::lock_guard lock(backing_up_);
+  const std::string backup = free_backup_name(into, name);
   if (::fstatat(into, backup.c_str(), &old, AT_SYMLINK_NOFOLLOW) == 0 && is_same_inode(now, old)) {
     if (S_ISDIR(now.st_mode) || (backup == name && is_same_file(into, directory)))
       throw EntryError{EINVAL, "back it up: it would be its own backup"};

@@ -83,6 +83,7 @@ std::uint32_t Decider::local_id(bool group, std::uint32_t id) const {
 void Decider::take_entry(const EntryRecord& entry) {
   std::string name(entry.name);
   const auto parent = directory_of(entry, name);
+  if (parent) reserve(*parent, name);
   if (!parent) {
     take_contents(entry);
   } else if (entry.type == EntryType::kDirectory) {
@@ -97,15 +98,17 @@ void Decider::take_entry(const EntryRecord& entry) {
   } else {
     take_other(entry, parent, name);
   }
-  if (parent && may_be_backed_up_over(*parent, name)) keep_source();
   ++next_entry_;
   listed_.add(entry);
 }
 
-// A backup may take its place, also after it is in place.
-bool Decider::may_be_backed_up_over(const TargetDirectory& parent, const std::string& name) const {
-  if (!options_.backup) return false;
-  return options_.backup_dir.empty() ? name.ends_with(options_.backup_suffix) : parent.holds_backups;
+// What comes where backups are kept must not be taken for one, and replaced by the next.
+void Decider::reserve(const TargetDirectory& parent, const std::string& name) {
+  if (!options_.backup || parent.absent || parent.skipped) return;
+  const bool looks_like_one =
+      options_.backup_dir.empty() ? name.ends_with(options_.backup_suffix) : parent.holds_backups;
+  const auto lease = looks_like_one ? writer_.cache().open(parent.directory) : DirectoryLease();
+  if (lease) writer_.reserve(lease->get(), name);
 }
 
 // The entry is left as it is here, whatever the sender has: that is no failure, and its source stays.
@@ -188,7 +191,7 @@ void Decider::take_directory(const EntryRecord& entry, const std::shared_ptr<Tar
       } else {
         make_directory(*made, name, lease->get());
       }
-      if (options_.remove_source_files && writer_.keeps_backups(lease->get(), name)) made->holds_backups = true;
+      if (writer_.keeps_backups(lease->get(), name)) made->holds_backups = true;
     }
     if (made->changes.created) ++decision_.counts.created;
     if (made->changes.any()) show(entry, *parent, name, made->changes.created ? 'c' : '.', made->changes);
@@ -243,6 +246,8 @@ void Decider::take_file(const EntryRecord& entry, const std::shared_ptr<TargetDi
       ask_for(std::move(file), at);
     } else {
       answer(TreeVerdict::kSkip);
+      if (file.passed_over) keep_source();
+      if (entry.is_head) decision_.heads.back().second.passed_over = file.passed_over;
     }
   } catch (const EntryError& error) {
     if (entry.is_head) decision_.heads.pop_back();
@@ -261,15 +266,18 @@ bool Decider::wants(const EntryRecord& entry, WantedFile& file, int at) {
   file.changes.created = !exists;
   file.changes.replaced = exists && !is_file;
   if (exists) remember_target(now);
-  if (exists ? options_.ignore_existing : options_.existing) return keep_source(), false;
+  file.passed_over = exists ? options_.ignore_existing || (is_file && options_.update &&
+                                                           is_newer(now, entry.seconds, entry.nanoseconds))
+                            : options_.existing;
+  if (file.passed_over) return false;
   if (!is_file) {
     if (exists && S_ISDIR(now.st_mode)) make_way(*file.directory, file.name, now, at);
     return true;
   }
-  if (options_.update && is_newer(now, entry.seconds, entry.nanoseconds)) return keep_source(), false;
   compare(file.attributes, now, at, file.name, file.changes);
   file.changes.size = static_cast<std::uint64_t>(now.st_size) != entry.size;
-  if (!is_same_content(entry, now, at, file.name)) {
+  file.in_place = writes_in_place(file);
+  if (!is_same_content(entry, now, at, file.name) || is_written_into(now)) {
     file.changes.content = options_.checksum && !file.changes.size;
     return true;
   }
@@ -278,6 +286,17 @@ bool Decider::wants(const EntryRecord& entry, WantedFile& file, int at) {
     show(entry, *file.directory, file.name, '.', file.changes);
   }
   return false;
+}
+
+// Into the file that is there, if it is large: but one that has other names may be another entry's, too, and
+// then the first one has it.
+bool Decider::writes_in_place(const WantedFile& file) {
+  if (!options_.inplace || options_.backup || !options_.partial_dir.empty()) return false;
+  return file.old->st_nlink == 1 || seen_.insert({file.old->st_dev, file.old->st_ino}).second;
+}
+
+bool Decider::is_written_into(const struct stat& now) const {
+  return now.st_nlink > 1 && written_into_.contains({now.st_dev, now.st_ino});
 }
 
 bool Decider::is_same_content(const EntryRecord& entry, const struct stat& now, int at,
@@ -303,7 +322,8 @@ void Decider::ask_for(WantedFile file, int at) {
     show(entry, *file.directory, file.name, hears_peer_ ? '<' : '>', file.changes);
     return answer(TreeVerdict::kSkip);
   }
-  const bool may_resume = keeps_partial(options_) && !writes_in_place(options_, file);
+  if (file.in_place && file.old->st_nlink > 1) written_into_.insert({file.old->st_dev, file.old->st_ino});
+  const bool may_resume = keeps_partial(options_) && !file.in_place;
   if (may_resume && file.size > kPageSize) offer_leaves(file, at);
   answer(file.resumes() ? TreeVerdict::kResume : TreeVerdict::kSend);
   decision_.wanted.push_back(std::move(file));

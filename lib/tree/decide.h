@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -71,7 +72,7 @@ class Decider {
   [[noreturn]] void throw_unasked(const std::string& path) const;
   [[nodiscard]] bool claim(TargetDirectory& parent, const std::string& name, bool is_directory);
   void keep_source();
-  [[nodiscard]] bool may_be_backed_up_over(const TargetDirectory& parent, const std::string& name) const;
+  void reserve(const TargetDirectory& parent, const std::string& name);
   void remember_target(const struct stat& now);
   void take_contents(const EntryRecord& entry);
   void take_directory(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
@@ -84,6 +85,8 @@ class Decider {
   [[nodiscard]] bool wants(const EntryRecord& entry, WantedFile& file, int at);
   [[nodiscard]] bool is_same_content(const EntryRecord& entry, const struct stat& now, int at,
                                      const std::string& name) const;
+  [[nodiscard]] bool writes_in_place(const WantedFile& file);
+  [[nodiscard]] bool is_written_into(const struct stat& now) const;
   void ask_for(WantedFile file, int at);
   void offer_leaves(WantedFile& file, int at);
   [[nodiscard]] bool may_hold_part();
@@ -125,7 +128,9 @@ class Decider {
   std::optional<Destination> destination_;
   std::shared_ptr<TargetDirectory> base_;  // receives the names at the top
   std::shared_ptr<Directory> root_;
-  NameSet claimed_;  // paths that several sources have brought, where sources are removed
+  NameSet claimed_;  // paths that several sources have brought
+  // With `inplace`, files of several names that entries have found, and those that will be written into.
+  std::set<std::pair<dev_t, ino_t>> seen_, written_into_;
   std::unordered_map<std::uint64_t, std::shared_ptr<TargetDirectory>> directories_;
   std::unordered_map<std::uint64_t, std::uint32_t>
       ids_;  // of the sender, groups with bit 32, to those of this host

@@ -130,6 +130,7 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
     const bool passed = exists ? options_.ignore_existing ||
                                      (options_.update && is_newer(now, entry.seconds, entry.nanoseconds))
                                : options_.existing;
+    if (passed && entry.is_head) decision_.heads.back().second.passed_over = true;
     if (passed) return keep_source();
     const bool same_type = exists && (now.st_mode & S_IFMT) == format_of(entry.type);
     Attributes attributes = attributes_of(entry, same_type ? &now : nullptr);

@@ -62,12 +62,11 @@ void Decider::throw_unasked(const std::string& path) const {
   throw_malformed(fmt::format("'{}', which nobody asked for", path));
 }
 
-// Whether it may have this name, which another source may have brought: at the top no second one does. Where
-// the contents of sources meet, the last one has it; but not where the first one's source goes once it is in
-// place.
+// Whether it may have this name, which another source may have brought: no second one does, but directories
+// meet where the contents of sources do.
 bool Decider::claim(TargetDirectory& parent, const std::string& name, bool is_directory) {
   if (parent.number == 0 && !parent.names.insert(name)) return false;
-  if (!options_.remove_source_files || sources_ < 2) return true;
+  if (sources_ < 2) return true;
   const std::string path = parent.directory->relative_of(name);
   return is_directory ? !claimed_.contains(path) : claimed_.insert(path);
 }

@@ -30,7 +30,7 @@ Deleter::Deleter(const CopyOptions& options, Writer& writer)
 
 bool Deleter::spares(const std::shared_ptr<Directory>& directory, const std::string& name,
                      bool is_directory) const {
-  if (keeps_partial(options_) && (is_partial_name(name) || name == options_.partial_dir)) return true;
+  if (keeps_partial(options_) && is_partial_name(name, is_directory, options_)) return true;
   if (options_.backup && options_.backup_dir.empty() && name.ends_with(options_.backup_suffix)) return true;
   if (is_directory && !options_.backup_dir.empty()) {
     const auto lease = writer_.cache().open(directory);

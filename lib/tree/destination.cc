@@ -57,14 +57,20 @@ class Resolver {
     return opened(path_, !exists_);
   }
 
-  Destination renamed(bool source_is_directory) const {
+  Destination renamed(EntryType source) const {
     std::string target = without_slashes(path_);
+    const bool source_is_directory = source == EntryType::kDirectory;
     if (exists_ && !is_directory_ && source_is_directory) refuse(path_, ENOTDIR);
     if (is_directory_ && !source_is_directory) refuse(path_, EISDIR);
-    if (exists_ && !source_is_directory) {
-      // Over what a symlink leads to, as `>` and cp do.
+    if (exists_ && source == EntryType::kFile) {
+      if (!S_ISREG(status_.st_mode)) {
+        throw Error(Status::kEndpoint, fmt::format("store '{}'", printable(path_)),
+                    "it is a device, a FIFO or a socket", "rdcp replaces files; rdsend and rdrecv write to these");
+      }
+      // Over what a symlink leads to, as `>` and cp do; but other things than files take the symlink's place.
       char* real = ::realpath(target.c_str(), nullptr);
-      if (real != nullptr) target = real;
+      if (real == nullptr) refuse(path_, errno);
+      target = real;
       std::free(real);  // NOLINT: realpath() gives what malloc() gave
     }
     const auto [directory, name] = split_path(target);
@@ -118,12 +124,12 @@ Destination resolve_destination(const std::string& given, const CopyOptions& opt
                   "more than one source for one name");
     }
     // An existing directory takes a directory's contents.
-    return resolver.is_directory() && is_directory ? resolver.contents(first.name) : resolver.renamed(is_directory);
+    return resolver.is_directory() && is_directory ? resolver.contents(first.name) : resolver.renamed(first.type);
   }
   if (resolver.is_directory()) return resolver.inside();
   const bool demanded = options.target_directory || sources > 1 || (path.ends_with('/') && !is_directory) ||
                         (path.ends_with('/') && (resolver.exists() || options.mkpath));
-  return demanded ? resolver.inside() : resolver.renamed(is_directory);
+  return demanded ? resolver.inside() : resolver.renamed(first.type);
 }
 
 }  // namespace rdpipe

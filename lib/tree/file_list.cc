@@ -27,7 +27,7 @@ FileList::FileList(const std::vector<std::string>& paths) {
       }
       at = &at->below[part];
     }
-    if (at != &top_) at->listed = true;
+    at->listed = at->listed || !path.empty();
   }
 }
 

@@ -26,8 +26,8 @@ std::uint64_t leaves_in(std::uint64_t length) { return (length + kLeafSize - 1) 
 
 }  // namespace
 
-LargeSink::LargeSink(WantedFile wanted, const Writer& writer, bool in_place)
-    : wanted_(std::move(wanted)), writer_(writer), in_place_(in_place) {}
+LargeSink::LargeSink(WantedFile wanted, const Writer& writer)
+    : wanted_(std::move(wanted)), writer_(writer) {}
 
 template <typename Work>
 void LargeSink::guarded(Work work) {
@@ -51,10 +51,10 @@ void LargeSink::start(Loop& loop, Ring& ring) {
     if (!target.directory) throw EntryError{errno};
     target.leaf = wanted_.name;
     target.old = wanted_.old;
-    if (in_place_) target.kind = TargetKind::kInPlace;
+    if (wanted_.in_place) target.kind = TargetKind::kInPlace;
     if (!target.old) target.old.emplace();  // as when it replaces one: nobody's business until it is complete
     Placement placement{[this](int fd) { complete(fd); }, {}};
-    if (keeps_partial(options) && !in_place_) {
+    if (keeps_partial(options) && !wanted_.in_place) {
       PartialPlace place = partial_place(lease->get(), wanted_, options, true);
       if (!place.directory) throw EntryError{errno, "open the directory for partial files"};
       writer_.wrote(place.directory.get());
@@ -140,8 +140,8 @@ void LargeSink::complete(int fd) {
   if (!attributes.exact_mode) attributes.mode &= ~writer_.umask();  // it was made with mode 0600
   attributes.exact_mode = true;
   writer_.set_attributes(fd, attributes);
-  if (in_place_) return;
-  writer_.make_way(wanted_.directory->directory, lease->get(), wanted_.name, wanted_.old.has_value());
+  if (wanted_.in_place) return;
+  writer_.make_way(wanted_.directory->directory, lease->get(), wanted_.name);
 }
 
 // Read back past the page cache, also what was kept of an earlier run.

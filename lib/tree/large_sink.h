@@ -19,8 +19,7 @@ namespace rdpipe {
 
 class LargeSink {
  public:
-  // `in_place`: into the file that is there.
-  LargeSink(WantedFile wanted, const Writer& writer, bool in_place);
+  LargeSink(WantedFile wanted, const Writer& writer);
 
   void start(Loop& loop, Ring& ring);
   // The next bytes go to `offset`. False for one that does not follow what came before.
@@ -62,7 +61,6 @@ class LargeSink {
 
   WantedFile wanted_;
   const Writer& writer_;
-  bool in_place_;
   std::unique_ptr<FileSink> sink_;
   std::optional<StreamDigest> coming_;  // of the run that is coming, to verify it
   std::vector<Run> runs_;               // ... and those before it

@@ -33,6 +33,13 @@ bool is_shared(const std::string& path) {
   return path.starts_with('/') || ("/" + path + "/").find("/../") != std::string::npos;
 }
 
+// Without what changes nothing in front of it or behind.
+std::string plain_path(std::string path) {
+  while (path.starts_with("./")) path.erase(0, 2);
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
 // With the digest of its path where files of the same name meet.
 std::string leaf_in(const std::string& path, const WantedFile& file) {
   if (!is_shared(path)) return hidden_leaf(file.name);
@@ -63,10 +70,8 @@ std::shared_ptr<const Descriptor> open_part(const PartialPlace& place) {
 }
 
 void drop_partial_directory(int directory, const NameSet& names, const CopyOptions& options) {
-  std::string path = options.partial_dir;
+  const std::string path = plain_path(options.partial_dir);
   if (path.empty() || is_shared(path)) return;  // others may be about to use it
-  while (path.starts_with("./")) path.erase(0, 2);
-  while (path.ends_with('/')) path.pop_back();
   if (names.contains(path.substr(0, path.find('/')))) return;
   const auto slash = path.rfind('/');
   const std::string above = slash == std::string::npos ? "." : path.substr(0, slash);
@@ -74,8 +79,9 @@ void drop_partial_directory(int directory, const NameSet& names, const CopyOptio
   if (parent) ::unlinkat(parent.get(), path.substr(slash + 1).c_str(), AT_REMOVEDIR);
 }
 
-bool is_partial_name(const std::string& name) {
-  return name.starts_with('.') && name.ends_with(kPartialMark);
+bool is_partial_name(const std::string& name, bool is_directory, const CopyOptions& options) {
+  if (!is_directory) return name.starts_with('.') && name.ends_with(kPartialMark);
+  return !options.partial_dir.empty() && name == plain_path(options.partial_dir);
 }
 
 }  // namespace rdpipe

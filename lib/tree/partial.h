@@ -26,7 +26,7 @@ void drop_partial_directory(int directory, const NameSet& names, const CopyOptio
 [[nodiscard]] inline bool keeps_partial(const CopyOptions& options) {
   return options.partial || !options.partial_dir.empty();
 }
-// Whether `name` is that of a part of another file.
-[[nodiscard]] bool is_partial_name(const std::string& name);
+// Whether `name` is that of a part of another file, or of the directory in which parts are kept.
+[[nodiscard]] bool is_partial_name(const std::string& name, bool is_directory, const CopyOptions& options);
 
 }  // namespace rdpipe

@@ -97,21 +97,18 @@ struct WantedFile {
   std::optional<struct stat> old{};  // what is there now
   Changes changes{};
   bool sparse = false;                       // the sender's has holes
+  bool in_place = false;                     // written into the file that is there, if it is large
+  bool passed_over = false;                  // what is there stays, whatever the sender has
   std::vector<Digest128> leaves{};           // of a partial file, that were offered
   std::shared_ptr<const Descriptor> part{};  // ... that file, open and locked
   [[nodiscard]] bool resumes() const { return !leaves.empty(); }
 };
 
-// Whether it is to be written into the file that is there, if it is large.
-[[nodiscard]] inline bool writes_in_place(const CopyOptions& options, const WantedFile& wanted) {
-  const bool keeps_old = options.backup || !options.partial_dir.empty();
-  return options.inplace && !keeps_old && wanted.old && S_ISREG(wanted.old->st_mode);
-}
-
 // Where the first of several names of an inode is, for its hard links.
 struct LinkHead {
   std::shared_ptr<TargetDirectory> directory;
   std::string name;
+  bool passed_over = false;  // what is there is not the sender's
 };
 
 struct WantedLink {

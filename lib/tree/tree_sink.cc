@@ -11,6 +11,8 @@ namespace {
 
 // Bytes of records. The entries of a sender's whole window, as long as their names are not.
 constexpr std::size_t kMaxUndecided = 1_MiB;
+constexpr std::size_t kMaxNotes = 10000;       // that the sender has not taken
+constexpr std::size_t kMaxEndings = 1U << 17;  // that wait: no sender has a window so large
 constexpr std::uint8_t kSkippable = 0x80;  // of a record's type
 
 }  // namespace
@@ -50,7 +52,9 @@ void TreeSink::write_hole(Slot slot, std::uint64_t length) {
 bool TreeSink::must_hold() const { return !held_.empty() || has_enough(); }
 
 // Of records; content is not what it has too much of.
-bool TreeSink::has_enough() const { return content_left_ == 0 && undecided_.size() > kMaxUndecided; }
+bool TreeSink::has_enough() const {
+  return content_left_ == 0 && (undecided_.size() > kMaxUndecided || notes_.size() > kMaxNotes);
+}
 
 void TreeSink::take_held() {
   while (!held_.empty() && !has_enough()) {
@@ -147,18 +151,10 @@ void TreeSink::take_local(const RawRecord& record, std::vector<SmallFile>& files
   files.push_back(std::move(file));
 }
 
-bool TreeSink::goes_in_place(const WantedFile& wanted) {
-  if (!writes_in_place(options_, wanted)) return false;
-  // Another file of this copy may have been written into it, under another name: this one needs its own.
-  return wanted.old->st_nlink == 1 || in_place_.insert({wanted.old->st_dev, wanted.old->st_ino}).second;
-}
-
 LargeSink& TreeSink::large_of(std::uint64_t entry) {
   if (receiving_ == nullptr) {
     Step& step = steps_.emplace_back();
-    WantedFile wanted = claim(entry);
-    const bool in_place = goes_in_place(wanted);
-    step.large = std::make_unique<LargeSink>(std::move(wanted), writer_, in_place);
+    step.large = std::make_unique<LargeSink>(claim(entry), writer_);
     receiving_ = step.large.get();
     receiving_->start(*loop_, *ring_);
   }
@@ -216,12 +212,14 @@ void TreeSink::take_line(const RawRecord& record) {
 
 // Behind what is waiting already, if it has not begun.
 void TreeSink::add_ending(Ending ending) {
+  if (++endings_ > kMaxEndings) throw_malformed("more than what it has sent allows to end");
   if (steps_.empty() || steps_.back().endings.empty() || steps_.back().started) steps_.emplace_back();
   steps_.back().endings.push_back(ending);
   steps_.back().needs = entries_;
 }
 
 FinishStep TreeSink::resolve(const Ending& ending) {
+  --endings_;
   if (ending.is_link) {
     auto node = links_.extract(ending.number);
     if (!node) throw_malformed("a hard link that was not listed");

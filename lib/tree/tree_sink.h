@@ -7,7 +7,6 @@
 #include <deque>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -99,7 +98,6 @@ class TreeSink final : public Sink {
   void take_end(const RawRecord& record);
   void take_line(const RawRecord& record);
   [[nodiscard]] WantedFile claim(std::uint64_t entry);
-  [[nodiscard]] bool goes_in_place(const WantedFile& wanted);
   [[nodiscard]] LargeSink& large_of(std::uint64_t entry);
   void add_ending(Ending ending);
   [[nodiscard]] FinishStep resolve(const Ending& ending);
@@ -137,7 +135,7 @@ class TreeSink final : public Sink {
   std::uint64_t decided_ = 0;                   // ... and were decided
   std::uint64_t content_left_ = 0;              // bytes of a large file that come in frames of their own
   LargeSink* receiving_ = nullptr;              // the large file that is not ended
-  std::set<std::pair<dev_t, ino_t>> in_place_;  // files of several names that were written themselves
+  std::size_t endings_ = 0;                     // that were not begun
   std::unordered_map<std::uint64_t, WantedFile> wanted_;  // by entry: asked for, and not come yet
   std::unordered_map<std::uint64_t, WantedLink> links_;
   std::unordered_map<std::uint64_t, LinkHead> heads_;

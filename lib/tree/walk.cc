@@ -11,6 +11,7 @@
 
 #include "files/target.h"
 #include "ground/error.h"
+#include "tree/partial.h"
 #include "io/workers.h"
 
 namespace rdpipe {
@@ -92,7 +93,8 @@ void Walk::begin_contents(const std::string& source) {
   fill_common(place, ".", status, entry);
   list(entry);
   Level level{.directory = directory, .number = next_directory_++, .device = status.st_dev};
-  if (options_.files_from) level.only = &list_->top();
+  const bool whole = !list_ || (list_->top().listed && options_.recursive);
+  if (!whole) level.only = &list_->top();
   levels_.push_back(std::move(level));
 }
 
@@ -189,6 +191,11 @@ void Walk::visit(const Place& place, const std::string& name) {
       return fail_errno(place.directory->path_of(name), errno);
   }
   if (!filters_.empty() && filters_.excludes(place.directory->relative_of(name), is_directory)) return;
+  // To the receiver it would be what it has of another file.
+  if (place.number != 0 && keeps_partial(options_) && is_partial_name(name, is_directory, options_)) {
+    return leave_out(place, name,
+                     is_directory ? "holds parts of files (left out)" : "is a part of a file (left out)");
+  }
   // A listing that tells no types: its directories still come last.
   if (is_directory && !levels_.empty() && levels_.back().entered == 0 && place.number != 0 &&
       (levels_.back().listing || levels_.back().only != nullptr)) {

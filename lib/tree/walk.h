@@ -43,7 +43,7 @@ struct SourceItem {
   std::int64_t seconds = 0;
   std::uint32_t nanoseconds = 0;
   std::optional<std::uint64_t> head{};  // of kLink: the entry that it is a link to
-  FileIdentity identity{};              // its own, where it is a symlink that is followed
+  FileIdentity identity{};              // of the name itself, where it is a symlink that is followed
 };
 
 struct WalkBatch {

@@ -98,12 +98,13 @@ void Writer::write_new(const WantedFile& wanted, Fill fill) const {
   for (int attempt = 0;; ++attempt) {
     std::string temporary;
     const Birth birth = birth_of(wanted, directory);
-    const Descriptor fd = create(directory, wanted, birth.mode, temporary);
+    Descriptor fd = create(directory, wanted, birth.mode, temporary);
     try {
       wrote(fd.get());
       fill(fd.get());
       set_new_attributes(fd.get(), wanted, birth);
-      put_in_place(wanted.directory->directory, directory, temporary, wanted.name, wanted.old.has_value());
+      if (const int error = fd.close(); error != 0) throw EntryError{error, "write it"};
+      put_in_place(wanted.directory->directory, directory, temporary, wanted.name);
       return;
     } catch (const EntryError& error) {
       ::unlinkat(directory, temporary.c_str(), 0);
@@ -263,7 +264,7 @@ void Writer::make_symlink(const std::shared_ptr<Directory>& where, int directory
   check_call(::symlinkat(target.c_str(), directory, temporary.c_str()));
   try {
     complete(temporary);
-    put_in_place(where, directory, temporary, name, true);
+    put_in_place(where, directory, temporary, name);
   } catch (const EntryError&) {
     ::unlinkat(directory, temporary.c_str(), 0);
     throw;
@@ -279,7 +280,7 @@ void Writer::make_special(const std::shared_ptr<Directory>& where, int directory
     struct stat now {};
     check_call(::fstatat(directory, temporary.c_str(), &now, AT_SYMLINK_NOFOLLOW));
     update_attributes(directory, temporary, now, attributes);
-    put_in_place(where, directory, temporary, name, true);
+    put_in_place(where, directory, temporary, name);
   } catch (const EntryError&) {
     ::unlinkat(directory, temporary.c_str(), 0);
     throw;
@@ -298,7 +299,7 @@ bool Writer::make_link(int head_directory, const std::string& head, const std::s
   const std::string temporary = temporary_name(name);
   check_call(::linkat(head_directory, head.c_str(), directory, temporary.c_str(), 0));
   try {
-    put_in_place(where, directory, temporary, name, exists);
+    put_in_place(where, directory, temporary, name);
   } catch (const EntryError&) {
     ::unlinkat(directory, temporary.c_str(), 0);
     throw;
@@ -307,8 +308,8 @@ bool Writer::make_link(int head_directory, const std::string& head, const std::s
 }
 
 void Writer::put_in_place(const std::shared_ptr<Directory>& where, int directory,
-                          const std::string& temporary, const std::string& name, bool may_exist) const {
-  make_way(where, directory, name, may_exist);
+                          const std::string& temporary, const std::string& name) const {
+  make_way(where, directory, name);
   check_call(::renameat(directory, temporary.c_str(), directory, name.c_str()));
 }
 

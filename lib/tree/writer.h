@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <span>
 #include <string>
 
@@ -16,6 +17,7 @@
 #include "tree/copy.h"
 #include "tree/directory.h"
 #include "tree/file_systems.h"
+#include "tree/names.h"
 #include "tree/target.h"
 
 namespace rdpipe {
@@ -76,10 +78,11 @@ class Writer {
                          const Attributes& attributes) const;
   // Renames what is complete over the target, with a backup of that where one is wanted.
   void put_in_place(const std::shared_ptr<Directory>& where, int directory, const std::string& temporary,
-                    const std::string& name, bool may_exist) const;
+                    const std::string& name) const;
   // What is about to be replaced gets its backup, where one is wanted.
-  void make_way(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
-                bool may_exist) const;
+  void make_way(const std::shared_ptr<Directory>& where, int directory, const std::string& name) const;
+  // The sender has an entry of this name in this directory: no backup takes it from now on.
+  void reserve(int directory, const std::string& name);
   // Moves what is to be deleted to where backups go. False with errno set when it could not.
   [[nodiscard]] bool set_aside(const std::shared_ptr<Directory>& where, int directory,
                                const std::string& name) const;
@@ -105,6 +108,7 @@ class Writer {
   [[nodiscard]] Descriptor backup_root(mode_t mode) const;
   [[nodiscard]] Descriptor backup_directory(const std::shared_ptr<Directory>& where) const;
   [[nodiscard]] std::string backup_name(const std::string& name) const;
+  [[nodiscard]] std::string free_backup_name(int into, const std::string& name) const;
   void back_up(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
                bool moves) const;
   [[nodiscard]] bool link_over(int directory, const std::string& name, int into,
@@ -127,6 +131,8 @@ class Writer {
   std::uint64_t seed_;
   mutable std::atomic<std::uint64_t> next_name_{0};
   std::shared_ptr<Directory> base_;
+  mutable std::mutex backing_up_;
+  mutable NameSet reserved_;  // guarded by it
   mutable FileSystems file_systems_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "catch.h"
 #include "tree/partial.h"
+#include "tree/hostile.h"
 #include "tree/trees.h"
 
 using namespace rdpipe;
@@ -393,4 +394,35 @@ TEST_CASE("more symlinks than the receiver decides at once") {
   CHECK(copied.report.created == 4502);
   CHECK(fs::read_symlink(scratch / "dst/4499") == target);
   CHECK(get(scratch / "dst/large") == pattern(3'000'000));
+}
+
+TEST_CASE("where the contents of sources meet, the first one's file stays") {
+  const Scratch scratch;
+  for (const std::string source : {"a", "b"}) {
+    fs::create_directories(scratch / source);
+    put(scratch / (source + "/x"), "of " + source);
+    put(scratch / (source + "/only-" + source), source);
+  }
+  fs::create_directories(scratch / "dst");
+  CopyOptions times = archive();
+  static_cast<void>(copy_trees({scratch / "b/x"}, scratch / "dst", times));
+  const Copied copied = copy_trees({scratch / "a/", scratch / "b/"}, scratch / "dst", times);
+  CHECK(copied.report.failed == 1);
+  CHECK(get(scratch / "dst/x") == "of a");
+  CHECK(get(scratch / "dst/only-b") == "b");
+}
+
+TEST_CASE("a backup is made of what came after the decision, too") {
+  CopyOptions options = archive();
+  options.backup = true;
+  HostileSender sender(options);
+  sender.contents().entry(file("x", 1)).entry(file("large", 1, kLargeSize)).meanwhile([&] {
+    put(sender.scratch / "dst/x", "precious");
+    put(sender.scratch / "dst/large", "precious");
+  });
+  sender.content_of(1, "right").frame().large_of(2).end().run();
+  CHECK_FALSE(sender.error.has_value());
+  CHECK(get(sender.scratch / "dst/x") == "right");
+  CHECK(get(sender.scratch / "dst/x~") == "precious");
+  CHECK(get(sender.scratch / "dst/large~") == "precious");
 }

@@ -10,6 +10,7 @@
 
 using namespace rdpipe;
 using namespace rdpipe::test;
+using namespace std::literals;
 
 namespace fs = std::filesystem;
 
@@ -103,4 +104,50 @@ TEST_CASE("with backups, nothing is written into") {
   CHECK(copy_trees({scratch / "new"}, scratch / "old", options).report.status() == 0);
   CHECK(get(scratch / "old") == pattern(kLarge));
   CHECK(get(scratch / "old~") == "precious");
+}
+
+TEST_CASE("a file that is the same is not written into by its other name at the destination") {
+  for (const bool first_is_same : {true, false}) {
+    CAPTURE(first_is_same);
+    const Scratch scratch;
+    fs::create_directories(scratch / "dst");
+    CopyOptions options = in_place();
+    options.filters = {{false, first_is_same ? "x*" : "z*"}};
+    fs::create_directories(scratch / "src");
+    put(scratch / "src/m", pattern(kLarge, 1));
+    put(scratch / "dst/m", pattern(kLarge, 1));
+    CopyOptions times = archive();
+    static_cast<void>(copy_trees({scratch / "src/m"}, scratch / "dst", times));
+    // One that the directory may list before it, and one behind it.
+    for (const char* name : {"a", "x1", "x2", "z1", "z2"}) {
+      put(scratch / ("src/"s + name), pattern(kLarge, 3));
+      fs::create_hard_link(scratch / "dst/m", scratch / ("dst/"s + name));
+    }
+    CHECK(copy_trees({scratch / "src/"}, scratch / "dst", options).report.status() == 0);
+    CHECK(get(scratch / "dst/m") == pattern(kLarge, 1));
+    CHECK(get(scratch / "dst/a") == pattern(kLarge, 3));
+  }
+}
+
+TEST_CASE("a part of a file is nothing to copy where parts are kept") {
+  const Scratch scratch;
+  fs::create_directories(scratch / "src/.parts");
+  const std::string part = ".large.rdpipe-partial";
+  put(scratch / "src/large", pattern(kLarge));
+  put(scratch / ("src/" + part), pattern(kLarge, 2));
+  put(scratch / ("src/.parts/" + part), pattern(kLarge, 3));
+  for (const std::string directory : {"", "./.parts/"}) {
+    CAPTURE(directory);
+    fs::remove_all(scratch / "dst");
+    CopyOptions options = archive();
+    options.partial = true;
+    options.partial_dir = directory;
+    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+    CHECK(copied.report.status() == 0);
+    CHECK(get(scratch / "dst/large") == pattern(kLarge));
+    CHECK_FALSE(fs::exists(scratch / ("dst/" + part)));
+    CHECK(copied.notices.size() == 2);  // the other part, or the directory of it
+  }
+  CHECK(copy_trees({scratch / "src/"}, scratch / "all", archive()).report.status() == 0);
+  CHECK(get(scratch / ("all/" + part)) == pattern(kLarge, 2));
 }

@@ -168,8 +168,13 @@ TEST_CASE("a hard link stays whose first name is not in place") {
   fs::create_hard_link(scratch / "src/one", scratch / "src/sub/two");
   CopyOptions options = removing();
   options.update = true;
-  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", options).report.status() == 0);
+  const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
   for (const std::string name : {"one", "two", "sub/two"}) CHECK(get(scratch / ("src/" + name)) == "linked");
+  // Its content did not come, and it is not given another's.
+  CHECK(copied.report.failed == 1);
+  REQUIRE(copied.notices.size() == 1);
+  CHECK(copied.notices.front().find("sub/two") != std::string::npos);
+  CHECK_FALSE(is_there(scratch / "dst/sub/two"));
 }
 
 TEST_CASE("a dry run removes nothing") {
@@ -231,7 +236,25 @@ TEST_CASE("names of a file that could not be put in place are not linked to anot
   CHECK(get(scratch / "dst/second") == "before");
 }
 
-TEST_CASE("a source stays whose copy may be in a backup's way") {
+TEST_CASE("a source that was replaced meanwhile by one of the same size and time stays") {
+  const Scratch scratch;
+  fs::create_directory(scratch / "src");
+  put(scratch / "src/file", "first");
+  set_seconds(scratch / "src/file", 1'000'000'000);
+  CopyOptions options = removing();
+  Loop loop;
+  Ring ring({64_KiB, 8});
+  TreeSource source({scratch / "src/"}, options, "sender");
+  TreeSink sink(scratch / "dst", options, "receiver");
+  pump(loop, ring, source, sink);
+  put(scratch / "other", "later");
+  set_seconds(scratch / "other", 1'000'000'000);
+  fs::rename(scratch / "other", scratch / "src/file");
+  CHECK(source.take_removals().run({}) == 1);
+  CHECK(get(scratch / "src/file") == "later");
+}
+
+TEST_CASE("a backup takes no name that the source has") {
   const Scratch scratch;
   fs::create_directories(scratch / "src/old");
   fs::create_directories(scratch / "dst");
@@ -247,8 +270,8 @@ TEST_CASE("a source stays whose copy may be in a backup's way") {
     const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
     CHECK(copied.report.status() == 0);
     CHECK(get(scratch / "dst/file") == "source");
-    const std::string kept = directory.empty() ? "file~" : "old/file";
-    CHECK(get(scratch / ("src/" + kept)) == "source");
-    CHECK_FALSE(is_there(scratch / "src/file"));
+    const std::string other = directory.empty() ? "file~" : "old/file";
+    CHECK(get(scratch / ("dst/" + other)) == "source");
+    CHECK(get(scratch / ("dst/" + other + "~")) == "old");
   }
 }

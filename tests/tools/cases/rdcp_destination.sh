@@ -48,7 +48,7 @@ same_as_cp() {  # HOW WORD...
   diff <(list_tree theirs) <(list_tree home) || fail "$how: rdcp -a ${all[*]} is not as cp -a ${words[*]}"
 }
 
-# over rdma with --long: rules, not bytes
+# tcp only: what is chosen, not how it moves
 # limit 240
 test_rdcp_destination_rules_are_those_of_cp() {
   make_rsh
@@ -110,7 +110,7 @@ EOT
 }
 
 # A trailing slash on a source: its contents, as rsync has it.
-# over rdma with --long: rules, not bytes
+# tcp only: what is chosen, not how it moves
 test_rdcp_contents_of_a_source_as_rsync() {
   need_rsync
   make_rsh
@@ -160,4 +160,63 @@ test_rdcp_mkpath() {
   timeout 40 "${copy[@]}" home/one db2:a/b/c/ 2>copy.err || status=$?
   ((status != 0)) || fail "a path was made without --mkpath"
   absent home/a
+}
+
+# What is no file is not replaced by one, also where a symlink leads to it.
+# tcp only: nothing moves
+test_rdcp_device_or_fifo_as_destination() {
+  make_rsh
+  need_root
+  echo new >file
+  mkfifo home/fifo
+  mknod home/null c 1 3 || skip "no device can be made here"
+  ln -s null home/link
+  local name more
+  for name in fifo null link; do
+    for more in "" --inplace --no-target-directory --backup; do
+      # shellcheck disable=SC2086  # words
+      copies 3 $more file "db2:$name"
+      says copy.err 'device'
+    done
+  done
+  [[ -p home/fifo && -c home/null && -L home/link ]] || fail "something was replaced"
+  ! "$bin/rdcp" file /dev/stdout 2>copy.err | cat >/dev/null || fail "a pipe is no file"
+  says copy.err 'FIFO'
+  copies 3 file /dev/full
+  [[ -L /dev/stdout && -c /dev/full ]] || fail "/dev was changed"
+}
+
+# Only a file is written to where a symlink leads; everything else takes the symlink's place, as in cp -a.
+# tcp only: nothing moves
+test_rdcp_symlink_as_destination() {
+  make_rsh
+  echo precious >home/real
+  ln -s elsewhere symlink
+  mkfifo fifo
+  local source
+  for source in symlink fifo; do
+    ln -sfn real home/link
+    copies 0 -a "$source" db2:link
+    holds home/real precious
+    [[ $(stat -c %F "$source") == "$(stat -c %F home/link)" ]] || fail "$source did not come"
+    rm -f home/link
+  done
+  [[ -f home/real ]] || fail "what the symlink led to is gone"
+}
+
+# The destination of --no-target-directory has the source's name for filters.
+# tcp only: nothing moves
+test_rdcp_filters_beneath_another_name() {
+  make_rsh
+  mkdir -p src/sub home/dst/sub
+  echo one >src/one
+  echo kept | tee home/dst/keep home/dst/sub/keep home/dst/gone >/dev/null
+  copies 0 -a --delete --no-target-directory --exclude=/src/keep --exclude=src/sub/keep src db2:dst
+  holds home/dst/keep kept
+  holds home/dst/sub/keep kept
+  absent home/dst/gone
+  echo two >src/one
+  touch -d @1 src/one
+  copies 0 -a -b --backup-dir=kept --no-target-directory src db2:dst
+  holds home/dst/kept/one one
 }

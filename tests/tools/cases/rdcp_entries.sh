@@ -35,6 +35,7 @@ make_links() {
   ln -s nowhere src/dangling
 }
 
+# tcp only: what is chosen, not how it moves
 test_rdcp_symlinks_as_rsync() {
   need_rsync
   make_rsh
@@ -46,6 +47,7 @@ test_rdcp_symlinks_as_rsync() {
   as_rsync 0 -rL
 }
 
+# tcp only: what is chosen, not how it moves
 test_rdcp_chmod_as_rsync() {
   need_rsync
   make_rsh

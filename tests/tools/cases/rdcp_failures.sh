@@ -212,3 +212,37 @@ test_rdcp_source_that_is_its_own_copy() {
     holds home/sub/two one
   done
 }
+
+# What NFS and its like find out when a file is closed counts as a failure to write it.
+# tcp only: what is written, not how it moves
+test_rdcp_close_fails() {
+  type -P strace >/dev/null || skip "strace is not installed"
+  mkdir src copy
+  local i
+  for ((i = 0; i < 100; i++)); do echo "$i" >"src/$i"; done
+  # 'copy' is the only directory of this name: rdcp closes many other things.
+  local status=0
+  timeout 40 strace -f -qq -o calls -P "$PWD/copy" -P /dev/null -e trace=close -e inject=close:error=EDQUOT:when=1+ \
+    true 2>/dev/null || skip "nothing can be traced here"
+  timeout 40 strace -f -qq -o calls -e trace=close -e inject=close:error=EDQUOT:when=60+ \
+    "$bin/rdcp" -a --remove-source-files src/ copy/ >copy.out 2>copy.err </dev/null || status=$?
+  ((status == 11)) || { show copy.err; fail "status $status"; }
+  says copy.err 'quota'
+  (($(find src -type f | wc -l) == 100)) || fail "a source is gone"
+  no_temporaries
+}
+
+# tcp only: nothing moves
+test_rdcp_deletes_no_source_in_the_destination() {
+  mkdir a
+  echo one >a/one
+  copy=("$bin/rdcp")
+  copies 1 -a --delete a/ .
+  says copy.err 'deleted itself'
+  copies 1 -a --delete "$PWD/a/" "$PWD/"
+  holds a/one one
+  mkdir b
+  copies 0 -a --delete a/ b
+  copies 1 -b --suffix=/x a/one b
+  says copy.err 'suffix'
+}

@@ -21,7 +21,7 @@ same_as_rsync() {  # WORD...
   failed=yes
 }
 
-# over rdma with --long: what is chosen, not how it moves
+# tcp only: what is chosen, not how it moves
 # limit 400
 test_rdcp_filters_are_those_of_rsync() {
   need_rsync
@@ -78,7 +78,7 @@ EOT
   [[ $failed == no ]] || fail "see above"
 }
 
-# over rdma with --long: what is chosen, not how it moves
+# tcp only: what is chosen, not how it moves
 test_rdcp_patterns_of_a_file() {
   need_rsync
   make_rsh
@@ -93,10 +93,16 @@ test_rdcp_patterns_of_a_file() {
   same_as_rsync -0 --exclude-from=patterns0
   printf '%s\n' '*/' 'keep.o' >patterns
   same_as_rsync --include-from=patterns --exclude='*'
+  printf '%s\r\n' '- file.o' '; a comment' >patterns
+  same_as_rsync --exclude-from=patterns
+  printf '%s\r\n' 'a/keep.o' '# a comment' ';' >list
+  same_as_rsync --files-from=list
+  echo . >list
+  same_as_rsync -r --files-from=list
   [[ $failed == no ]] || fail "see above"
 }
 
-# over rdma with --long: what is chosen, not how it moves
+# tcp only: what is chosen, not how it moves
 # limit 120
 test_rdcp_files_from_as_rsync() {
   need_rsync

@@ -89,7 +89,7 @@ test_rdcp_orders_of_a_pull() {
 --itemize-changes
 --exclude=+ keep
 --exclude=- *.o
---listed-file=.
+--listed-files
 --listed-file=a
 --listed-file=b c
 --into-directory
