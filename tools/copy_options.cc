@@ -55,7 +55,8 @@ void set_chmod(Line& line, const Text& value) {
 void set_ports(Line& line, const Text& value) {
   const std::size_t dash = value.find('-');
   const int low = number_value("--port", value.substr(0, dash), 1, 65535);
-  const int high = dash == Text::npos ? low : number_value("--port", value.substr(dash + 1), low, 65535);
+  const int high = dash == Text::npos ? low : number_value("--port", value.substr(dash + 1), 1, 65535);
+  if (high < low) throw Error(Status::kUsage, "option --port", "LO is above HI");
   line.copy.launch.lowest_port = static_cast<std::uint16_t>(low);
   line.copy.launch.highest_port = static_cast<std::uint16_t>(high);
 }

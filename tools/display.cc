@@ -1,9 +1,15 @@
 #include "display.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <utility>
+#include <vector>
 
 #include "report.h"
 
@@ -29,19 +35,37 @@ std::string clock_text(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-// "12.3 GB  45%  1.20 GB/s  0:00:12  123/4567 files"; without a percentage while the total is not known.
-std::string progress_text(const CopyProgress& progress) {
+constexpr double kMostSeconds = 360000;
+constexpr auto kFirstGuess = std::chrono::seconds(1);
+constexpr std::size_t kColumns = 80;
+
+std::size_t columns() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kColumns;
+}
+
+// "12.3 GB  45%  1.20 GB/s  0:00:12  123/4567 entries"; without percentage and time left while the total is not
+// known; as much of it as fits.
+std::string progress_text(const CopyProgress& progress, std::size_t width) {
   const double rate = rate_of(progress.bytes, progress.elapsed);
-  std::string text = fmt::format("{}B", scaled(static_cast<double>(progress.bytes)));
+  std::vector<std::string> parts{scaled(static_cast<double>(progress.bytes)) + "B"};
   if (progress.total_known && progress.total_bytes > 0) {
-    text += fmt::format("  {}%", progress.bytes * 100 / progress.total_bytes);
+    parts.push_back(fmt::format("{}%", std::min(progress.bytes, progress.total_bytes) * 100 / progress.total_bytes));
   }
-  text += fmt::format("  {}B/s", scaled(rate));
-  if (progress.total_known && rate > 0 && progress.bytes <= progress.total_bytes) {
-    text += "  " + clock_text(static_cast<double>(progress.total_bytes - progress.bytes) / rate);
+  parts.push_back(scaled(rate) + "B/s");
+  if (progress.total_known && rate > 0 && progress.elapsed > kFirstGuess && progress.bytes < progress.total_bytes) {
+    const double left = static_cast<double>(progress.total_bytes - progress.bytes) / rate;
+    if (left < kMostSeconds) parts.push_back(clock_text(left) + " left");
   }
-  return text + fmt::format("  {}/{}{} files", progress.files, progress.total_files,
-                            progress.total_known ? "" : "+");
+  parts.push_back(fmt::format("{}/{}{} entries", progress.files, progress.total_files,
+                              progress.total_known ? "" : "+"));
+  std::string text;
+  for (const std::string& part : parts) {
+    const std::string gap = text.empty() ? "" : "  ";
+    if (text.size() + gap.size() + part.size() >= width) break;
+    text += gap + part;
+  }
+  return text;
 }
 
 void write_error(const std::string& text) {
@@ -56,6 +80,7 @@ Display::Display(const CommandLine& line)
       progress_(line.copy.progress && !line.settings.quiet && ::isatty(STDERR_FILENO) == 1),
       stats_(line.copy.stats),
       human_(line.copy.human_readable),
+      dry_run_(line.copy.copy.dry_run),
       verbose_(line.settings.verbose) {}
 
 Display::~Display() { clear(); }
@@ -79,12 +104,12 @@ void Display::say(const std::string& line) {
 
 void Display::list(const std::string& line) {
   clear();
-  if (std::fputs((line + "\n").c_str(), stdout) < 0) output_failed_ = true;
+  if (std::fputs((line + "\n").c_str(), stdout) < 0 && output_error_ == 0) output_error_ = errno;
 }
 
 void Display::show(const CopyProgress& progress) {
   std::fflush(stdout);  // NOLINT(cert-err33-c): conclude() looks
-  write_error("\r" + progress_text(progress) + "\033[K");
+  write_error("\r" + progress_text(progress, columns()) + "\033[K");
   drawn_ = true;
 }
 
@@ -101,7 +126,8 @@ std::string Display::number(std::uint64_t value) const {
 void Display::print_summary(const CopyReport& report) {
   const std::string device = report.device.empty() ? "" : fmt::format(" ({})", report.device);
   const std::string sealed = report.fabric == "local" ? "" : report.sealed ? ", sealed" : ", not sealed";
-  say(fmt::format("{} of {} files, {} bytes in {:.3f} s, {}B/s, {}{}{}", number(report.files_moved),
+  say(fmt::format("{}{} of {} files, {} bytes in {:.3f} s, {}B/s, {}{}{}", dry_run_ ? "would copy " : "",
+                  number(report.files_moved),
                   number(report.files), number(report.bytes_moved), seconds_of(report.elapsed),
                   scaled(rate_of(report.bytes_moved, report.elapsed)), report.fabric, device, sealed));
 }
@@ -129,11 +155,10 @@ void Display::print_stats(const CopyReport& report) const {
 }
 
 int Display::conclude(const CopyReport& report) {
-  clear();
+  if (std::exchange(drawn_, false)) write_error("\n");  // what was drawn last stays
   if (stats_) print_stats(report);
-  if (std::fflush(stdout) != 0 || output_failed_) {
-    throw Error(Status::kFileIo, "write the list", "standard output does not take it");
-  }
+  if (std::fflush(stdout) != 0 && output_error_ == 0) output_error_ = errno;
+  if (output_error_ != 0) throw Error(Status::kFileIo, "write the list", std::strerror(output_error_));
   if (report.failed + report.vanished > 0) {
     say(fmt::format("{} failed, {} vanished; everything else is in its place", report.failed,
                     report.vanished));

@@ -33,10 +33,10 @@ class Display {
   void print_stats(const CopyReport& report) const;
   [[nodiscard]] std::string number(std::uint64_t value) const;
 
-  bool quiet_, list_, progress_, stats_, human_;
+  bool quiet_, list_, progress_, stats_, human_, dry_run_;
   int verbose_;
   bool drawn_ = false;  // there is a progress line
-  bool output_failed_ = false;
+  int output_error_ = 0;
 };
 
 }  // namespace rdpipe::tools

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <new>
 #include <string>
 #include <utility>
@@ -31,8 +33,8 @@ void occupy_standard_descriptors() {
 
 // --help and the like go to standard output, and fail when that does.
 int answer(const std::string& text) {
-  const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
-  return written ? kOk : static_cast<int>(Status::kFileIo);
+  if (std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return kOk;
+  throw Error(Status::kFileIo, "write to standard output", std::strerror(errno));
 }
 
 // What waits then also waits for signals.

@@ -150,10 +150,10 @@ Reached reach(Loop& loop, const Contact& contact, const Key& key, const FabricOp
     if (reached.session) return reached;
     reached.why_not = race.failures;
     failures = "RDMA: " + race.failures + "; ";
-  } else if (options.choice == FabricChoice::kRdma) {
+  } else if (demands_rdma(options)) {
     throw Error(Status::kEndpoint, "use RDMA", reached.why_not, "--fabric=tcp does without");
   }
-  if (options.choice == FabricChoice::kRdma || !contact.tcp) return reached;
+  if (demands_rdma(options) || !contact.tcp) return reached;
   Race race(loop, contact, key, options, &dial_tcp);
   reached.session = race.run(Deadline::in(kTcpLimit));
   if (!reached.session) reached.why_not = failures + "TCP: " + race.failures;

@@ -151,8 +151,9 @@ std::unique_ptr<Session> Launcher::State::let_in(RemoteEnd& end) {
 }
 
 void Launcher::State::warn_of_detour(const std::string& text) const {
-  if (options.fabric == FabricUse::kRdma) {
-    throw Error(Status::kConnectTimeout, "connect over RDMA", why_not, "--fabric=auto does without RDMA");
+  if (demands_rdma(fabric)) {
+    throw Error(Status::kConnectTimeout, "connect over RDMA", why_not,
+                "--fabric=auto, without --device, does without RDMA");
   }
   if (options.notice) options.notice(why_not.empty() ? text : fmt::format("{} ({})", text, why_not));
 }
@@ -208,6 +209,7 @@ Connection Launcher::connect(const HostPath& where, const std::vector<std::strin
   if (state.launch.listen != ListenUse::kLocal) session = state.go_there(where, contact);
   if (!session && state.launch.listen != ListenUse::kRemote) session = state.let_in(end);
   if (!session) session = state.through_shell(end);
+  session->call_peer(where.host);
   return Connection::over(state.loop, std::move(session), state.options);
 }
 
@@ -243,8 +245,11 @@ CopyReport Launcher::copy_between(const HostPath& from, const std::vector<std::s
   const Contact here = state.order(source, from_words);
   const bool straight = state.send_to(source, there, to.host) || state.send_to(target, here, from.host);
   if (!straight) {
-    state.warn_of_detour(fmt::format("{} and {} cannot reach each other: the data goes through this host",
-                                     from.host, to.host));
+    state.warn_of_detour(
+        state.launch.listen == ListenUse::kLocal
+            ? "the data goes through this host, which is to listen"
+            : fmt::format("{} and {} cannot reach each other: the data goes through this host", from.host,
+                          to.host));
     target.say("STREAM listener");
     source.say("STREAM connector");
     RemoteEnd::Ends a = source.take_ends(), b = target.take_ends();

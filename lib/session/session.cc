@@ -126,6 +126,11 @@ Session::Session(std::unique_ptr<Link> link, Handshake handshake, Handshake::Sid
   terms_.peer_host = link_->info().peer;
 }
 
+void Session::call_peer(const std::string& name) {
+  name_ = printable(name, 64);
+  terms_.peer_host = name_;
+}
+
 const Terms& Session::exchange(Loop& loop, Offer mine, Deadline deadline) {
   mine.transcript = handshake_.transcript();
   mine.fabric = static_cast<std::uint8_t>(link_->info().fabric);
@@ -134,6 +139,7 @@ const Terms& Session::exchange(Loop& loop, Offer mine, Deadline deadline) {
   mine.software = "rdpipe " RDPIPE_VERSION;
   send(mine);
   terms_ = agree(mine, wait_for_offer(loop, deadline));
+  if (!name_.empty()) terms_.peer_host = name_;
   return terms_;
 }
 
@@ -180,7 +186,8 @@ std::optional<Message> Session::next() {
   if (!message) return {};
   const auto* failed = std::get_if<Failed>(&*message);
   if (failed == nullptr) return message;
-  const std::string host = failed->host.empty() ? terms_.peer_host : printable(failed->host, 64);
+  const bool is_named = name_.empty() && !failed->host.empty();
+  const std::string host = is_named ? printable(failed->host, 64) : terms_.peer_host;
   Error error = failure_of(*failed, host);
   error.set_from_peer();
   throw error;

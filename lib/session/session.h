@@ -41,6 +41,8 @@ class Session {
 
   [[nodiscard]] Link& link() { return *link_; }
 
+  // What the other end is called from here on, whatever it says itself.
+  void call_peer(const std::string& name);
   // Sends `mine` (transcript, fabric, same_host, host and software are filled in here) and waits for the
   // other's.
   [[nodiscard]] const Terms& exchange(Loop& loop, Offer mine, Deadline deadline);
@@ -72,6 +74,7 @@ class Session {
   Handshake::Side side_;
   MessageReader reader_;
   Terms terms_;
+  std::string name_;  // of the other end, as we call it
 };
 
 // Runs the connector's handshake (scrypt on a worker). Throws Error{kAuthentication} for a wrong key,

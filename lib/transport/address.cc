@@ -85,7 +85,7 @@ std::string hint_for(const std::string& host) {
 [[noreturn]] void throw_unresolved(int result, int error, const PeerAddress& peer, AddressFamily family) {
   const std::string host = printable(peer.host);
   if (result == EAI_SERVICE) {
-    throw Error(Status::kUsage, fmt::format("port '{}'", printable(peer.port)), "unknown service",
+    throw Error(Status::kUsage, "PORT", "neither a number nor a service that is known",
                 "a port is a number from 1 to 65535 or the name of a service");
   }
   const std::string attempt = fmt::format("look up '{}'", host);

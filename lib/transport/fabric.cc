@@ -34,7 +34,7 @@ Rdma look_for_rdma(const FabricOptions& options) {
   Rdma rdma;
   if (options.choice == FabricChoice::kTcp) return rdma;
   rdma.usable = rdma_available(options, rdma.why_not);
-  const bool demanded = options.choice == FabricChoice::kRdma || !options.device.empty();
+  const bool demanded = demands_rdma(options);
   if (!rdma.usable && demanded) {
     throw Error(Status::kEndpoint, "use RDMA", rdma.why_not,
                 "rdma link show lists this host's devices; --fabric=tcp does without");

@@ -25,6 +25,11 @@ struct FabricOptions {
   Nanoseconds keep_alive = std::chrono::seconds(10);
 };
 
+// Whether TCP will not do.
+[[nodiscard]] inline bool demands_rdma(const FabricOptions& options) {
+  return options.choice == FabricChoice::kRdma || !options.device.empty();
+}
+
 struct PeerAddress {
   std::string host;  // name or literal, brackets taken off
   std::string port;  // number or service name

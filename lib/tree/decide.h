@@ -101,7 +101,6 @@ class Decider {
   void correct(const std::string& name, int at, const struct stat& now, const Attributes& attributes,
                const Changes& changes);
   void make_way(const TargetDirectory& parent, const std::string& name, const struct stat& now, int at);
-  void make_way_of_directory(const TargetDirectory& parent, const std::string& name, int at);
   [[nodiscard]] Attributes attributes_of(const EntryRecord& entry, const struct stat* old);
   [[nodiscard]] std::uint32_t local_id(bool group, std::uint32_t id) const;
   void answer(TreeVerdict verdict);

@@ -30,12 +30,6 @@ bool is_on_fat(int fd) {
 
 bool is_device(EntryType type) { return type == EntryType::kCharacter || type == EntryType::kBlock; }
 
-bool is_empty_directory(int at, const std::string& name) {
-  std::vector<NamedEntry> entries;
-  const Descriptor fd(::openat(at, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  return fd && list_directory(fd.get(), entries) && entries.empty();
-}
-
 }  // namespace
 
 bool is_same_time(const struct stat& now, std::int64_t seconds, std::uint32_t nanoseconds, int at) {
@@ -171,27 +165,15 @@ void Decider::make_other(const EntryRecord& entry, const TargetDirectory& parent
   writer_.make_special(parent.directory, at, name, format_of(entry.type), device, attributes);
 }
 
-// A directory gives way only when it is empty, or may be deleted with all that is in it.
 void Decider::make_way(const TargetDirectory& parent, const std::string& name, const struct stat& now,
                        int at) {
-  if (options_.backup) {
+  if (S_ISDIR(now.st_mode)) {
+    deleter_.make_way(parent.directory, at, name, {decision_.lines, decision_.counts, shows_});
+  } else if (options_.backup) {
     if (!options_.dry_run && !writer_.set_aside(parent.directory, at, name)) throw EntryError{errno};
-  } else if (S_ISDIR(now.st_mode)) {
-    make_way_of_directory(parent, name, at);
   } else if (!options_.dry_run && ::unlinkat(at, name.c_str(), 0) == -1) {
     throw EntryError{errno};
   }
-}
-
-// As rsync has it, what is in it counts as deleted, and it itself as replaced.
-void Decider::make_way_of_directory(const TargetDirectory& parent, const std::string& name, int at) {
-  const auto remove = [&] { return ::unlinkat(at, name.c_str(), AT_REMOVEDIR) == 0; };
-  if (options_.dry_run ? is_empty_directory(at, name) : remove()) return;
-  if (!options_.delete_extra) throw EntryError{EISDIR};
-  if (!deleter_.empty(parent.directory, name, {decision_.lines, decision_.counts, shows_})) {
-    throw EntryError{ENOTEMPTY};
-  }
-  if (!options_.dry_run && !remove()) throw EntryError{errno};
 }
 
 }  // namespace rdpipe

@@ -1,6 +1,9 @@
 #include "tree/deleter.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <limits>
@@ -18,6 +21,17 @@ namespace {
 void fail(Deleter::Account account, const std::string& path, const std::string& attempt, int error) {
   ++account.counts.failed;
   account.lines.push_back({false, fmt::format("'{}': {}: {}", printable(path), attempt, errno_text(error))});
+}
+
+bool is_empty_directory(int at, const std::string& name) {
+  std::vector<NamedEntry> entries;
+  const Descriptor fd(::openat(at, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  return fd && list_directory(fd.get(), entries) && entries.empty();
+}
+
+bool is_file(int directory, const std::string& name) {
+  struct stat status {};
+  return ::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode);
 }
 
 }  // namespace
@@ -74,7 +88,8 @@ void Deleter::delete_extra(const TargetDirectory& directory, Account account) {
   for (const NamedEntry& entry : entries) {
     if (is_unwanted()) break;
     if (directory.names.contains(entry.name)) continue;
-    if (is_temporary_name(entry.name)) {
+    // What another copy may be writing is its own to remove.
+    if (is_temporary_name(entry.name) && is_file(lease->get(), entry.name)) {
       if (!options_.dry_run) remove_if_left_over(lease->get(), entry.name.c_str());
       continue;
     }
@@ -82,6 +97,20 @@ void Deleter::delete_extra(const TargetDirectory& directory, Account account) {
   }
   account.counts.deleted += eraser.counts().deleted;
   account.counts.undeleted += eraser.counts().kept;
+}
+
+// As rsync has it, what is in it counts as deleted, and it itself as replaced.
+void Deleter::make_way(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
+                       Account account) {
+  if (options_.backup) {
+    if (!options_.dry_run && !writer_.set_aside(where, directory, name)) throw EntryError{errno};
+    return;
+  }
+  const auto remove = [&] { return ::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0; };
+  if (options_.dry_run ? is_empty_directory(directory, name) : remove()) return;
+  if (!options_.delete_extra) throw EntryError{EISDIR};
+  if (!empty(where, name, account)) throw EntryError{ENOTEMPTY};
+  if (!options_.dry_run && !remove()) throw EntryError{errno};
 }
 
 bool Deleter::empty(const std::shared_ptr<Directory>& directory, const std::string& name, Account account) {

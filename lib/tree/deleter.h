@@ -31,11 +31,15 @@ class Deleter {
   };
   // What the sender has not listed of this directory.
   void delete_extra(const TargetDirectory& directory, Account account);
-  // All that is in the directory `name`. False when something of it stays.
-  [[nodiscard]] bool empty(const std::shared_ptr<Directory>& directory, const std::string& name,
-                           Account account);
+  // The directory `name` in the open `directory`, which is that of `where`, is to become something else: it
+  // goes when it is empty, or with all that is in it where that may be deleted; or it is backed up. Throws
+  // EntryError.
+  void make_way(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
+                Account account);
 
  private:
+  [[nodiscard]] bool empty(const std::shared_ptr<Directory>& directory, const std::string& name,
+                           Account account);
   [[nodiscard]] Eraser eraser_for(Account account);
   [[nodiscard]] bool spares(const std::shared_ptr<Directory>& directory, const std::string& name,
                             bool is_directory) const;

@@ -72,6 +72,10 @@ void Finisher::take(const LinkStep& step) {
       if (!step.head || step.head->directory->skipped) throw EntryError{ENOENT, "find what it is a link to"};
       const auto from = writer_.open(step.head->directory->directory);
       const auto into = writer_.open(link.directory->directory);
+      if (exists && S_ISDIR(now.st_mode)) {
+        deleter_.make_way(link.directory->directory, into->get(), link.name,
+                          {result_.lines, result_.counts, shows_});
+      }
       made =
           writer_.make_link(from->get(), step.head->name, link.directory->directory, into->get(), link.name);
     }

@@ -204,6 +204,10 @@ void append(const EndRecord& end, std::vector<std::byte>& out) {
   });
 }
 
+void append_listed(std::vector<std::byte>& out) {
+  append_record(RecordType::kListed, out, [](Packer& /*packer*/) {});
+}
+
 void append(const LineRecord& record, std::vector<std::byte>& out) {
   append_record(RecordType::kLine, out,
                 [&](Packer& packer) { packer.text(record.text.substr(0, kMaxLine)); });

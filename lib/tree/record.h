@@ -49,6 +49,7 @@ enum class RecordType : std::uint8_t {
   kEnd = 11,
   kLocal = 13,
   kLine = 0x80 | 12,
+  kListed = 0x80 | 14,
 };
 
 // BEGIN: version u8, hears u8, lists u8 (0 or 1), sources number, host 16 bytes.
@@ -164,6 +165,8 @@ void append(const LinkRecord& record, std::vector<std::byte>& out);
 void append(const DirectoryEndRecord& record, std::vector<std::byte>& out);
 void append(const EndRecord& record, std::vector<std::byte>& out);
 void append(const LineRecord& record, std::vector<std::byte>& out);
+// LISTED: no ENTRY follows.
+void append_listed(std::vector<std::byte>& out);
 
 // What stands in front of a FILE's content, and room for it; the content's length is known last.
 constexpr std::size_t kMaxFileHead = 40;  // bytes

@@ -120,6 +120,9 @@ void TreeSink::take(const RawRecord& record, std::vector<SmallFile>& files) {
       return take_end(record);
     case RecordType::kLine:
       return take_line(record);
+    case RecordType::kListed:
+      all_listed_ = true;
+      return;
   }
   if ((static_cast<std::uint8_t>(record.type) & kSkippable) == 0) throw_malformed("an unknown record");
 }

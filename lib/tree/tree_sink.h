@@ -141,6 +141,7 @@ class TreeSink final : public Sink {
   std::unordered_map<std::uint64_t, LinkHead> heads_;
   std::unordered_map<std::uint64_t, std::shared_ptr<TargetDirectory>> directories_;
   std::optional<bool> peer_hears_;  // unknown until it has begun
+  bool all_listed_ = false;         // no entry will come
   bool shows_ = false;              // somebody wants lines of what is copied
   std::optional<EndRecord> end_;
   ReportNote counts_;

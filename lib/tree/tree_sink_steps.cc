@@ -22,6 +22,7 @@ void TreeSink::poll() {
   decide();
   take_held();
   commit();
+  progress_.now().total_known = all_listed_ && decided_ == entries_;
   progress_.tick();
 }
 
@@ -228,6 +229,7 @@ void TreeSink::commit() {
     synced_ = true;
   }
   progress_.now().total_known = true;
+  progress_.now().files = progress_.now().total_files;
   progress_.tell();
   note(counts_);
   committed_ = true;

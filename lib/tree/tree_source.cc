@@ -67,6 +67,7 @@ std::optional<SourceEvent> TreeSource::poll(bool urgent) {
   }
   if (in_range() && unsent() == 0) return take_large();
   if (end_listed_ && unsent() + staged_.size() == 0) {
+    progress_.now().files = progress_.now().total_files;
     progress_.tell();
     return SourceEnd{};
   }
@@ -85,6 +86,7 @@ void TreeSource::collect_walk() {
   progress_.now().total_files = counts_.entries;
   progress_.now().total_bytes = counts_.file_bytes;
   progress_.now().total_known = walk_ended_;
+  if (walk_ended_) append_listed(staged_);
   batch_ = {};
 }
 
@@ -219,7 +221,7 @@ SourceItem TreeSource::pop_item() {
   SourceItem item = std::move(items_.front());
   items_.pop_front();
   --answered_;
-  ++progress_.now().files;
+  if (!is_large(item)) ++progress_.now().files;
   const bool skipped = item.kind == SourceItem::Kind::kFile && item.verdict == TreeVerdict::kSkip;
   if (!skipped) ready_bytes_ -= std::min(room_for(item), capacity_);
   const bool goes = item.kind != SourceItem::Kind::kDirectoryEnd && !item.incomplete;
@@ -241,10 +243,16 @@ void TreeSource::begin_large() {
   if (auto node = leaves_.extract(item.number)) leaves = std::move(node.mapped());
   large_ = std::make_unique<LargeFile>(std::move(item), std::move(leaves), options_, *cache_);
   if (may_pass_on() && large_->item().verdict == TreeVerdict::kSend && large_->pass_on(*local_, staged_)) {
-    progress_.now().bytes += large_->item().size;
+    end_of_large(large_->item().size);
     return large_.reset();
   }
   large_->start(*loop_, *ring_, capacity_, ring_->shape().slots >= kSlotsForReserve);
+}
+
+// `rest`: bytes of it that did not come through here.
+void TreeSource::end_of_large(std::uint64_t rest) {
+  ++progress_.now().files;
+  progress_.now().bytes += rest;
 }
 
 // The record of the large file's next run stands last in its frame.
@@ -255,7 +263,7 @@ void TreeSource::append_range() {
 }
 
 void TreeSource::end_large() {
-  progress_.now().bytes += large_->item().size;
+  end_of_large(large_->item().size - std::min(large_->item().size, large_->moved()));
   if (!large_->failure().empty()) {
     ++(large_->status() == FileStatus::kVanished ? vanished_ : failed_);
     removals_.keep(large_->item().number);
@@ -265,9 +273,11 @@ void TreeSource::end_large() {
 }
 
 std::optional<SourceEvent> TreeSource::take_large() {
+  const std::uint64_t before = large_->moved();
   auto event = large_->poll();
   if (!event) return {};
   if (const auto* filled = std::get_if<Filled>(&*event)) stream_bytes_ += filled->slot.size();
+  progress_.now().bytes += large_->moved() - before;
   return event;
 }
 

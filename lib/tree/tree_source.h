@@ -72,6 +72,7 @@ class TreeSource final : public Source {
   SourceItem pop_item();
   [[nodiscard]] bool may_pass_on() const;
   void begin_large();
+  void end_of_large(std::uint64_t rest);
   void append_range();
   void end_large();
   [[nodiscard]] std::optional<SourceEvent> take_large();

@@ -426,3 +426,35 @@ TEST_CASE("a backup is made of what came after the decision, too") {
   CHECK(get(sender.scratch / "dst/x~") == "precious");
   CHECK(get(sender.scratch / "dst/large~") == "precious");
 }
+
+TEST_CASE("a hard link takes the place of a directory that may be deleted") {
+  for (const bool may : {true, false}) {
+    const Scratch scratch;
+    fs::create_directories(scratch / "src");
+    put(scratch / "src/a", "linked");
+    fs::create_hard_link(scratch / "src/a", scratch / "src/b");
+    for (const char* name : {"dst/a/sub", "dst/b/sub"}) fs::create_directories(scratch / name);
+    CopyOptions options = archive();
+    options.delete_extra = may;
+    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+    CHECK(copied.report.failed == (may ? 0 : 2));
+    for (const char* name : {"dst/a", "dst/b"}) CHECK(fs::is_regular_file(scratch / name) == may);
+  }
+}
+
+TEST_CASE("what has a temporary's name and is none is deleted like all else") {
+  const Scratch scratch;
+  const std::string name = "/.x.rdpipe-abcdefgh";
+  fs::create_directories(scratch / "src");
+  for (const std::string directory : {"dst", "dst/symlink", "dst/file"})
+    fs::create_directories(scratch / directory);
+  for (const std::string directory : {"src/symlink", "src/file"}) fs::create_directories(scratch / directory);
+  fs::create_directories(scratch / ("dst" + name + "/below"));
+  fs::create_symlink("nowhere", scratch / ("dst/symlink" + name));
+  put(scratch / ("dst/file" + name), "left over");
+  CopyOptions options = archive();
+  options.delete_extra = true;
+  CHECK(copy_trees({scratch / "src/"}, scratch / "dst", options).report.failed == 0);
+  for (const std::string directory : {"dst", "dst/symlink", "dst/file"})
+    CHECK_FALSE(fs::exists(fs::symlink_status(scratch / (directory + name))));
+}
