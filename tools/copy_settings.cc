@@ -83,7 +83,8 @@ std::vector<std::string> words_for_peer(const CopySettings& settings, PeerRole r
   }
   const auto& requested = settings.copy.requested;
   if (role == PeerRole::kReceiver) {
-    for (const std::string& source : requested) words.push_back("--requested=" + (source.empty() ? "." : source));
+    for (const std::string& source : requested)
+      words.push_back("--requested=" + (source.empty() ? "." : source));
   }
   if ((role == PeerRole::kSender || !requested.empty()) && settings.copy.files_from) {
     words.emplace_back("--listed-files");  // also where there are none

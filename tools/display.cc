@@ -44,21 +44,23 @@ std::size_t columns() {
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kColumns;
 }
 
-// "12.3 GB  45%  1.20 GB/s  0:00:12  123/4567 entries"; without percentage and time left while the total is not
-// known; as much of it as fits.
+// "12.3 GB  45%  1.20 GB/s  0:00:12  123/4567 entries"; without percentage and time left while the total is
+// not known; as much of it as fits.
 std::string progress_text(const CopyProgress& progress, std::size_t width) {
   const double rate = rate_of(progress.bytes, progress.elapsed);
   std::vector<std::string> parts{scaled(static_cast<double>(progress.bytes)) + "B"};
   if (progress.total_known && progress.total_bytes > 0) {
-    parts.push_back(fmt::format("{}%", std::min(progress.bytes, progress.total_bytes) * 100 / progress.total_bytes));
+    parts.push_back(
+        fmt::format("{}%", std::min(progress.bytes, progress.total_bytes) * 100 / progress.total_bytes));
   }
   parts.push_back(scaled(rate) + "B/s");
-  if (progress.total_known && rate > 0 && progress.elapsed > kFirstGuess && progress.bytes < progress.total_bytes) {
+  if (progress.total_known && rate > 0 && progress.elapsed > kFirstGuess &&
+      progress.bytes < progress.total_bytes) {
     const double left = static_cast<double>(progress.total_bytes - progress.bytes) / rate;
     if (left < kMostSeconds) parts.push_back(clock_text(left) + " left");
   }
-  parts.push_back(fmt::format("{}/{}{} entries", progress.files, progress.total_files,
-                              progress.total_known ? "" : "+"));
+  parts.push_back(
+      fmt::format("{}/{}{} entries", progress.files, progress.total_files, progress.total_known ? "" : "+"));
   std::string text;
   for (const std::string& part : parts) {
     const std::string gap = text.empty() ? "" : "  ";
@@ -127,9 +129,9 @@ void Display::print_summary(const CopyReport& report) {
   const std::string device = report.device.empty() ? "" : fmt::format(" ({})", report.device);
   const std::string sealed = report.fabric == "local" ? "" : report.sealed ? ", sealed" : ", not sealed";
   say(fmt::format("{}{} of {} files, {} bytes in {:.3f} s, {}B/s, {}{}{}", dry_run_ ? "would copy " : "",
-                  number(report.files_moved),
-                  number(report.files), number(report.bytes_moved), seconds_of(report.elapsed),
-                  scaled(rate_of(report.bytes_moved, report.elapsed)), report.fabric, device, sealed));
+                  number(report.files_moved), number(report.files), number(report.bytes_moved),
+                  seconds_of(report.elapsed), scaled(rate_of(report.bytes_moved, report.elapsed)),
+                  report.fabric, device, sealed));
 }
 
 void Display::print_stats(const CopyReport& report) const {

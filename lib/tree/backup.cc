@@ -155,7 +155,8 @@ Descriptor Writer::backup_directory(const std::shared_ptr<Directory>& where) con
   Descriptor directory = backup_root(0777);
   const std::string path = where->relative();
   const std::size_t above = base_ ? base_->relative().size() : 0;
-  const std::string_view below = std::string_view(path).substr(std::min(above > 0 ? above + 1 : 0, path.size()));
+  const std::string_view below =
+      std::string_view(path).substr(std::min(above > 0 ? above + 1 : 0, path.size()));
   // What it has from private directories stays private.
   if (directory) directory = open_path(directory.get(), below, 0, 0700);
   if (!directory) throw EntryError{errno, "open the directory for backups"};

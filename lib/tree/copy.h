@@ -60,7 +60,7 @@ struct CopyOptions {
   bool specials = false;         // FIFOs and sockets (-D)
   std::vector<CopyFilter> filters{};  // in order; an --exclude-from is read by the caller into these
   // --files-from, read by the caller: only these, relative to the (single) source directory, with the
-  // directories on the way. "" and "." are skipped; ".." is an Error{kUsage}.
+  // directories on the way. "" is skipped, "." is all of it; ".." is an Error{kUsage}.
   std::optional<std::vector<std::string>> files_from{};
   bool globs = false;  // sources that do not exist by their literal name are patterns (the remote rdcp's)
 
@@ -94,10 +94,12 @@ struct CopyOptions {
       false;  // the sender's files that were copied go, after the receiver has committed all
 
   // How a file is written.
-  bool inplace = false;  // large files: into the old file itself, also where it has other names; it is
-                         // neither old nor new if that fails. Not with `backup` or `partial_dir`.
+  bool inplace = false;  // large files: into the old file itself, also where it has other names that are no
+                         // entries; it is neither old nor new if that fails. Not with `backup` or
+                         // `partial_dir`.
   bool backup = false;   // -b: what is replaced or deleted keeps its name with a suffix
-  std::string backup_suffix = "~";  // --suffix; with `backup_dir` it is added where it is another one
+  std::string backup_suffix =
+      "~";                   // --suffix, without '/'; with `backup_dir` it is added where it is another one
   std::string backup_dir{};  // --backup-dir: it is moved there instead (relative: to the destination); needs
                              // `backup`
   bool partial = false;  // --partial: what arrived of an interrupted file is kept and used by the next run
@@ -108,8 +110,9 @@ struct CopyOptions {
   CopyDirect direct = CopyDirect::kAuto;  // O_DIRECT for large files
 
   // The receiver's: the sources that it asked for, as given to the sender. It refuses every top-level name
-  // that is not the last component of one of them (or matches it as a pattern of glob(3)), with
-  // Error{kDamaged}. Empty: it takes what comes (a push).
+  // that is not the last component of one of them (or matches it as a pattern of glob(3)), and every entry
+  // that `recursive`, `copy_links`, `safe_links`, `filters` or `files_from` leave out, with Error{kDamaged}.
+  // Empty: it takes what comes (a push).
   std::vector<std::string> requested{};
 
   // Lines for the user, without a newline, names made printable; on the calling thread. The end with

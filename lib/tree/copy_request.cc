@@ -43,8 +43,7 @@ bool CopyRequest::allows(const EntryRecord& entry, const TargetDirectory* parent
     if (options_.copy_links) return false;
     if (options_.safe_links && leads_out(parent->directory->relative(), entry.target)) return false;
   }
-  return filters_.empty() ||
-         !filters_.excludes(parent->directory->relative_of(entry.name), is_directory);
+  return filters_.empty() || !filters_.excludes(parent->directory->relative_of(entry.name), is_directory);
 }
 
 const FileList::Node* CopyRequest::listed(const EntryRecord& entry, const TargetDirectory* parent) const {

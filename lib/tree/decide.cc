@@ -102,15 +102,6 @@ void Decider::take_entry(const EntryRecord& entry) {
   listed_.add(entry);
 }
 
-// What comes where backups are kept must not be taken for one, and replaced by the next.
-void Decider::reserve(const TargetDirectory& parent, const std::string& name) {
-  if (!options_.backup || parent.absent || parent.skipped) return;
-  const bool looks_like_one =
-      options_.backup_dir.empty() ? name.ends_with(options_.backup_suffix) : parent.holds_backups;
-  const auto lease = looks_like_one ? writer_.cache().open(parent.directory) : DirectoryLease();
-  if (lease) writer_.reserve(lease->get(), name);
-}
-
 // The entry is left as it is here, whatever the sender has: that is no failure, and its source stays.
 void Decider::keep_source() {
   if (options_.remove_source_files) decision_.unplaced.push_back(next_entry_);

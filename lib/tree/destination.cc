@@ -65,7 +65,8 @@ class Resolver {
     if (exists_ && source == EntryType::kFile) {
       if (!S_ISREG(status_.st_mode)) {
         throw Error(Status::kEndpoint, fmt::format("store '{}'", printable(path_)),
-                    "it is a device, a FIFO or a socket", "rdcp replaces files; rdsend and rdrecv write to these");
+                    "it is a device, a FIFO or a socket",
+                    "rdcp replaces files; rdsend and rdrecv write to these");
       }
       // Over what a symlink leads to, as `>` and cp do; but other things than files take the symlink's place.
       char* real = ::realpath(target.c_str(), nullptr);
@@ -124,7 +125,8 @@ Destination resolve_destination(const std::string& given, const CopyOptions& opt
                   "more than one source for one name");
     }
     // An existing directory takes a directory's contents.
-    return resolver.is_directory() && is_directory ? resolver.contents(first.name) : resolver.renamed(first.type);
+    return resolver.is_directory() && is_directory ? resolver.contents(first.name)
+                                                   : resolver.renamed(first.type);
   }
   if (resolver.is_directory()) return resolver.inside();
   const bool demanded = options.target_directory || sources > 1 || (path.ends_with('/') && !is_directory) ||

@@ -25,7 +25,7 @@ class Eraser {
     std::atomic<std::uint64_t>* budget = nullptr;
     bool dry_run = false;
     bool one_file_system = false;  // what is mounted there stays, with all that is in it
-    bool backups_stay = false;  // ... under another name in the same directory, which then stays too
+    bool backups_stay = false;     // ... under another name in the same directory, which then stays too
     // Moves it to its backup. False with errno set.
     std::function<bool(const std::shared_ptr<Directory>& directory, const std::string& name)> set_aside{};
     std::function<void(const std::shared_ptr<Directory>& directory, const std::string& name,

@@ -23,7 +23,8 @@ FileList::FileList(const std::vector<std::string>& paths) {
       from = end + 1;
       if (part.empty() || part == ".") continue;
       if (part == "..") {
-        throw Error(Status::kUsage, fmt::format("copy '{}'", printable(path)), "'..' leads out of the source");
+        throw Error(Status::kUsage, fmt::format("copy '{}'", printable(path)),
+                    "'..' leads out of the source");
       }
       at = &at->below[part];
     }

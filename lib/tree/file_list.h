@@ -18,7 +18,8 @@ class FileList {
     [[nodiscard]] const Node* find(std::string_view name) const;
   };
 
-  // Empty components and "." are skipped, and so is an empty path; "." is the top itself. Throws Error{kUsage} for "..".
+  // Empty components and "." are skipped, and so is an empty path; "." is the top itself. Throws
+  // Error{kUsage} for "..".
   explicit FileList(const std::vector<std::string>& paths);
   FileList(const FileList&) = delete;
   FileList& operator=(const FileList&) = delete;

@@ -26,8 +26,7 @@ std::uint64_t leaves_in(std::uint64_t length) { return (length + kLeafSize - 1) 
 
 }  // namespace
 
-LargeSink::LargeSink(WantedFile wanted, const Writer& writer)
-    : wanted_(std::move(wanted)), writer_(writer) {}
+LargeSink::LargeSink(WantedFile wanted, const Writer& writer) : wanted_(std::move(wanted)), writer_(writer) {}
 
 template <typename Work>
 void LargeSink::guarded(Work work) {

@@ -64,7 +64,8 @@ std::string SourceRemovals::remove(const SourceItem& item) {
   const bool is_it = ::fstatat(lease->get(), item.name.c_str(), &itself, AT_SYMLINK_NOFOLLOW) == 0 &&
                      FileIdentity{itself.st_dev, itself.st_ino} == item.identity;
   const bool is_file = item.kind == SourceItem::Kind::kFile;
-  const bool unchanged = is_it && now.st_mtim.tv_sec == item.seconds && now.st_mtim.tv_nsec == item.nanoseconds &&
+  const bool unchanged = is_it && now.st_mtim.tv_sec == item.seconds &&
+                         now.st_mtim.tv_nsec == item.nanoseconds &&
                          (!is_file || static_cast<std::uint64_t>(now.st_size) == item.size);
   if (!unchanged) return "it changed meanwhile and stays";
   return ::unlinkat(lease->get(), item.name.c_str(), 0) == 0 ? "" : errno_text(errno);

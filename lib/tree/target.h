@@ -73,14 +73,14 @@ struct TargetDirectory {
   std::shared_ptr<Directory> directory;
   std::uint64_t number = 0;
   std::shared_ptr<TargetDirectory> parent{};
-  bool fresh = false;    // made by this copy: nothing else is in it
-  bool absent = false;   // not there, and it will not be made (dry_run)
-  bool skipped = false;  // what is in it is not copied either
-  bool merged = false;   // the destination itself: more than one source may go into it
-  bool touched = false;  // something was written into it
+  bool fresh = false;                    // made by this copy: nothing else is in it
+  bool absent = false;                   // not there, and it will not be made (dry_run)
+  bool skipped = false;                  // what is in it is not copied either
+  bool merged = false;                   // the destination itself: more than one source may go into it
+  bool touched = false;                  // something was written into it
   bool holds_backups = false;            // --backup-dir, or beneath it
   const FileList::Node* only = nullptr;  // what was asked for of it; null: all
-  NameSet names{};       // that the sender has listed
+  NameSet names{};                       // that the sender has listed
   std::optional<struct stat> old{};
   Attributes attributes{};
   Changes changes{};

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kMaxUndecided = 1_MiB;
 constexpr std::size_t kMaxNotes = 10000;       // that the sender has not taken
 constexpr std::size_t kMaxEndings = 1U << 17;  // that wait: no sender has a window so large
-constexpr std::uint8_t kSkippable = 0x80;  // of a record's type
+constexpr std::uint8_t kSkippable = 0x80;      // of a record's type
 
 }  // namespace
 

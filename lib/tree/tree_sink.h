@@ -131,11 +131,11 @@ class TreeSink final : public Sink {
   Loop* loop_ = nullptr;
   Ring* ring_ = nullptr;
   RecordReader reader_;
-  std::uint64_t entries_ = 0;                   // that have come
-  std::uint64_t decided_ = 0;                   // ... and were decided
-  std::uint64_t content_left_ = 0;              // bytes of a large file that come in frames of their own
-  LargeSink* receiving_ = nullptr;              // the large file that is not ended
-  std::size_t endings_ = 0;                     // that were not begun
+  std::uint64_t entries_ = 0;       // that have come
+  std::uint64_t decided_ = 0;       // ... and were decided
+  std::uint64_t content_left_ = 0;  // bytes of a large file that come in frames of their own
+  LargeSink* receiving_ = nullptr;  // the large file that is not ended
+  std::size_t endings_ = 0;         // that were not begun
   std::unordered_map<std::uint64_t, WantedFile> wanted_;  // by entry: asked for, and not come yet
   std::unordered_map<std::uint64_t, WantedLink> links_;
   std::unordered_map<std::uint64_t, LinkHead> heads_;

@@ -11,8 +11,8 @@
 
 #include "files/target.h"
 #include "ground/error.h"
-#include "tree/partial.h"
 #include "io/workers.h"
+#include "tree/partial.h"
 
 namespace rdpipe {
 namespace {

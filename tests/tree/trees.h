@@ -1,10 +1,14 @@
 // Trees for tests: a scratch directory, and copies pumped by hand from a TreeSource into a TreeSink.
 #pragma once
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "catch.h"
 #include "files/scratch.h"
 #include "io/loop.h"
 #include "ring/ring.h"
@@ -63,6 +67,29 @@ inline CopyOptions archive() {
   options.devices = options.specials = options.hard_links = options.acls = options.xattrs = true;
   options.out_format = "%i %n%L";
   return options;
+}
+
+inline void set_time(const std::string& path, std::int64_t seconds, long nanoseconds) {
+  const timespec times[2] = {{seconds, nanoseconds}, {seconds, nanoseconds}};
+  REQUIRE(::utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+// "src" with files of many sizes, a symlink, a FIFO, a hard link, an empty and a read-only directory.
+inline void make_tree(const Scratch& scratch) {
+  std::filesystem::create_directories(scratch / "src/sub/deep");
+  std::filesystem::create_directory(scratch / "src/empty");
+  put(scratch / "src/zero", "");
+  put(scratch / "src/small", "hello\n");
+  put(scratch / "src/sub/middle", pattern(50'000));
+  put(scratch / "src/sub/deep/large", pattern(3'000'000, 7));
+  std::filesystem::create_symlink("../small", scratch / "src/sub/link");
+  std::filesystem::create_hard_link(scratch / "src/small", scratch / "src/sub/same");
+  REQUIRE(::mkfifo((scratch / "src/fifo").c_str(), 0640) == 0);
+  set_time(scratch / "src/small", 1'000'000'000, 123'456'789);
+  set_time(scratch / "src/sub/link", 1'100'000'000, 5);
+  ::chmod((scratch / "src/empty").c_str(), 0555);
+  set_time(scratch / "src/sub", 1'200'000'000, 987);
+  set_time(scratch / "src", 1'300'000'000, 1);
 }
 
 }  // namespace rdpipe::test
