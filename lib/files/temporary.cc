@@ -21,12 +21,12 @@ namespace {
 constexpr std::string_view kMark = ".rdpipe-";
 constexpr std::string_view kAlphabet = "abcdefghijklmnopqrstuvwxyz234567";
 constexpr std::size_t kRandomLetters = 8;
+constexpr std::size_t kLongestName = 255;
 constexpr int kAttempts = 100;
 
-// ".NAME.rdpipe-", with NAME cut at a character so that the whole fits what the file system allows.
-std::string prefix_for(int directory, const std::string& leaf) {
-  const long reported = ::fpathconf(directory, _PC_NAME_MAX);
-  const std::size_t limit = reported > 0 ? static_cast<std::size_t>(reported) : 255;
+// ".NAME.rdpipe-", with NAME cut at a character so that the whole, with its letters, has at most `limit`
+// bytes.
+std::string prefix_within(std::size_t limit, const std::string& leaf) {
   const std::size_t room = limit - std::min(limit, 1 + kMark.size() + kRandomLetters);
   std::size_t length = std::min(leaf.size(), room);
   const auto is_continuation = [&](std::size_t at) {
@@ -34,6 +34,12 @@ std::string prefix_for(int directory, const std::string& leaf) {
   };
   while (length > 0 && length < leaf.size() && is_continuation(length)) --length;
   return "." + leaf.substr(0, length) + std::string(kMark);
+}
+
+// The same within what the file system allows.
+std::string prefix_for(int directory, const std::string& leaf) {
+  const long reported = ::fpathconf(directory, _PC_NAME_MAX);
+  return prefix_within(reported > 0 ? static_cast<std::size_t>(reported) : kLongestName, leaf);
 }
 
 std::string random_letters() {
@@ -71,10 +77,8 @@ void remove_if_left_over(int directory, const char* name) {
 }
 
 std::string temporary_name_for(const std::string& leaf, std::uint64_t number) {
-  constexpr std::size_t kLimit = 255;
   constexpr std::uint64_t kBits = 5;
-  const std::size_t room = kLimit - (1 + kMark.size() + kRandomLetters);
-  std::string name = "." + leaf.substr(0, room) + std::string(kMark);
+  std::string name = prefix_within(kLongestName, leaf);
   number *= 0x9E3779B97F4A7C15U;  // neighbours look different
   for (std::size_t i = 0; i < kRandomLetters; ++i) {
     name += kAlphabet[number >> (64 - kBits)];

@@ -90,7 +90,9 @@ struct Launcher::State {
     const Told told = parse_told(line);
     const auto* stays = std::get_if<UnremovedLine>(&told);
     if (stays != nullptr) ++unremoved;
-    if (launch.remote_line) launch.remote_line(host, printable(stays != nullptr ? stays->text : line, 2000));
+    std::string_view text = stays != nullptr ? stays->text : line;
+    if (text.starts_with("rdcp: ")) text.remove_prefix(6);  // so says the user's own
+    if (launch.remote_line) launch.remote_line(host, printable(text, 2000));
   }
   void add_unremoved(const RemoteEnd& source, int status, CopyReport& report);
   void tell(const std::string& line) const {

@@ -152,7 +152,6 @@ void Decider::take_directory(const EntryRecord& entry, const std::shared_ptr<Tar
                              const std::string& name) {
   auto made = std::make_shared<TargetDirectory>();
   made->number = next_directory_++;
-  made->parent = parent;
   made->only = request_.beneath(entry, parent.get());
   made->directory = std::make_shared<Directory>(parent->directory, name, false);
   made->skipped = parent->skipped;
@@ -180,7 +179,7 @@ void Decider::take_directory(const EntryRecord& entry, const std::shared_ptr<Tar
         compare(made->attributes, now, lease->get(), name, made->changes);
         open_up(*made);
       } else {
-        make_directory(*made, name, lease->get());
+        make_directory(*made, *parent, name, lease->get());
       }
       if (writer_.keeps_backups(lease->get(), name)) made->holds_backups = true;
     }
@@ -189,12 +188,13 @@ void Decider::take_directory(const EntryRecord& entry, const std::shared_ptr<Tar
   } catch (const EntryError& error) {
     made->skipped = true;
     fail(next_entry_, *parent, name, errno_text(error.error));
-    if (is_fatal(error)) throw Error(Status::kFileIo, "store", errno_text(error.error));
+    if (is_fatal(error)) throw_full(*parent, name, error);
   }
   add_directory(std::move(made));
 }
 
-void Decider::make_directory(TargetDirectory& made, const std::string& name, int at) {
+void Decider::make_directory(TargetDirectory& made, const TargetDirectory& parent, const std::string& name,
+                             int at) {
   if (options_.existing || (made.old && options_.ignore_existing)) {
     made.skipped = true;
     return;
@@ -202,7 +202,7 @@ void Decider::make_directory(TargetDirectory& made, const std::string& name, int
   made.changes.created = true;
   made.absent = options_.dry_run;
   if (options_.dry_run) return;
-  if (made.old) make_way(*made.parent, name, *made.old, at);
+  if (made.old) make_way(parent, name, *made.old, at);
   const mode_t mode = made.attributes.exact_mode ? 0 : made.attributes.mode & 0777;
   if (::mkdirat(at, name.c_str(), mode | 0700) == -1) throw EntryError{errno};
   made.fresh = true;
@@ -387,6 +387,11 @@ void Decider::fail(std::uint64_t entry, const TargetDirectory& parent, const std
   decision_.unplaced.push_back(entry);
   decision_.lines.push_back(
       {false, fmt::format("'{}': {}", printable(parent.directory->path_of(name)), cause)});
+}
+
+void Decider::throw_full(const TargetDirectory& parent, const std::string& name, const EntryError& error) {
+  throw Error(Status::kFileIo, fmt::format("store '{}'", printable(parent.directory->path_of(name))),
+              errno_text(error.error));
 }
 
 void Decider::throw_malformed(const std::string& cause) const {

@@ -77,7 +77,7 @@ class Decider {
   void take_contents(const EntryRecord& entry);
   void take_directory(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                       const std::string& name);
-  void make_directory(TargetDirectory& made, const std::string& name, int at);
+  void make_directory(TargetDirectory& made, const TargetDirectory& parent, const std::string& name, int at);
   void open_up(TargetDirectory& directory) const;
   void add_directory(std::shared_ptr<TargetDirectory> directory);
   void take_file(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
@@ -108,6 +108,8 @@ class Decider {
             const Changes& changes);
   void fail(std::uint64_t entry, const TargetDirectory& parent, const std::string& name,
             const std::string& cause);
+  [[noreturn]] static void throw_full(const TargetDirectory& parent, const std::string& name,
+                                      const EntryError& error);
   [[noreturn]] void throw_malformed(const std::string& cause) const;
 
   std::string path_;

@@ -151,7 +151,7 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
   } catch (const EntryError& error) {
     fail(next_entry_, *parent, name,
          (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error));
-    if (is_fatal(error)) throw Error(Status::kFileIo, "store", errno_text(error.error));
+    if (is_fatal(error)) throw_full(*parent, name, error);
   }
 }
 

@@ -72,7 +72,6 @@ class NewFileTraits {
 struct TargetDirectory {
   std::shared_ptr<Directory> directory;
   std::uint64_t number = 0;
-  std::shared_ptr<TargetDirectory> parent{};
   bool fresh = false;                    // made by this copy: nothing else is in it
   bool absent = false;                   // not there, and it will not be made (dry_run)
   bool skipped = false;                  // what is in it is not copied either
