@@ -12,7 +12,7 @@ namespace rdpipe {
 std::shared_ptr<TargetDirectory> Decider::directory_of(const EntryRecord& entry, std::string& name) {
   if (entry.parent == 0) {
     if (!request_.has_source(entry)) throw_unasked(printable(entry.name));
-    const auto top = top_of(entry, name);
+    auto top = top_of(entry, name);
     if (!request_.allows(entry, top.get())) throw_unasked(printable(entry.name));
     return top;
   }
