@@ -16,7 +16,7 @@ prepare() {
 }
 
 say() { echo "$@" >&2; }
-calc() { awk "BEGIN { printf \"%.${2:-3}f\", $1 }"; }
+calc() { awk "BEGIN { printf \"%.${2:-3}f\", ($1) }"; }  # in brackets: a > there would write a file
 median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 next_port() { port=$((port + 1)); }
 
