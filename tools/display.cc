@@ -44,8 +44,8 @@ std::size_t columns() {
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kColumns;
 }
 
-// "12.3 GB  45%  1.20 GB/s  0:00:12  123/4567 entries"; without percentage and time left while the total is
-// not known; as much of it as fits.
+// "12.3 GB  45%  1.20 GB/s  0:00:12 left  123/4567 entries"; without percentage and time left while the total
+// is not known; as much of it as fits.
 std::string progress_text(const CopyProgress& progress, std::size_t width) {
   const double rate = rate_of(progress.bytes, progress.elapsed);
   std::vector<std::string> parts{scaled(static_cast<double>(progress.bytes)) + "B"};

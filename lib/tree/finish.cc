@@ -56,18 +56,17 @@ void Finisher::take(const LinkStep& step) {
                                       (options_.update && is_newer(now, link.seconds, link.nanoseconds))
                                 : options_.existing;
     if (is_left) return result_.unplaced.push_back(link.entry);
-    if (step.head && step.head->passed_over) {
-      // What it is a link to did not come. Where the two are one here too, that is what is there.
+    const auto is_one = [&] {  // already
       struct stat first {};
-      const bool is_one = exists && find(*step.head->directory, step.head->name, first) &&
-                          first.st_dev == now.st_dev && first.st_ino == now.st_ino;
-      if (!is_one) fail(path, "what it is a hard link to was left as it is here");
+      return exists && step.head && find(*step.head->directory, step.head->name, first) &&
+             first.st_dev == now.st_dev && first.st_ino == now.st_ino;
+    };
+    if (step.head && step.head->passed_over) {  // what it is a link to did not come
+      if (!is_one()) fail(path, "what it is a hard link to was left as it is here");
       return result_.unplaced.push_back(link.entry);
     }
     if (options_.dry_run) {
-      struct stat first {};
-      made = !exists || !step.head || !find(*step.head->directory, step.head->name, first) ||
-             first.st_dev != now.st_dev || first.st_ino != now.st_ino;
+      made = !is_one();
     } else {
       if (!step.head || step.head->directory->skipped) throw EntryError{ENOENT, "find what it is a link to"};
       const auto from = writer_.open(step.head->directory->directory);
