@@ -20,10 +20,12 @@ calc() { awk "BEGIN { printf \"%.${2:-3}f\", ($1) }"; }  # in brackets: a > ther
 median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 next_port() { port=$((port + 1)); }
 
-wait_for_listener() {  # PORT
+wait_for_listener() {  # PORT: of TCP or of rdma_cm
   local try
   for try in {1..200}; do
-    if [[ -n $(ss -Hltn "sport = :$1") ]]; then return 0; fi
+    if [[ -n $(ss -Hltn "sport = :$1") ]] || rdma resource show cm_id 2>/dev/null | grep -q "LISTEN.*:$1 "; then
+      return 0
+    fi
     sleep 0.02
   done
   say "bench: nothing listens on port $1 after $try tries"

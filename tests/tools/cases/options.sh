@@ -41,6 +41,10 @@ test_bad_ports() {
   refused rdrecv 70000 "$key"
   refused rdsend "$host" 70000 "$key"
   refused rdsend "$host" -- -1 "$key"
+  # A passphrase in its place is shown to nobody.
+  refused rdrecv open-sesame 4711
+  refused rdsend "$host" open-sesame 4711
+  ! grep -q sesame refusal || fail "a passphrase in PORT's place is shown"
 }
 
 test_bad_sizes() {
@@ -62,9 +66,13 @@ test_help_and_version() {
 }
 
 test_help_to_a_full_disk_fails() {
-  local status=0
-  "$bin/rdsend" --help >/dev/full 2>/dev/null || status=$?
-  ((status != 0)) || fail "rdsend --help >/dev/full exits with 0"
+  local status tool
+  for tool in rdsend rdrecv rdcp; do
+    status=0
+    "$bin/$tool" --help >/dev/full 2>why || status=$?
+    ((status != 0)) || fail "$tool --help >/dev/full exits with 0"
+    says why "^$tool: error: .*No space left on device"
+  done
 }
 
 test_slots_and_rings_of_many_sizes() {

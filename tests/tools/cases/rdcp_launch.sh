@@ -201,6 +201,16 @@ test_rdcp_without_the_rdma_that_was_asked_for() {
   absent home/out
 }
 
+test_rdcp_no_such_device() {
+  make_rsh
+  echo hello >in
+  copy+=(--fabric=rdma --device no_such_device0)
+  copies 3 in db2:out
+  says copy.err '^rdcp: error: .*device'
+  copies 3 db2:out in
+  absent home/out
+}
+
 test_rdcp_between_two_hosts() {
   make_rsh
   make_tree home/tree
