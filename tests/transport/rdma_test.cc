@@ -1,189 +1,26 @@
 // Links over a real RDMA device: a program of its own, for a host that has one (tests/rdma/on-one-host).
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <functional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "catch.h"
-#include "ground/error.h"
-#include "io/loop.h"
-#include "transport/dial.h"
-#include "transport/rdma_endpoint.h"
-#include "verbs/device.h"
+#include "transport/rdma_links.h"
 
 using namespace rdpipe;
 using namespace rdpipe::literals;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
 namespace {
-
-std::string device() {
-  const auto names = rdma_device_names();
-  if (names.empty()) throw Error(Status::kEndpoint, "look for an RDMA device", "this host has none");
-  return names.front();
-}
-
-// The device's own address.
-std::string host(int family = AF_INET) {
-  for (const GidAddress& gid : gid_addresses(device())) {
-    if (gid.link_local || gid.address.ss_family != family) continue;
-    std::string text = socket_address(reinterpret_cast<const sockaddr*>(&gid.address)).text();
-    text.erase(text.rfind(':'));
-    if (text.front() == '[') text = text.substr(1, text.size() - 2);
-    return text;
-  }
-  throw Error(Status::kEndpoint, "look for the RDMA device's address", "it has none of this family");
-}
-
-FabricOptions options_with(Nanoseconds keep_alive) {
-  FabricOptions options;
-  options.keep_alive = keep_alive;
-  return options;
-}
-
-// Sleeps and calls `done` until it says true; fails after `limit`.
-void await(Loop& loop, const std::function<bool()>& done, Nanoseconds limit = seconds(60)) {
-  const Deadline deadline = Deadline::in(limit);
-  while (!done()) {
-    if (deadline.passed()) throw Error(Status::kTimeout, "wait for the test", "nothing happens");
-    loop.wait(deadline);
-  }
-}
-
-struct Both {
-  std::unique_ptr<Acceptor> acceptor;
-  std::unique_ptr<Link> a, b;  // dialled, accepted
-};
-
-Both connect_both(Loop& loop, const std::string& to, const FabricOptions& options = {}) {
-  Both both;
-  both.acceptor = listen_rdma(loop, "0", options);
-  const auto dial = dial_rdma(loop, {to, std::to_string(both.acceptor->port())}, options);
-  await(loop, [&] {
-    if (!both.a) both.a = dial->poll();
-    if (!both.b) both.b = both.acceptor->poll();
-    return both.a && both.b;
-  });
-  return both;
-}
-
-// One that asks to be connected and does nothing more, by the verbs alone.
-struct Asker {
-  explicit Asker(std::uint16_t port) {
-    SocketAddress to =
-        socket_address(reinterpret_cast<const sockaddr*>(&gid_addresses(device()).back().address));
-    to.set_port(port);
-    REQUIRE(id.resolve_address(nullptr, to.get(), seconds(2)) == 0);
-  }
-  void advance(std::span<const std::byte> greeting) {
-    const auto event = channel.take();
-    if (!event) return;
-    if (event->kind == ConnectionEventKind::kAddressResolved) REQUIRE(id.resolve_route(seconds(2)) == 0);
-    if (event->kind == ConnectionEventKind::kRouteResolved) {
-      domain.emplace(id.device());
-      completions.emplace(id.device(), 8);
-      queue.emplace(id, *domain, *completions, QueueDepths{.sends = 2, .receives = 2});
-      REQUIRE(id.connect(greeting) == 0);
-      asked = true;
-    }
-    refused = event->kind == ConnectionEventKind::kFailed && event->refused;
-  }
-
-  EventChannel channel;
-  ConnectionId id{channel};
-  std::optional<ProtectionDomain> domain;
-  std::optional<CompletionQueue> completions;
-  std::optional<QueuePair> queue;
-  bool asked = false, refused = false;
-};
-
-std::byte pattern(std::uint64_t offset) {
-  return static_cast<std::byte>((offset * 2654435761U) >> 13 ^ offset >> 21);
-}
-
-struct Sender {
-  Link& link;
-  Ring& ring;
-  std::uint64_t left = 0, offset = 0, sequence = 0;
-  bool fill = true, holes = false;
-
-  void step() {
-    while (left > 0 && link.send_credits() > 0) {
-      auto slot = ring.acquire();
-      if (!slot) return;
-      const bool hole = holes && sequence % 3 == 1;
-      const std::size_t size = std::min<std::uint64_t>(left, slot->payload().size());
-      slot->resize(hole ? 0 : size);
-      const auto bytes = slot->filled();
-      for (std::size_t i = 0; fill && i < bytes.size(); i += 97) bytes[i] = pattern(offset + i);
-      encode(FrameHeader{.kind = hole ? FrameKind::kHole : FrameKind::kData,
-                         .sequence = sequence++,
-                         .offset = offset,
-                         .length = size},
-             slot->header());
-      offset += size;
-      left -= size;
-      link.post_send(std::move(*slot));
-    }
-  }
-};
-
-struct Receiver {
-  Link& link;
-  bool check = true;
-  std::uint64_t offset = 0, sequence = 0;
-  std::size_t wrong = 0;
-
-  void start(Ring& ring) {
-    while (auto slot = ring.acquire()) link.post_receive(std::move(*slot));
-  }
-  void take(Received got) {
-    if (got.header.offset != offset || got.header.sequence != sequence++) ++wrong;
-    const bool hole = got.header.kind == FrameKind::kHole;
-    if (got.slot.size() != (hole ? 0 : got.header.length)) ++wrong;
-    const auto bytes = got.slot.filled();
-    for (std::size_t i = 0; check && i < bytes.size(); i += 97) wrong += bytes[i] != pattern(offset + i);
-    offset += got.header.length;
-    link.post_receive(std::move(got.slot));
-  }
-};
-
-struct Seen {
-  std::vector<std::string> control;
-  bool closed = false;
-};
-
-// Takes all there is of a link. Without Catch's assertions, which are for one thread only.
-void drain(Link& link, Seen& seen, Receiver* receiver = nullptr) {
-  while (auto event = link.poll()) {
-    if (auto* received = std::get_if<Received>(&*event)) {
-      if (receiver == nullptr) throw Error(Status::kDamaged, "take events", "data that nobody asked for");
-      receiver->take(std::move(*received));
-    } else if (auto* control = std::get_if<Control>(&*event)) {
-      seen.control.emplace_back(reinterpret_cast<const char*>(control->bytes.data()), control->bytes.size());
-    } else if (std::holds_alternative<PeerClosed>(*event)) {
-      seen.closed = true;
-    }
-  }
-}
-
-void say(Link& link, const std::string& text) {
-  link.post_control(std::as_bytes(std::span(text.data(), text.size())));
-}
 
 void move_one_way(RingShape shape, std::uint64_t total, bool holes) {
   Loop loop;
@@ -337,60 +174,6 @@ TEST_CASE("rdma: a peer that is gone in the middle is noticed at once, and its s
   CHECK(out.free_slots() == 8);
 }
 
-TEST_CASE("rdma: nobody listens, no such device, no route, an address taken", "[rdma]") {
-  Loop loop;
-  const auto status_of = [&](const std::string& to, const std::string& port, const FabricOptions& options) {
-    try {
-      const auto dial = dial_rdma(loop, {to, port}, options);
-      await(
-          loop, [&] { return dial->poll() != nullptr; }, seconds(20));
-    } catch (const Error& error) {
-      UNSCOPED_INFO(error.what());
-      return error.status();
-    }
-    return Status::kOk;
-  };
-  CHECK(status_of(host(), "1", {}) == Status::kNetwork);
-  CHECK(status_of("127.0.0.1", "1", {}) == Status::kEndpoint);
-  FabricOptions elsewhere;
-  elsewhere.device = "nosuch0";
-  std::string why_not;
-  CHECK_FALSE(rdma_available(elsewhere, why_not));
-  CHECK(why_not.find("nosuch0") != std::string::npos);
-  CHECK(status_of(host(), "1", elsewhere) == Status::kEndpoint);
-  CHECK(rdma_available({}, why_not));
-  const auto acceptor = listen_rdma(loop, "0", {});
-  try {
-    (void)listen_rdma(loop, std::to_string(acceptor->port()), {});
-    FAIL("two listeners on one port");
-  } catch (const Error& error) {
-    CHECK(error.status() == Status::kNetwork);
-  }
-}
-
-TEST_CASE("rdma: by device, by GID index, from an address, over IPv6", "[rdma]") {
-  Loop loop;
-  FabricOptions by_device;
-  by_device.device = device();
-  const Both first = connect_both(loop, host(), by_device);
-  CHECK(first.a->info().device == device());
-  CHECK(first.a->info().fabric == Fabric::kRdma);
-  CHECK(first.a->info().same_host);
-  CHECK(first.a->info().peer == fmt::format("{}:{}", host(), first.acceptor->port()));
-  CHECK(first.b->info().peer == first.a->info().local);
-  FabricOptions from_address;
-  from_address.address = host();
-  (void)connect_both(loop, host(), from_address);
-  for (const GidAddress& gid : gid_addresses(device())) {
-    if (gid.address.ss_family != AF_INET) continue;
-    FabricOptions by_gid;
-    by_gid.gid_index = gid.index;
-    (void)connect_both(loop, host(), by_gid);
-  }
-  const Both second = connect_both(loop, host(AF_INET6));
-  CHECK(second.a->info().peer.front() == '[');
-}
-
 TEST_CASE("rdma: a peer that does not poll is not taken for dead", "[rdma]") {
   Loop loop;
   Both both = connect_both(loop, host(), options_with(seconds(1)));
@@ -405,40 +188,7 @@ TEST_CASE("rdma: a peer that does not poll is not taken for dead", "[rdma]") {
   CHECK_FALSE(seen.closed);
 }
 
-TEST_CASE("rdma: a stranger that is no rdpipe is refused", "[rdma]") {
-  Loop loop;
-  const auto acceptor = listen_rdma(loop, "0", {});
-  Asker asker(acceptor->port());
-  await(loop, [&] {
-    loop.wake_at(Deadline::in(milliseconds(1)));
-    REQUIRE(acceptor->poll() == nullptr);
-    asker.advance({});
-    return asker.refused;
-  });
-}
-
 // Their requests were queued while the listening process was stopped, and some fail only when looked at.
-TEST_CASE("rdma: those who asked and have gone leave the listener to the next", "[rdma]") {
-  Loop loop;
-  const auto acceptor = listen_rdma(loop, "0", {});
-  for (int i = 0; i < 5; ++i) {
-    Asker asker(acceptor->port());
-    await(loop, [&] {
-      loop.wake_at(Deadline::in(milliseconds(1)));
-      asker.advance(encode_greeting({}));
-      return asker.asked;
-    });
-  }
-  const auto dial = dial_rdma(loop, {host(), std::to_string(acceptor->port())}, {});
-  std::unique_ptr<Link> dialled, accepted;
-  await(loop, [&] {
-    if (!accepted) accepted = acceptor->poll();
-    if (!dialled) dialled = dial->poll();
-    return dialled && accepted;
-  });
-  CHECK(accepted->info().peer == dialled->info().local);
-}
-
 // Run as another user by the case below, in a process of its own.
 TEST_CASE("rdma: as a user with little memory to pin", "[.memlock]") {
   Loop loop;
