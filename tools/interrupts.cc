@@ -4,8 +4,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 
 #include <rdpipe/error.h>
@@ -13,10 +15,16 @@
 namespace rdpipe::tools {
 namespace {
 
-constexpr unsigned kPatience = 10, kImpatience = 1;  // seconds
+constexpr unsigned kPatience = 10, kImpatience = 3;  // seconds; a last word to the peer takes up to 2
+
+std::array<char, 160> last_line{};  // written before it may be needed
 
 // What temporaries are still there the next copy removes, as after a SIGKILL.
-void end_at_once(int /*number*/) { ::_exit(static_cast<int>(Status::kSignal)); }
+void end_at_once(int /*number*/) {
+  [[maybe_unused]] const auto written =
+      ::write(STDERR_FILENO, last_line.data(), std::strlen(last_line.data()));
+  ::_exit(static_cast<int>(Status::kSignal));
+}
 
 void hurry(int /*number*/) { ::alarm(kImpatience); }
 
@@ -30,6 +38,9 @@ void handle(int number, void (*handler)(int)) {
 
 // Whatever should hang while everything is cleaned up, a file system say.
 void limit_the_end(const sigset_t& signals) {
+  std::snprintf(last_line.data(), last_line.size(),
+                "%s: error: interrupted, and ended before all was cleaned up\n",
+                ::program_invocation_short_name);
   handle(SIGALRM, end_at_once);
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     if (::sigismember(&signals, number) == 1) handle(number, hurry);
@@ -66,5 +77,7 @@ void Interrupts::throw_if_any() {
   throw Error(Status::kSignal, "",
               fmt::format("interrupted by SIG{}", ::sigabbrev_np(static_cast<int>(info.ssi_signo))));
 }
+
+void Interrupts::outlived() { ::alarm(0); }
 
 }  // namespace rdpipe::tools

@@ -1,5 +1,5 @@
 // SIGINT, SIGTERM and SIGHUP as something to wait for: blocked in this process from then on. After the first
-// the process has ten seconds to end by itself, after another one second: then it ends at once.
+// the process has ten seconds to end by itself, after another three: then it ends at once, with a line.
 #pragma once
 
 #include <csignal>
@@ -16,6 +16,8 @@ class Interrupts {
   [[nodiscard]] int fd() const noexcept { return fd_; }  // readable while a signal waits
   // Takes a waiting signal and throws Error{kSignal}.
   void throw_if_any();
+  // What had begun ended well all the same: nothing hurries any more.
+  static void outlived();
 
  private:
   sigset_t signals_{};

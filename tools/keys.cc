@@ -24,6 +24,8 @@ constexpr std::size_t kRandomKeyDigits = 64;  // of a key that is used as it is
   throw Error(Status::kAuthentication, attempt, ::strerror(error));
 }
 
+std::string reading_from(int fd) { return fmt::format("read the key from descriptor {}", fd); }
+
 // The first line that `fd` gives.
 KeyText read_line(int fd, const std::string& attempt, Interrupts& interrupts) {
   KeyText line;
@@ -126,11 +128,13 @@ KeyText::KeyText(std::string_view text) {
 
 KeyText::~KeyText() { ::explicit_bzero(text_.data(), text_.size()); }
 
+void require_open(const KeyChoice& choice) {
+  if (choice.fd && ::fcntl(*choice.fd, F_GETFD) == -1) reject_key(reading_from(*choice.fd), errno);
+}
+
 KeyText read_key(KeyChoice choice, Interrupts& interrupts) {
   if (choice.file) return read_key_file(*choice.file, interrupts);
-  if (choice.fd) {
-    return read_line(*choice.fd, fmt::format("read the key from descriptor {}", *choice.fd), interrupts);
-  }
+  if (choice.fd) return read_line(*choice.fd, reading_from(*choice.fd), interrupts);
   if (choice.argument->text() == "-") return from_environment_or_terminal(interrupts);
   if (choice.argument->text().empty()) throw Error(Status::kAuthentication, "read the key", "KEY is empty");
   return std::move(*choice.argument);

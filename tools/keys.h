@@ -10,6 +10,9 @@
 
 namespace rdpipe::tools {
 
+// Throws Error{kAuthentication} where the key is to come from a descriptor that is not open: one that this
+// process opens later must not be taken for it.
+void require_open(const KeyChoice& choice);
 // The key's text; a signal ends the waiting for it. Throws Error{kAuthentication} where there is none.
 [[nodiscard]] KeyText read_key(KeyChoice choice, Interrupts& interrupts);
 

@@ -47,6 +47,7 @@ void watch_signals(Settings& settings, Interrupts& interrupts) {
 }
 
 int make_transfer(Tool tool, Settings& settings, Result (*transfer)(const Settings& settings, KeyText key)) {
+  require_open(settings.key);  // before a descriptor of ours has its number
   Interrupts interrupts;
   watch_signals(settings, interrupts);
   if (!settings.quiet) {
@@ -56,6 +57,7 @@ int make_transfer(Tool tool, Settings& settings, Result (*transfer)(const Settin
   const std::string doubt = doubt_about(key.text());
   if (!doubt.empty() && !settings.quiet) print_warning(tool, doubt);
   const Result result = transfer(settings, std::move(key));
+  Interrupts::outlived();
   if (!settings.connection.hash.empty()) print_hash(settings.connection.hash, result);
   if (settings.verbose) print_result(tool, result);
   if (!result.warning.empty() && !settings.quiet) print_warning(tool, result.warning);

@@ -167,6 +167,14 @@ void FileSink::issue(Piece& piece) {
   const auto bytes = piece.slot.size() > 0
                          ? std::span<const std::byte>(piece.slot.filled()).subspan(piece.written)
                          : zeros(rest);
+  if (piece.how == How::kBlocking) {
+    const auto put = [fd = fd_, bytes, at, append = append_]() -> std::int64_t {
+      const auto count = append ? ::write(fd, bytes.data(), bytes.size())
+                                : ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(at));
+      return count == -1 ? -errno : count;
+    };
+    return loop_->run(piece.operation, put);
+  }
   if (piece.how == How::kDirect) reserve(at + rest);
   const int fd = piece.how == How::kDirect ? direct_fd_.get() : fd_;
   loop_->write(piece.operation, fd, bytes, append_ ? Loop::kCurrentPosition : at);
@@ -195,7 +203,11 @@ bool FileSink::settle(Piece& piece, std::int64_t result) {
     if (result != -EINTR) piece.how = How::kBuffered;  // written zeros do as well
     return false;
   }
-  if (result == -EINTR || result == -EAGAIN) return false;
+  if (result == -EINTR) return false;
+  if (result == -EAGAIN && piece.how != How::kBlocking) {
+    piece.how = How::kBlocking;
+    return false;
+  }
   if (result == -EINVAL && piece.how == How::kDirect && options_.direct == DirectIo::kAuto) {
     direct_ = false;  // the file system takes the flag and not the writes
     piece.how = How::kBuffered;
@@ -290,7 +302,7 @@ void FileSink::place() {
 // The name of a file that was created in place.
 void FileSink::sync_directory() {
   const auto job = [this]() -> std::int64_t {
-    rdpipe::sync_directory(target_->directory.get(), attempt());
+    sync_names(open_to_sync(target_->directory.get(), attempt()), fd_, attempt());
     return 0;
   };
   loop_->run(finishing_, job);

@@ -48,7 +48,9 @@ class FileSink final : public Sink {
 
  private:
   enum class Phase : std::uint8_t { kWriting, kDraining, kSyncing, kPlacing, kCommitted };
-  enum class How : std::uint8_t { kBuffered, kDirect, kClear };
+  // kBlocking: by a worker. What shares the caller's descriptor may have set O_NONBLOCK, which io_uring heeds
+  // for files, too, and write() does not.
+  enum class How : std::uint8_t { kBuffered, kDirect, kClear, kBlocking };
 
   // A part of the target on its way: a slot's bytes, or zeros where its size() is 0. `slot` stands before
   // `operation`: memory goes home after nobody reads it.

@@ -158,6 +158,13 @@ void FileSource::issue(Piece& piece) {
   const auto rest = piece.slot.payload().first(piece.length).subspan(piece.got);
   piece.direct = direct_ && piece.got == 0 && is_direct_aligned(piece.offset, piece.length);
   const int fd = piece.direct ? direct_fd_.get() : fd_;
+  if (piece.blocking) {
+    const auto get = [fd, rest, at = static_cast<off_t>(piece.offset + piece.got)]() -> std::int64_t {
+      const auto count = ::pread(fd, rest.data(), rest.size(), at);
+      return count == -1 ? -errno : count;
+    };
+    return loop_->run(piece.operation, get);
+  }
   loop_->read(piece.operation, fd, rest, piece.offset + piece.got);
 }
 
@@ -174,7 +181,11 @@ bool FileSource::settle(Piece& piece, std::int64_t result) {
     direct_ = false;  // the file system takes the flag and not the reads; its descriptor may still be in use
     return false;
   }
-  if (result == -EINTR || result == -EAGAIN) return false;
+  if (result == -EINTR) return false;
+  if (result == -EAGAIN && !piece.blocking) {
+    piece.blocking = true;
+    return false;
+  }
   if (result < 0) fail(errno_text(static_cast<int>(-result)));
   piece.got += static_cast<std::size_t>(result);
   if (!limit_ || piece.offset + piece.got < *limit_) return result == 0 || piece.got == piece.length;

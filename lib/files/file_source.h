@@ -35,6 +35,7 @@ class FileSource final : public Source {
     std::uint64_t length = 0;  // of the hole, or wanted
     std::size_t got = 0;
     bool direct = false;
+    bool blocking = false;  // by a worker: the caller's descriptor has O_NONBLOCK, which io_uring heeds
     bool complete = false;
     Slot slot;
     Operation operation;

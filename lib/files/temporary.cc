@@ -2,8 +2,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -163,9 +165,11 @@ void Temporary::place_as_it_is(bool durable) {
   if (!is_same_file(file_.get(), directory(), leaf_.c_str())) {
     throw Error(Status::kFileIo, attempt, "something else has taken the name of its temporary file");
   }
+  // Opened first: what fails after the rename cannot be undone.
+  const Descriptor readable = durable ? open_to_sync(into, attempt) : Descriptor();
   check(::renameat(directory(), leaf_.c_str(), into, target_.leaf.c_str()), Status::kFileIo, attempt);
   placed_ = true;
-  if (durable) sync_directory(into, attempt);
+  if (durable) sync_names(readable, file_.get(), attempt);
 }
 
 void Temporary::keep_owner_and_mode(const struct stat& old) const {
@@ -173,18 +177,41 @@ void Temporary::keep_owner_and_mode(const struct stat& old) const {
   check(::fstat(file_.get(), &mine), Status::kFileIo, "store " + target_.name);
   mode_t mode = old.st_mode & 07777;
   const bool owner_differs = mine.st_uid != old.st_uid || mine.st_gid != old.st_gid;
-  // Only root may give a file away; others may still keep the group. A set-id bit must not pass to an owner
-  // it was not meant for.
+  // Only root may give a file away; others may still keep the group. Set-id bits and the group's rights must
+  // not pass to those they were not meant for.
   if (owner_differs && ::fchown(file_.get(), old.st_uid, old.st_gid) == -1) {
-    if (mine.st_uid != old.st_uid || ::fchown(file_.get(), mine.st_uid, old.st_gid) == -1) mode &= 01777;
+    const bool kept_group = mine.st_gid == old.st_gid || ::fchown(file_.get(), mine.st_uid, old.st_gid) == 0;
+    if (mine.st_uid != old.st_uid || !kept_group) mode &= 01777;
+    if (!kept_group) mode &= ~mode_t{S_IRWXG};
   }
+  // With an ACL the group's bits are its mask, and no rights of the group.
+  if (!keep_acl(old)) mode &= ~mode_t{S_IRWXG};
   check(::fchmod(file_.get(), mode), Status::kFileIo, "store " + target_.name);
 }
 
-void sync_directory(int directory, const std::string& attempt) {
-  const Descriptor readable(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  check(readable.get(), Status::kFileIo, attempt);
-  check(::fsync(readable.get()), Status::kFileIo, attempt);
+// Gives it the ACL of the `old` file, if that has one; false when it could not.
+bool Temporary::keep_acl(const struct stat& old) const {
+  constexpr auto* kAcl = "system.posix_acl_access";
+  const Descriptor before(
+      ::openat(target_.directory.get(), target_.leaf.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat now {};
+  if (!before || ::fstat(before.get(), &now) == -1) return false;
+  if (now.st_dev != old.st_dev || now.st_ino != old.st_ino) return false;
+  const std::string path = "/proc/self/fd/" + std::to_string(before.get());
+  std::string acl(XATTR_SIZE_MAX, '\0');
+  const ssize_t size = ::getxattr(path.c_str(), kAcl, acl.data(), acl.size());
+  if (size == -1) return errno == ENODATA || errno == EOPNOTSUPP || errno == ENOENT;  // the last: no /proc
+  return ::fsetxattr(file_.get(), kAcl, acl.data(), static_cast<std::size_t>(size), 0) == 0;
+}
+
+Descriptor open_to_sync(int directory, const std::string& attempt) {
+  Descriptor readable(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!readable && errno != EACCES) check(-1, Status::kFileIo, attempt);
+  return readable;
+}
+
+void sync_names(const Descriptor& directory, int file, const std::string& attempt) {
+  check(directory ? ::fsync(directory.get()) : ::syncfs(file), Status::kFileIo, attempt);
 }
 
 void sweep_left_overs(int directory, const std::string& leaf) noexcept try {

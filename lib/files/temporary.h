@@ -49,6 +49,7 @@ class Temporary {
   [[nodiscard]] int directory() const { return kept_ ? kept_.get() : target_.directory.get(); }
   [[nodiscard]] bool create(mode_t mode);
   void keep_owner_and_mode(const struct stat& old) const;
+  [[nodiscard]] bool keep_acl(const struct stat& old) const;
 
   const Target& target_;
   Descriptor kept_;  // of a place of the caller's
@@ -65,8 +66,11 @@ class Temporary {
 // The leaf it is on the way to, cut where that is too long; empty where it is none.
 [[nodiscard]] std::string_view leaf_of_temporary(std::string_view name);
 
-// Puts the names in `directory`, which may be O_PATH, on the medium. Throws Error{kFileIo}.
-void sync_directory(int directory, const std::string& attempt);
+// `directory`, which may be O_PATH, for sync_names(); empty where it may not be read. Throws Error{kFileIo}.
+[[nodiscard]] Descriptor open_to_sync(int directory, const std::string& attempt);
+// Puts the names in `directory` on the medium; where that is empty, all of the file system that the open
+// `file` is on. Throws Error{kFileIo}.
+void sync_names(const Descriptor& directory, int file, const std::string& attempt);
 
 // Removes the temporary `name` if its owner has gone. Failures do not matter.
 void remove_if_left_over(int directory, const char* name);

@@ -133,7 +133,8 @@ struct NamedDigest::State {
 
 NamedDigest::NamedDigest(const std::string& algorithm) : state_(std::make_unique<State>()) {
   const EVP_MD* md = EVP_get_digestbyname(algorithm.c_str());
-  if (md == nullptr || EVP_DigestInit_ex(state_->context.get(), md, nullptr) != 1) {
+  const bool has_no_length = md != nullptr && (EVP_MD_get_flags(md) & EVP_MD_FLAG_XOF) != 0;  // SHAKE
+  if (md == nullptr || has_no_length || EVP_DigestInit_ex(state_->context.get(), md, nullptr) != 1) {
     throw Error(Status::kUsage, fmt::format("digest '{}'", printable(algorithm, 40)), "no such algorithm",
                 "`openssl list -digest-algorithms` names those that exist");
   }

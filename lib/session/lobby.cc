@@ -170,7 +170,8 @@ Lobby::Progress Lobby::take_events(Stranger& stranger) {
     if (control == nullptr || stranger.leaving) continue;
     if (shake_hands(stranger, *control) == Progress::kAuthenticated) return Progress::kAuthenticated;
   }
-  loop_.wake_now();  // there may be more: next turn
+  if (stranger.deadline.passed()) return Progress::kGone;  // whatever it still says
+  loop_.wake_now();                                        // there may be more: next turn
   return Progress::kWaiting;
 }
 

@@ -23,7 +23,7 @@ namespace rdpipe {
 namespace {
 
 enum class Manner : std::uint8_t {
-  kReopened,  // a description of our own, non-blocking
+  kReopened,  // a description of our own, non-blocking: a pipe, a terminal
   kSocket,    // MSG_DONTWAIT
   kPolled,    // a device: touched only after poll has said it is ready
   kWorker,    // may block: a worker's
@@ -47,39 +47,43 @@ Access find_access(int fd, int open_mode, const std::string& name) {
   struct stat status {};
   check(::fstat(fd, &status), Status::kEndpoint, name);
   if (S_ISSOCK(status.st_mode)) return {Manner::kSocket, {}, fd, false};
-  if (S_ISCHR(status.st_mode)) return {Manner::kPolled, {}, fd, false};
-  if (!S_ISFIFO(status.st_mode)) return {Manner::kWorker, {}, fd, false};
-  grow_pipe(fd);
-  Descriptor own(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), open_mode | O_NONBLOCK | O_CLOEXEC));
+  // A terminal that is ready for a byte blocks with more; other devices take what they are given.
+  const bool is_terminal = S_ISCHR(status.st_mode) && ::isatty(fd) == 1;
+  if (S_ISCHR(status.st_mode) && !is_terminal) return {Manner::kPolled, {}, fd, false};
+  if (!S_ISFIFO(status.st_mode) && !is_terminal) return {Manner::kWorker, {}, fd, false};
+  if (!is_terminal) grow_pipe(fd);
+  const int flags = open_mode | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+  Descriptor own(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), flags));
+  if (!own && is_terminal) return {Manner::kPolled, {}, fd, false};
   if (!own && errno == ENXIO) throw_errno(EPIPE, Status::kFileIo, "write " + name);  // nobody reads it
   if (!own) return {Manner::kWorker, {}, fd, true};
   const int usable = own.get();
-  return {Manner::kReopened, std::move(own), usable, true};
+  return {Manner::kReopened, std::move(own), usable, !is_terminal};
 }
 
-// Whether a pipe's reader has taken every byte. Throws when it is gone and has left some.
-bool pipe_is_empty(int fd, const std::string& name) {
+// What a pipe's reader has not taken, bytes. Throws when it is gone and has left some.
+std::size_t waiting_in_pipe(int fd, const std::string& name) {
   int unread = 0;
   check(::ioctl(fd, FIONREAD, &unread), Status::kFileIo, "write " + name);
-  if (unread == 0) return true;
+  if (unread == 0) return 0;
   pollfd state{.fd = fd, .events = 0, .revents = 0};
   const bool reader_gone = ::poll(&state, 1, 0) > 0 && (state.revents & POLLERR) != 0;
   if (reader_gone) throw_errno(EPIPE, Status::kFileIo, "write " + name);
-  return false;
+  return static_cast<std::size_t>(unread);
 }
 
-// Whether nothing that was sent waits any more: for the reader of a local socket, for the other host's kernel
-// with TCP. Throws when the reader is gone and has left some.
-bool socket_is_empty(int fd, const std::string& name) {
+// What was sent and still waits: for the reader of a local socket, for the other host's kernel with TCP.
+// Throws when the reader is gone and has left some.
+std::size_t waiting_in_socket(int fd, const std::string& name) {
   int waiting = 0;
   // Kinds of sockets that do not tell have it once they took it.
-  if (::ioctl(fd, SIOCOUTQ, &waiting) == 0 && waiting != 0) return false;
+  if (::ioctl(fd, SIOCOUTQ, &waiting) == 0 && waiting > 0) return static_cast<std::size_t>(waiting);
   // Asked last: a reader that goes first leaves its error and then drops what it had not read.
   int error = 0;
   socklen_t size = sizeof error;
   check(::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size), Status::kFileIo, "write " + name);
   if (error != 0) throw_errno(error, Status::kFileIo, "write " + name);
-  return true;
+  return 0;
 }
 
 class DirectReader : public ReadChannel {
@@ -128,9 +132,9 @@ class DirectWriter : public WriteChannel {
     throw_errno(error, Status::kFileIo, "write " + name_);
   }
 
-  bool taken_by_reader() override {
-    if (access_.manner == Manner::kSocket) return socket_is_empty(access_.fd, name_);
-    return !access_.is_pipe || pipe_is_empty(access_.fd, name_);
+  std::size_t waiting() override {
+    if (access_.manner == Manner::kSocket) return waiting_in_socket(access_.fd, name_);
+    return access_.is_pipe ? waiting_in_pipe(access_.fd, name_) : 0;
   }
 
  private:
@@ -206,7 +210,10 @@ class WorkerWriter : public WriteChannel {
     return size;
   }
 
-  bool taken_by_reader() override { return reap() && (!is_pipe_ || pipe_is_empty(fd_, name_)); }
+  std::size_t waiting() override {
+    if (!reap()) return buffer_->bytes.size();
+    return is_pipe_ ? waiting_in_pipe(fd_, name_) : 0;
+  }
 
  private:
   static std::int64_t write_all(int fd, const std::byte* from, std::size_t size) {

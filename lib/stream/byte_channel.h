@@ -27,9 +27,9 @@ class WriteChannel {
   // Bytes taken, at least 1; nothing when it would block: what wakes the loop is then armed. Throws
   // Error{kFileIo}.
   [[nodiscard]] virtual std::optional<std::size_t> write(std::span<const std::byte> from) = 0;
-  // Whether the other side has read every byte (pipes, local sockets), its host's kernel has them (TCP), or
-  // ours has (anything else). Throws Error{kFileIo} when the reader is gone and has left some.
-  [[nodiscard]] virtual bool taken_by_reader() = 0;
+  // Bytes that wait for the reader (pipes, local sockets, whose count includes the kernel's own) or for its
+  // host's kernel (TCP); 0: it has all. Throws Error{kFileIo} when the reader is gone and has left some.
+  [[nodiscard]] virtual std::size_t waiting() = 0;
 };
 
 // `fd` stays the caller's and open; `chunk` is the size of a usual transfer, bytes. `name` is for messages.

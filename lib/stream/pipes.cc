@@ -83,6 +83,7 @@ class PipeSink : public Sink {
       const auto count = channel_->write(piece.rest());
       if (!count) return;
       piece.done += *count;
+      taken_ += *count;
       if (piece.done == piece.length) queue_.pop_front();
     }
     if (finishing_ && !committed_) await_reader();
@@ -90,6 +91,7 @@ class PipeSink : public Sink {
 
   void finish() override { finishing_ = true; }
   bool committed() const override { return committed_; }
+  std::uint64_t taken() const override { return taken_; }
   const std::string& name() const override { return name_; }
 
  private:
@@ -107,10 +109,13 @@ class PipeSink : public Sink {
 
   // A buffer announces nothing when it has run empty: look again at growing intervals.
   void await_reader() {
-    if (channel_->taken_by_reader()) {
+    const std::size_t waiting = channel_->waiting();
+    if (waiting == 0) {
       committed_ = true;
       return;
     }
+    taken_ += waiting_ > waiting ? waiting_ - waiting : 0;
+    waiting_ = waiting;
     constexpr Nanoseconds kFirstLook = std::chrono::microseconds(200);
     constexpr Nanoseconds kLastLook = std::chrono::milliseconds(20);
     pause_ = std::clamp(pause_ * 2, kFirstLook, kLastLook);
@@ -122,6 +127,8 @@ class PipeSink : public Sink {
   Loop* loop_ = nullptr;
   std::unique_ptr<WriteChannel> channel_;
   std::deque<Piece> queue_;
+  std::uint64_t taken_ = 0;  // bytes
+  std::size_t waiting_ = 0;  // bytes that the reader has not taken, when it was looked at last
   bool finishing_ = false;
   bool committed_ = false;
   Nanoseconds pause_{0};

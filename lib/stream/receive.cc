@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <limits>
+#include <new>
 #include <utility>
 
 #include "seal/frame_digest.h"
@@ -37,7 +38,17 @@ Receiving::Receiving(Loop& loop, Session& session, Ring& ring, Sink& sink, const
   sink.start(loop, ring, session.terms().size);
 }
 
-void Receiving::turn() try {
+void Receiving::turn() {
+  try {
+    step();
+  } catch (const Error& error) {
+    outlive(error);
+  } catch (const std::bad_alloc&) {
+    outlive(Error(Status::kMemory, "receive", "out of memory"));
+  }
+}
+
+void Receiving::step() {
   take_events();
   if (finished()) return;
   if (advance()) {
@@ -46,9 +57,11 @@ void Receiving::turn() try {
     if (!committed_) clock_.throw_if_stalled(session_.terms().peer_host);
     loop_.wait(committed_ ? bye_deadline_ : clock_.stall_deadline());
   }
-} catch (const Error& error) {
-  // What is in place can fail no more, whatever happens to link or program.
-  if (!committed_ && !(finishing_ && sink_.in_place_after_all())) throw;
+}
+
+// What is in place can fail no more, whatever happens to link or program. Anything else is thrown on.
+void Receiving::outlive(const Error& error) {
+  if (!committed_ && !(finishing_ && sink_.in_place_after_all())) throw error;
   warning_ = std::string(error.what()) + ", after everything was in place";
   try {
     static_cast<void>(commit());
@@ -116,10 +129,11 @@ bool Receiving::advance() {
   }
   const std::size_t free_before = ring_.free_slots();
   sink_.poll();
-  const bool taken = ring_.free_slots() > free_before;
+  const bool freed = ring_.free_slots() > free_before;
+  const bool taken = std::exchange(taken_, sink_.taken()) != sink_.taken();
   pass_notes();
   const bool granted = grant();
-  if (taken || (granted && sequence_ > 0)) clock_.moved();  // a slow reader's taking counts as well
+  if (freed || taken || (granted && sequence_ > 0)) clock_.moved();  // a slow reader's taking counts as well
   if (end_ && !finishing_ && (!lane_ || lane_->empty())) {
     check_end();
     finishing_ = true;
@@ -137,8 +151,9 @@ void Receiving::pass_notes() {
   }
 }
 
+// Also behind the end: by that the sender sees that what it has sent is taken.
 bool Receiving::grant() {
-  if (end_) return false;
+  if (committed_) return false;
   bool granted = false;
   while (auto slot = ring_.acquire()) {
     session_.link().post_receive(std::move(*slot));

@@ -34,6 +34,8 @@ Sending::Sending(Loop& loop, Session& session, Ring& ring, Source& source, const
 void Sending::turn() {
   take_events();
   if (committed_) return;
+  const std::size_t credits = session_.link().send_credits();
+  if (std::exchange(credits_, credits) < credits) clock_.moved();  // the receiver has room again
   if (advance()) {
     loop_.poll();  // the link has work; a signal must be seen all the same
   } else {

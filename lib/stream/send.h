@@ -63,6 +63,7 @@ class Sending {
   std::uint64_t offset_ = 0;    // of the next byte
   std::size_t queued_ = 0;      // frames in the lane and in ready_
   std::size_t in_flight_ = 0;   // frames posted and not yet Sent
+  std::size_t credits_ = 0;     // when they were last looked at
   bool source_ended_ = false;
   bool end_posted_ = false;
   bool committed_ = false;

@@ -173,7 +173,8 @@ std::unique_ptr<Acceptor> try_listen_rdma(Loop& loop, const std::string& port, c
     return listen_rdma(loop, port, options);
   } catch (const Error& error) {
     // A port that another listener has on RDMA must not send this one's peers to it.
-    if (error.status() == Status::kNetwork || !options.device.empty()) throw;
+    const bool asked_wrongly = error.status() == Status::kUsage;  // as try_rdma() has it
+    if (error.status() == Status::kNetwork || asked_wrongly || !options.device.empty()) throw;
     why_not = error.what();
     return nullptr;
   }

@@ -245,6 +245,66 @@ test_fsync() {
   same in out
 }
 
+# Into a directory that may be written and not read.
+test_fsync_into_a_drop_box() {
+  need_root
+  become_nobody
+  mkdir -m 0333 drop
+  echo old >drop/out
+  chown 65534 drop/out
+  make_data 5000 in
+  chmod 644 in
+  target=drop/out start_recv --fsync
+  source=in start_send
+  both_succeed 5000
+  same in drop/out
+}
+
+# Its group has no rights by the ACL; without the ACL the mask would give it some.
+test_replaced_file_keeps_its_acl() {
+  type -P setfacl >/dev/null || skip "needs setfacl"
+  echo old >out
+  chmod 600 out
+  setfacl -m u:12345:rw out 2>/dev/null || skip "no ACLs here"
+  getfacl -cn out >before
+  make_data 5000 in
+  target=out start_recv
+  source=in start_send
+  both_succeed 5000
+  same in out
+  getfacl -cn out >after
+  same before after
+}
+
+# ssh, for one, sets O_NONBLOCK on what it shares with others.
+test_redirected_file_with_o_nonblock() {
+  type -P python3 >/dev/null || skip "python3 is not installed"
+  make_data 5000001 in
+  exec {file}>out
+  python3 -c "import os; os.set_blocking($file, False)"
+  start_recv >&"$file"
+  exec {input}<in
+  python3 -c "import os; os.set_blocking($input, False)"
+  start_send <&"$input"
+  both_succeed 5000001
+  same in out
+}
+
+test_terminal_as_stdout() {
+  type -P script >/dev/null || skip "no script(1) here"
+  seq 20000 >in
+  printf '%q ' "$bin/rdrecv" --fabric="$fabric" 0 "$key" >command
+  echo "2>recv.err" >>command
+  : >recv.err
+  start script -qec "sh command" typescript >/dev/null </dev/null
+  receiver=$!
+  await_listening "$receiver"
+  source=in start_send
+  both_succeed "$(stat -c %s in)"
+  tr -d '\r' <typescript | grep -E '^[0-9]+$' >out
+  same in out
+}
+
 test_direct_io() {
   local choice
   make_data 9000001 in

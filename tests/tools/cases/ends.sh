@@ -46,6 +46,26 @@ test_signal_leaves_no_partial_file() {
   no_temporaries
 }
 
+# The other end cannot say its last word: what the second signal hurries still has a line, and cleans up.
+test_second_signal_leaves_no_partial_file() {
+  make_gate
+  echo hello >in
+  start_writer from produce_with_gap 2
+  target=out start_recv
+  start_send <from
+  until [[ -n $(find . -name '.out.rdpipe-*') ]]; do pause 0.02; both_alive; done
+  kill -STOP "$sender"
+  kill -INT "$receiver"
+  pause 0.3
+  kill -INT "$receiver" || true
+  receiver_exits 20
+  one_error recv.err "SIGINT|interrupted"
+  kill -CONT "$sender"
+  sender_fails
+  absent out
+  no_temporaries
+}
+
 test_signal_while_listening() {
   target=out start_recv
   kill -TERM "$receiver"

@@ -73,6 +73,16 @@ test_key_file() {
   same in out
 }
 
+test_key_fd_that_is_not_open() {
+  local descriptor status
+  for descriptor in 3 4 77; do
+    status=0
+    timeout 10 "$bin/rdsend" --key-fd "$descriptor" "$host" 4711 </dev/null 2>send.err 3>&- 4>&- || status=$?
+    ((status == 5)) || fail "--key-fd $descriptor: status $status, not 5"
+    one_error send.err "descriptor $descriptor: Bad file descriptor"
+  done
+}
+
 test_key_fd() {
   echo hello >in
   echo "$key" >secret

@@ -124,6 +124,15 @@ test_hash_is_the_files() {
   says recv.err "$sum"
 }
 
+# A digest without a length of its own.
+test_hash_that_is_none() {
+  local algorithm
+  for algorithm in shake128 nonsense; do
+    refused rdsend --hash "$algorithm" "$host" 4711 "$key"
+    refused rdrecv --hash "$algorithm" 0 "$key"
+  done
+}
+
 test_without_checksum() {
   make_data 1000001 in
   target=out start_recv --no-checksum

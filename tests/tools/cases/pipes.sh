@@ -109,6 +109,15 @@ test_timeout_ends_a_stalled_transfer() {
   open_gate
 }
 
+# All of it waits in the pipe; no slot tells that it is taken.
+test_timeout_does_not_end_a_slow_reader() {
+  make_data 80000 in
+  start_reader to bash -c 'while dd bs=10000 count=1 status=none | grep -q ""; do sleep 0.7; done'
+  start_recv --timeout 2 >to
+  source=in start_send
+  both_succeed 80000
+}
+
 test_sender_waits_until_the_reader_has_all() {
   make_gate
   head -c 1000 /dev/zero >in
