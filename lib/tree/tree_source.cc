@@ -224,8 +224,8 @@ SourceItem TreeSource::pop_item() {
   if (!is_large(item)) ++progress_.now().files;
   const bool skipped = item.kind == SourceItem::Kind::kFile && item.verdict == TreeVerdict::kSkip;
   if (!skipped) ready_bytes_ -= std::min(room_for(item), capacity_);
-  const bool goes = item.kind != SourceItem::Kind::kDirectoryEnd && !item.incomplete;
-  if (options_.remove_source_files && !options_.dry_run && goes) {
+  if (options_.remove_source_files && !options_.dry_run && item.kind != SourceItem::Kind::kDirectoryEnd) {
+    if (item.incomplete) removals_.keep(item.number);  // with its hard links
     removals_.add(item);
   }
   return item;
