@@ -52,6 +52,7 @@ class LargeSink {
 
   void complete(int fd);
   void begin_run();
+  [[nodiscard]] std::optional<KeptPlace> place_for_part(int directory);
   void end_run();
   void verify(int fd) const;
   [[nodiscard]] bool holds(int fd, const Run& run) const;
