@@ -1,17 +1,18 @@
 // Copying within this host: both ends in one process, joined in memory.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <filesystem>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <system_error>
 #include <utility>
 
+#include "files/target.h"
 #include "ground/error.h"
 #include "io/loop.h"
 #include "rdpipe/connection.h"
@@ -167,19 +168,28 @@ std::unique_ptr<Session> accept_one(Loop& loop, std::unique_ptr<Link> link, cons
   }
 }
 
-// What a source does not have is deleted from the destination: so would be a source that lies in it.
+// What a source does not have is deleted from what it becomes: so would be a source that lies in that. One
+// that becomes itself does not.
 void require_apart(const std::vector<std::string>& sources, const std::string& destination,
                    const CopyOptions& copy) {
   std::error_code missing;
   const auto into = std::filesystem::canonical(destination.empty() ? "." : destination, missing);
   if (missing) return;
+  std::map<std::filesystem::path, const std::string*> targets;
   for (const std::string& source : sources) {
-    if (!stands_for_contents(source) && !copy.no_target_directory && !copy.files_from) continue;
+    const bool is_it = stands_for_contents(source) || copy.no_target_directory || copy.files_from;
+    targets.emplace(is_it ? into : into / split_path(without_slashes(source)).leaf, &source);
+  }
+  for (const std::string& source : sources) {
     const auto from = std::filesystem::canonical(source.empty() ? "." : source, missing);
-    const auto [left, other] = std::mismatch(into.begin(), into.end(), from.begin(), from.end());
-    if (missing || left != into.end() || other == from.end()) continue;
-    throw Error(Status::kUsage, "delete what the source does not have",
-                fmt::format("'{}' lies in the destination, and would be deleted itself", printable(source)));
+    if (missing) continue;
+    for (auto above = from; !above.empty(); above = above.has_relative_path() ? above.parent_path() : "") {
+      const auto found = targets.find(above);
+      if (found == targets.end() || (above == from && found->second == &source)) continue;
+      throw Error(
+          Status::kUsage, "delete what the source does not have",
+          fmt::format("'{}' lies in the destination, and would be deleted itself", printable(source)));
+    }
   }
 }
 

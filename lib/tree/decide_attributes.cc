@@ -79,7 +79,9 @@ void Decider::compare(const Attributes& wanted, const struct stat& now, int at, 
                       Changes& changes) const {
   const bool is_link = S_ISLNK(now.st_mode);
   changes.time = options_.times && !is_same_time(now, wanted.seconds, wanted.nanoseconds, at);
-  changes.mode = !is_link && wanted.exact_mode && (now.st_mode & kPermissions) != wanted.mode;
+  // Without either, `wanted` has the mode that content of ours is to have: what is there keeps its own.
+  const bool keeps_mode = options_.perms || options_.acls;
+  changes.mode = keeps_mode && !is_link && (now.st_mode & kPermissions) != wanted.mode;
   changes.owner = options_.owner && writer_.as_root() && now.st_uid != wanted.uid;
   changes.group = options_.group && now.st_gid != wanted.gid;
   const XattrChoice choice = writer_.xattr_choice(wanted);
@@ -103,7 +105,10 @@ void Decider::compare(const Attributes& wanted, const struct stat& now, int at, 
 void Decider::correct(const std::string& name, int at, const struct stat& now, const Attributes& attributes,
                       const Changes& changes) {
   if (options_.dry_run || !changes.attributes()) return;
-  writer_.update_attributes(at, name, now, attributes);
+  if (options_.perms || options_.acls) return writer_.update_attributes(at, name, now, attributes);
+  Attributes without_mode = attributes;
+  without_mode.exact_mode = false;
+  writer_.update_attributes(at, name, now, without_mode);
 }
 
 void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
@@ -149,6 +154,7 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
       show(entry, *parent, name, '.', changes);
     }
   } catch (const EntryError& error) {
+    if (entry.is_head) decision_.heads.pop_back();  // what is there is not what links are to lead to
     fail(next_entry_, *parent, name,
          (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error));
     if (is_fatal(error)) throw_full(*parent, name, error);

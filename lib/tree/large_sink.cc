@@ -53,13 +53,7 @@ void LargeSink::start(Loop& loop, Ring& ring) {
     if (wanted_.in_place) target.kind = TargetKind::kInPlace;
     if (!target.old) target.old.emplace();  // as when it replaces one: nobody's business until it is complete
     Placement placement{[this](int fd) { complete(fd); }, {}};
-    if (keeps_partial(options) && !wanted_.in_place) {
-      PartialPlace place = partial_place(lease->get(), wanted_, options, true);
-      if (!place.directory) throw EntryError{errno, "open the directory for partial files"};
-      writer_.wrote(place.directory.get());
-      placement.kept =
-          KeptPlace{std::move(place.directory), std::move(place.leaf), std::exchange(wanted_.part, {})};
-    }
+    if (keeps_partial(options) && !wanted_.in_place) placement.kept = place_for_part(lease->get());
     sink_ = std::make_unique<FileSink>(std::move(target), FileOptions{.direct = direct_of(options.direct)},
                                        std::move(placement));
     sink_->start(loop, ring, wanted_.size);
@@ -68,6 +62,17 @@ void LargeSink::start(Loop& loop, Ring& ring) {
   } catch (const EntryError& error) {
     fail((error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error), is_fatal(error));
   }
+}
+
+// Nothing: it is written beside its target, and not kept.
+std::optional<KeptPlace> LargeSink::place_for_part(int directory) {
+  PartialPlace place = partial_place(directory, wanted_, writer_.options(), true);
+  if (place.elsewhere && wanted_.part == nullptr) return {};
+  if (!place.directory) {
+    throw EntryError{place.elsewhere ? EXDEV : errno, "open the directory for partial files"};
+  }
+  writer_.wrote(place.directory.get());
+  return KeptPlace{std::move(place.directory), std::move(place.leaf), std::exchange(wanted_.part, {})};
 }
 
 void LargeSink::write(Slot slot) {
@@ -130,7 +135,7 @@ void LargeSink::poll() {
   guarded([&] { sink_->poll(); });
 }
 
-// On a worker: its attributes, and a way for it.
+// On a worker: its attributes, as far as they can be had, and a way for it.
 void LargeSink::complete(int fd) {
   writer_.wrote(fd);
   if (writer_.options().verify) verify(fd);
@@ -138,7 +143,7 @@ void LargeSink::complete(int fd) {
   Attributes attributes = wanted_.attributes;
   if (!attributes.exact_mode) attributes.mode &= ~writer_.umask();  // it was made with mode 0600
   attributes.exact_mode = true;
-  writer_.set_attributes(fd, attributes);
+  lacking_ = writer_.set_attributes(fd, attributes);
   if (wanted_.in_place) return;
   writer_.make_way(wanted_.directory->directory, lease->get(), wanted_.name);
 }

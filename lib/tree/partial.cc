@@ -46,6 +46,12 @@ std::string leaf_in(const std::string& path, const WantedFile& file) {
   return hidden_leaf(file.name + "." + digest_name(file.directory->directory->relative_of(file.name)));
 }
 
+bool shares_file_system(int first, int second) {
+  struct stat one {
+  }, other{};
+  return ::fstat(first, &one) == 0 && ::fstat(second, &other) == 0 && one.st_dev == other.st_dev;
+}
+
 }  // namespace
 
 PartialPlace partial_place(int directory, const WantedFile& file, const CopyOptions& options, bool create) {
@@ -56,6 +62,7 @@ PartialPlace partial_place(int directory, const WantedFile& file, const CopyOpti
   const std::size_t trusted =
       path.starts_with('/') ? path.size() : 0;  // a symlink in the target may be the sender's
   Descriptor place = open_path(directory, path, trusted, create ? 0700 : 0);
+  if (place && !shares_file_system(place.get(), directory)) return {Descriptor(), {}, true};
   return {std::move(place), leaf_in(path, file)};
 }
 

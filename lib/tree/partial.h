@@ -13,6 +13,7 @@ namespace rdpipe {
 struct PartialPlace {
   Descriptor directory;  // O_PATH; empty with errno set when it cannot be had
   std::string leaf;
+  bool elsewhere = false;  // no directory, for that is on another file system: no part can be renamed from it
 };
 
 // `file` is in the open `directory`. `create`: makes a missing --partial-dir.

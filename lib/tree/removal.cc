@@ -55,20 +55,25 @@ std::string SourceRemovals::remove(const SourceItem& item) {
     return "it is its own copy, and stays";
   }
   const auto lease = cache_->open(item.directory);
-  struct stat now {};
+  struct stat now {
+  }, itself{};
+  const bool is_it = lease && ::fstatat(lease->get(), item.name.c_str(), &itself, AT_SYMLINK_NOFOLLOW) == 0 &&
+                     FileIdentity{itself.st_dev, itself.st_ino} == item.identity;
+  const auto remove_it = [&] {
+    return ::unlinkat(lease->get(), item.name.c_str(), 0) == 0 ? "" : errno_text(errno);
+  };
   const int flags = follow_ ? 0 : AT_SYMLINK_NOFOLLOW;
   if (!lease || ::fstatat(lease->get(), item.name.c_str(), &now, flags) == -1) {
-    return errno == ENOENT ? "" : errno_text(errno);  // somebody else has removed it
+    if (errno != ENOENT) return errno_text(errno);
+    // A symlink to what was a source itself, and has gone; or somebody else has removed it.
+    return follow_ && is_it ? remove_it() : "";
   }
-  struct stat itself {};
-  const bool is_it = ::fstatat(lease->get(), item.name.c_str(), &itself, AT_SYMLINK_NOFOLLOW) == 0 &&
-                     FileIdentity{itself.st_dev, itself.st_ino} == item.identity;
   const bool is_file = item.kind == SourceItem::Kind::kFile;
   const bool unchanged = is_it && now.st_mtim.tv_sec == item.seconds &&
                          now.st_mtim.tv_nsec == item.nanoseconds &&
                          (!is_file || static_cast<std::uint64_t>(now.st_size) == item.size);
   if (!unchanged) return "it changed meanwhile and stays";
-  return ::unlinkat(lease->get(), item.name.c_str(), 0) == 0 ? "" : errno_text(errno);
+  return remove_it();
 }
 
 }  // namespace rdpipe

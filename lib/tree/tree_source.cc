@@ -224,8 +224,8 @@ SourceItem TreeSource::pop_item() {
   if (!is_large(item)) ++progress_.now().files;
   const bool skipped = item.kind == SourceItem::Kind::kFile && item.verdict == TreeVerdict::kSkip;
   if (!skipped) ready_bytes_ -= std::min(room_for(item), capacity_);
-  const bool goes = item.kind != SourceItem::Kind::kDirectoryEnd && !item.incomplete;
-  if (options_.remove_source_files && !options_.dry_run && goes) {
+  if (options_.remove_source_files && !options_.dry_run && item.kind != SourceItem::Kind::kDirectoryEnd) {
+    if (item.incomplete) removals_.keep(item.number);  // with its hard links
     removals_.add(item);
   }
   return item;
@@ -233,8 +233,8 @@ SourceItem TreeSource::pop_item() {
 
 // What the kernel's copy does not do is done as between two hosts.
 bool TreeSource::may_pass_on() const {
-  return local_ && !options_.sparse && !options_.verify && !options_.inplace && !keeps_partial(options_) &&
-         options_.direct != CopyDirect::kOn;
+  return local_ && local_->has_room() && !options_.sparse && !options_.verify && !options_.inplace &&
+         !keeps_partial(options_) && options_.direct != CopyDirect::kOn;
 }
 
 void TreeSource::begin_large() {

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -133,6 +135,13 @@ class HostileSender {
     awaited_ = listed_;
     return *this;
   }
+  // Once everything so far was decided, and for so long, the receiver's workers do something else.
+  HostileSender& busy_for(std::chrono::milliseconds time) {
+    return meanwhile([this, time] {
+      for (Operation& operation : busy_)
+        loop_.run(operation, [time]() -> std::int64_t { return std::this_thread::sleep_for(time), 0; });
+    });
+  }
   HostileSender& end() { return record(counts_); }  // which are true
 
   // Sends it all; what came of it is in `error` (none: committed), `report` and `notices`.
@@ -237,6 +246,7 @@ class HostileSender {
   EndRecord counts_;
   std::uint64_t listed_ = 0, awaited_ = 0, answered_ = 0;  // files
   Loop loop_;
+  std::array<Operation, 2> busy_;  // as many as the loop has workers
   Ring ring_{kShape};
   std::optional<TreeSink> sink_;
 };

@@ -1,4 +1,5 @@
 // What becomes of sources that are removed when their copies are in place: nothing that is not is lost.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -202,6 +203,25 @@ TEST_CASE("what a symlink led to is copied, and the symlink removed") {
   CHECK(get(scratch / "src/file") == "source");
 }
 
+TEST_CASE("a symlink to what was removed before it is removed, too") {
+  const Scratch scratch;
+  for (const std::string name : {"a", "z"}) {
+    fs::create_directories(scratch / ("src/" + name));
+    put(scratch / ("src/" + name + "/file"), "source");
+    fs::create_symlink(name == "a" ? "../z/file" : "../a/file", scratch / ("src/" + name + "/link"));
+  }
+  CopyOptions options = removing();
+  options.copy_links = true;
+  const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+  CHECK(copied.report.status() == 0);
+  CHECK(copied.notices == std::vector<std::string>{});
+  for (const std::string name : {"a/file", "a/link", "z/file", "z/link"}) {
+    CAPTURE(name);
+    CHECK_FALSE(is_there(scratch / ("src/" + name)));
+    CHECK(get(scratch / ("dst/" + name)) == "source");
+  }
+}
+
 TEST_CASE("a newer file is left alone, whatever else of the sender's it is a name of") {
   const Scratch scratch;
   fs::create_directories(scratch / "src");
@@ -234,6 +254,25 @@ TEST_CASE("names of a file that could not be put in place are not linked to anot
   CHECK(copied.notices.size() == 2);
   CHECK(is_there(scratch / "dst/first/full"));
   CHECK(get(scratch / "dst/second") == "before");
+}
+
+TEST_CASE("names of a symlink that could not be put in place are not linked to another one") {
+  for (const char* name : {"first", "second"}) {  // whichever comes first
+    CAPTURE(name);
+    const Scratch scratch;
+    fs::create_directories(scratch / "src");
+    fs::create_symlink("nowhere", scratch / "src/first");
+    const std::string first = scratch / "src/first", second = scratch / "src/second";
+    REQUIRE(::linkat(AT_FDCWD, first.c_str(), AT_FDCWD, second.c_str(), 0) == 0);
+    fs::create_directories(scratch / ("dst/"s + name + "~/full"));  // in the way of its backup
+    for (const char* old : {"first", "second"}) put(scratch / ("dst/"s + old), "before");
+    CopyOptions options = archive();
+    options.backup = true;
+    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+    CHECK(copied.report.failed > 0);
+    CHECK(get(scratch / ("dst/"s + name)) == "before");
+    CHECK(fs::hard_link_count(scratch / ("dst/"s + name)) == 1);
+  }
 }
 
 TEST_CASE("a source that was replaced meanwhile by one of the same size and time stays") {

@@ -204,6 +204,30 @@ test_rdcp_symlink_as_destination() {
   [[ -f home/real ]] || fail "what the symlink led to is gone"
 }
 
+# A source that lies in what another source, or itself, becomes would be deleted with what that does not have.
+# tcp only: nothing moves
+test_rdcp_delete_spares_its_sources() {
+  make_rsh
+  mkdir -p data/src/backup/src other/src
+  echo precious >data/src/backup/src/file
+  echo more >data/src/more
+  echo other >other/src/other
+  copies 1 -a --delete data/src/backup/src data
+  says copy.err "'data/src/backup/src' lies in the destination"
+  copies 1 -a --delete other/src data/src/backup data
+  says copy.err "'data/src/backup' lies in the destination"
+  copies 1 -a --delete other/src data/src data
+  says copy.err "'data/src' lies in the destination"
+  copies 1 -a --delete --no-target-directory data/src/backup/src data
+  copies 1 -a --delete data/src/backup/src/ data
+  copies 0 -a data/src/backup/src data
+  copies 0 -a --delete data/src data
+  holds data/src/backup/src/file precious
+  holds data/src/more more
+  copies 0 -a --delete data/src/backup/src .
+  holds src/file precious
+}
+
 # The destination of --no-target-directory has the source's name for filters.
 # tcp only: nothing moves
 test_rdcp_filters_beneath_another_name() {

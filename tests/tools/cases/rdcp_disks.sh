@@ -76,6 +76,25 @@ test_rdcp_target_disk_fails_in_mid_tree() {
   same_tree src mnt/copy
 }
 
+# Nothing can be renamed from one file system to another: there no part is kept.
+test_rdcp_partial_dir_on_another_file_system() {
+  make_small_disk 64m
+  make_rsh
+  mkdir src
+  make_data 3000000 src/large
+  make_data 3000 src/small
+  make_data 100000 small/.large.rdpipe-partial
+  copies 0 -r --partial-dir="$PWD/small/parts" src/ db2:copy
+  same_tree src home/copy
+  [[ -z $(ls -A small/parts) ]] || fail "left behind: $(ls -A small/parts)"
+  mkdir -p home/other/parts
+  mount --bind small home/other/parts
+  undo=("umount -l home/other/parts" "${undo[@]}")
+  copies 0 -r --partial-dir=parts src/ db2:other
+  same src/large home/other/large
+  rdcp_moved 6006000
+}
+
 # A disk that forgets what it is given: what the page cache has is right, only who reads past it notices.
 test_rdcp_verify_reads_past_the_page_cache() {
   make_rsh

@@ -101,6 +101,23 @@ test_rdcp_setuid_only_with_modes() {
   [[ $fabric != rdma ]] || echo 10 >>"$run/moved"
 }
 
+# What is not copied again keeps its mode without -p, also when its time is corrected.
+# tcp only: nothing moves
+test_rdcp_setuid_of_what_is_the_same() {
+  make_rsh
+  mkdir src
+  echo tool | tee src/tool src/later home/tool >home/later
+  touch -d @1000000000 src/tool src/later home/tool
+  chmod 4755 src/later home/tool home/later
+  copies 0 -rti --size-only src/ db2:.
+  ! grep tool copy.out || fail "what is the same was changed"
+  grep -qE '^\.f\.\.t\.+ later$' copy.out || { show copy.out; fail "more than a time was corrected"; }
+  [[ $(stat -c %a home/tool) == 4755 ]] || fail "mode $(stat -c %a home/tool) of what is the same"
+  [[ $(stat -c %a,%Y home/later) == 4755,1000000000 ]] || fail "$(stat -c %a,%Y home/later) after a new time"
+  copies 0 -rtpi src/ db2:.
+  [[ $(stat -c %a home/tool) == "$(stat -c %a src/tool)" ]] || fail "mode $(stat -c %a home/tool) with -p"
+}
+
 # --fsync: one call for the whole file system, after the last file is in place and before the end is told.
 # tcp only: what is written, not how it moves
 test_rdcp_fsync_comes_last() {

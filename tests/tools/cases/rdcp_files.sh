@@ -92,9 +92,12 @@ os.setxattr("small/src/fine", "user.y", b"kept")' || skip "no such attributes he
   [[ $(python3 -c 'import os; print(os.listxattr("small/dst/much"), os.listxattr("small/dst/fine"))') == \
     "['user.old'] ['user.y']" ]] || fail "not the attributes that were there, and those that fit"
   echo newer >small/src/much
-  copies 23 -rtX --remove-source-files small/src/ db2:dst/
+  ln small/src/much small/src/other
+  copies 23 -rtHX --remove-source-files small/src/ db2:dst/
   holds small/dst/much newer
   holds small/src/much newer  # not all of it is there
+  holds small/src/other newer
+  [[ small/dst/much -ef small/dst/other ]] || fail "they are no hard links"
   absent small/src/fine
   [[ $fabric != rdma ]] || echo 10 >>"$run/moved"
 }
