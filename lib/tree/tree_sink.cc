@@ -11,9 +11,13 @@ namespace {
 
 // Bytes of records. The entries of a sender's whole window, as long as their names are not.
 constexpr std::size_t kMaxUndecided = 1_MiB;
-constexpr std::size_t kMaxNotes = 10000;       // that the sender has not taken
-constexpr std::size_t kMaxEndings = 1U << 17;  // that wait: no sender has a window so large
-constexpr std::uint8_t kSkippable = 0x80;      // of a record's type
+constexpr std::size_t kMaxNotes = 10000;  // that the sender has not taken
+// That wait, be it for one large file that is read back. While another is coming, none comes of a sender that
+// plays by the rules.
+constexpr std::size_t kManyEndings = 1U << 16;
+constexpr std::size_t kMaxEndings = 1U << 20;
+constexpr std::size_t kManyLarge = 32;     // large files that are being finished, each with its descriptors
+constexpr std::uint8_t kSkippable = 0x80;  // of a record's type
 
 }  // namespace
 
@@ -51,9 +55,13 @@ void TreeSink::write_hole(Slot slot, std::uint64_t length) {
 // What is undecided is decided whatever the sender does: that it waits for its slots holds nothing up.
 bool TreeSink::must_hold() const { return !held_.empty() || has_enough(); }
 
-// Of records; content is not what it has too much of.
+// Of records; content is not what it has too much of, but of large files that came in full. What is being
+// finished, or waits for that, needs nothing that is held here.
 bool TreeSink::has_enough() const {
-  return content_left_ == 0 && (undecided_.size() > kMaxUndecided || notes_.size() > kMaxNotes);
+  if (finishing_large_ > kManyLarge) return true;
+  if (content_left_ > 0) return false;
+  return undecided_.size() > kMaxUndecided || notes_.size() > kMaxNotes ||
+         (endings_ > kManyEndings && receiving_ == nullptr);
 }
 
 void TreeSink::take_held() {
@@ -98,10 +106,10 @@ void TreeSink::take(const RawRecord& record, std::vector<SmallFile>& files) {
     case RecordType::kBegin:
     case RecordType::kIdentity:
     case RecordType::kKeep:
-      return append(record, undecided_);
+      return add_undecided(record);
     case RecordType::kEntry:
       ++entries_;
-      return append(record, undecided_);
+      return add_undecided(record);
     case RecordType::kFile:
       return take_file(record, files);
     case RecordType::kLocal:
@@ -125,6 +133,11 @@ void TreeSink::take(const RawRecord& record, std::vector<SmallFile>& files) {
       return;
   }
   if ((static_cast<std::uint8_t>(record.type) & kSkippable) == 0) throw_malformed("an unknown record");
+}
+
+void TreeSink::add_undecided(const RawRecord& record) {
+  ++records_;
+  append(record, undecided_);
 }
 
 WantedFile TreeSink::claim(std::uint64_t entry) {
@@ -185,6 +198,7 @@ void TreeSink::take_end_file(const RawRecord& record) {
   if (!end) throw_malformed();
   if (!large_of(end->entry).end(*end)) throw_malformed("a file of another size");
   receiving_ = nullptr;
+  ++finishing_large_;
 }
 
 void TreeSink::take_link(const RawRecord& record) {
@@ -196,7 +210,7 @@ void TreeSink::take_link(const RawRecord& record) {
 void TreeSink::take_directory_end(const RawRecord& record) {
   const auto end = decode_directory_end(record.body);
   if (!end) throw_malformed();
-  append(record, undecided_);
+  add_undecided(record);
   add_ending({.complete = end->complete, .number = end->directory});
 }
 
@@ -213,12 +227,12 @@ void TreeSink::take_line(const RawRecord& record) {
   options_.notice(local_ ? text : peer_ + ": " + text);
 }
 
-// Behind what is waiting already, if it has not begun.
+// Behind what is waiting already of the same frame: of another, a step would wait for more and more.
 void TreeSink::add_ending(Ending ending) {
   if (++endings_ > kMaxEndings) throw_malformed("more than what it has sent allows to end");
   if (steps_.empty() || steps_.back().endings.empty() || steps_.back().started) steps_.emplace_back();
   steps_.back().endings.push_back(ending);
-  steps_.back().needs = entries_;
+  steps_.back().needs = records_;
 }
 
 FinishStep TreeSink::resolve(const Ending& ending) {

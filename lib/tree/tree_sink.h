@@ -75,7 +75,7 @@ class TreeSink final : public Sink {
     std::vector<SmallFile> files;
     std::unique_ptr<LargeSink> large;
     std::vector<Ending> endings;
-    std::uint64_t needs = 0;  // entries that must be decided before them
+    std::uint64_t needs = 0;  // records that must be decided before them
     std::vector<FinishStep> finishes;
     FinishResult result;
     bool started = false, complete = false;
@@ -88,6 +88,7 @@ class TreeSink final : public Sink {
   void take_frame(Slot slot);
   void take_hole(Slot slot, std::uint64_t length);
   void take(const RawRecord& record, std::vector<SmallFile>& files);
+  void add_undecided(const RawRecord& record);
   void take_file(const RawRecord& record, std::vector<SmallFile>& files);
   void take_local(const RawRecord& record, std::vector<SmallFile>& files);
   void take_data(const RawRecord& record);
@@ -131,11 +132,14 @@ class TreeSink final : public Sink {
   Loop* loop_ = nullptr;
   Ring* ring_ = nullptr;
   RecordReader reader_;
-  std::uint64_t entries_ = 0;       // that have come
-  std::uint64_t decided_ = 0;       // ... and were decided
-  std::uint64_t content_left_ = 0;  // bytes of a large file that come in frames of their own
-  LargeSink* receiving_ = nullptr;  // the large file that is not ended
-  std::size_t endings_ = 0;         // that were not begun
+  std::uint64_t entries_ = 0;          // that have come
+  std::uint64_t decided_ = 0;          // ... and were decided
+  std::uint64_t records_ = 0;          // that have come, of entries and all else that is decided on
+  std::uint64_t decided_records_ = 0;  // ... and were
+  std::uint64_t content_left_ = 0;     // bytes of a large file that come in frames of their own
+  LargeSink* receiving_ = nullptr;     // the large file that is not ended
+  std::size_t endings_ = 0;            // that were not begun
+  std::size_t finishing_large_ = 0;    // large files that are ended, and not in place
   std::unordered_map<std::uint64_t, WantedFile> wanted_;  // by entry: asked for, and not come yet
   std::unordered_map<std::uint64_t, WantedLink> links_;
   std::unordered_map<std::uint64_t, LinkHead> heads_;
@@ -151,7 +155,7 @@ class TreeSink final : public Sink {
   ProgressMeter progress_;
   std::deque<HeldFrame> held_;        // in stream order
   std::vector<std::byte> undecided_;  // records that were not decided yet
-  std::uint64_t deciding_entries_ = 0;
+  std::uint64_t deciding_entries_ = 0, deciding_records_ = 0;
   std::vector<std::byte> deciding_;  // ... and those that are being decided
   Decision decision_;
   std::deque<Step> steps_;

@@ -31,6 +31,7 @@ void TreeSink::decide() {
   if (wanted_.size() + links_.size() > kMaxWanted) throw_malformed("more than it has sent what it listed");
   deciding_ = std::exchange(undecided_, {});
   deciding_entries_ = entries_;
+  deciding_records_ = records_;
   loop_->run(decide_, [this]() -> std::int64_t {
     decision_ = decider_.decide(deciding_);
     return 0;
@@ -42,6 +43,7 @@ void TreeSink::collect_decision() {
   decide_.take();
   Decision decision = std::move(decision_);
   decided_ = deciding_entries_;
+  decided_records_ = deciding_records_;
   if (decision.begin) {
     peer_hears_ = decision.begin->hears_peer;
     shows_ = *peer_hears_ ? decision.begin->lists : static_cast<bool>(options_.listed);
@@ -68,9 +70,10 @@ void TreeSink::advance_steps() {
     if (!step.started && !step.files.empty() && running < kMaxRunning) start(step);
     if (step.started && !step.files.empty()) ++running;
   }
-  // What ends a directory waits for all that came before it.
+  // What ends a directory waits for all that came before it, and for its own record: only then does nobody
+  // add to its names any more.
   if (steps_.empty() || steps_.front().endings.empty() || steps_.front().started) return;
-  if (steps_.front().needs <= decided_) start(steps_.front());
+  if (steps_.front().needs <= decided_records_) start(steps_.front());
 }
 
 void TreeSink::start(Step& step) {
@@ -112,6 +115,8 @@ void TreeSink::collect_large(Step& step) {
   }
   count(result);
   ++progress_.now().files;
+  --finishing_large_;
+  step.large.reset();  // its descriptors go at once, whatever is still under way before it
   step.complete = true;
 }
 

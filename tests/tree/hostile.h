@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -22,6 +24,7 @@ namespace fs = std::filesystem;
 
 inline constexpr RingShape kShape{64_KiB, 8};
 inline constexpr std::size_t kLargeSize = 200'000;  // more than a slot
+inline constexpr auto kPatience = std::chrono::seconds(60);
 
 // What somebody may see of a file from outside, and would see if it was touched.
 inline std::string state_of(const std::string& path) {
@@ -133,6 +136,13 @@ class HostileSender {
     awaited_ = listed_;
     return *this;
   }
+  // Once everything so far was decided, and for so long, the receiver's workers do something else.
+  HostileSender& busy_for(std::chrono::milliseconds time) {
+    return meanwhile([this, time] {
+      for (Operation& operation : busy_)
+        loop_.run(operation, [time]() -> std::int64_t { return std::this_thread::sleep_for(time), 0; });
+    });
+  }
   HostileSender& end() { return record(counts_); }  // which are true
 
   // Sends it all; what came of it is in `error` (none: committed), `report` and `notices`.
@@ -143,7 +153,7 @@ class HostileSender {
       sink_->start(loop_, ring_, {});
       for (const auto& step : steps_) step();
       sink_->finish();
-      const auto limit = Deadline::in(std::chrono::seconds(10));
+      const auto limit = Deadline::in(kPatience);
       for (sink_->poll(); !sink_->committed(); sink_->poll()) {
         if (limit.passed()) throw std::runtime_error("neither committed nor refused");
         drop_notes();
@@ -221,7 +231,7 @@ class HostileSender {
   }
   // Until `listed` files were answered for, and whatever else is under way has had some time.
   void settle(std::uint64_t listed) {
-    const auto limit = Deadline::in(std::chrono::seconds(10));
+    const auto limit = Deadline::in(kPatience);
     for (int turn = 0; turn < 5 || answered_ < listed; ++turn) {
       if (limit.passed()) throw std::runtime_error("no answer");
       sink_->poll();
@@ -237,6 +247,7 @@ class HostileSender {
   EndRecord counts_;
   std::uint64_t listed_ = 0, awaited_ = 0, answered_ = 0;  // files
   Loop loop_;
+  std::array<Operation, 2> busy_;  // as many as the loop has workers
   Ring ring_{kShape};
   std::optional<TreeSink> sink_;
 };

@@ -116,6 +116,39 @@ TEST_CASE("a directory has ended where the stream says so, whatever is still bei
   sender.entry(link_entry("late", "anywhere", 2)).end().run().check_refused();
 }
 
+TEST_CASE("what is to be kept is known before its directory ends, whatever was decided before") {
+  CopyOptions options = archive();
+  options.delete_extra = true;
+  HostileSender sender(options);
+  fs::create_directories(sender.scratch / "dst/run");
+  put(sender.scratch / "dst/run/extra", "extra");
+  put(sender.scratch / "dst/run/socket", "kept");
+  sender.contents().entry(directory("run", 1)).entry(file("seen", 1)).meanwhile([] {});
+  // One frame, of which nothing is decided when it comes.
+  for (int number = 0; number < 4000; ++number) sender.record(KeepRecord{2, std::to_string(number)});
+  sender.record(KeepRecord{2, "socket"}).record(DirectoryEndRecord{2, true});
+  sender.content_of(2, "seen!").record(DirectoryEndRecord{1, true}).end().run();
+  CHECK_FALSE(sender.error.has_value());
+  CHECK_FALSE(fs::exists(sender.scratch / "dst/run/extra"));
+  CHECK(get(sender.scratch / "dst/run/socket") == "kept");
+}
+
+TEST_CASE("more directories may end than are finished meanwhile") {
+  constexpr std::uint64_t kDirectories = 132'000;
+  CopyOptions options = archive();
+  options.dry_run = true;
+  HostileSender sender(options);
+  sender.contents();
+  for (std::uint64_t number = 0; number < kDirectories; ++number)
+    sender.entry(directory(std::to_string(number), 1));
+  sender.entry(file("last", 1)).busy_for(std::chrono::milliseconds(500));
+  for (std::uint64_t number = 0; number <= kDirectories; ++number)
+    sender.record(DirectoryEndRecord{kDirectories + 1 - number, true});
+  sender.end().run();
+  CHECK(sender.text == "");
+  CHECK(sender.report.created == kDirectories + 1);
+}
+
 TEST_CASE("parents that are not open are refused") {
   HostileSender unknown;
   unknown.contents().entry(file("x", 9)).end().run().check_refused();
