@@ -2,7 +2,9 @@
 // file, which the kernel copies. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
@@ -13,19 +15,32 @@ namespace rdpipe {
 
 class LocalFiles {
  public:
+  using File = std::shared_ptr<const Descriptor>;
+
+  // The sender opens them faster than they are copied, and may not open as many as it likes.
+  [[nodiscard]] bool has_room() const { return *open_ < kMost; }
   void put(std::uint64_t entry, Descriptor file) {
+    ++*open_;
+    File counted(new Descriptor(std::move(file)), [open = open_](const Descriptor* gone) {
+      delete gone;
+      --*open;
+    });
     const std::lock_guard lock(mutex_);
-    files_.insert_or_assign(entry, std::move(file));
+    files_.insert_or_assign(entry, std::move(counted));
   }
-  [[nodiscard]] Descriptor take(std::uint64_t entry) {
+  // Null where there is none. It counts as open until the last copy has gone.
+  [[nodiscard]] File take(std::uint64_t entry) {
     const std::lock_guard lock(mutex_);
     auto node = files_.extract(entry);
-    return node ? std::move(node.mapped()) : Descriptor();
+    return node ? std::move(node.mapped()) : nullptr;
   }
 
  private:
+  static constexpr int kMost = 64;
+
+  std::shared_ptr<std::atomic<int>> open_ = std::make_shared<std::atomic<int>>(0);
   std::mutex mutex_;
-  std::unordered_map<std::uint64_t, Descriptor> files_;
+  std::unordered_map<std::uint64_t, File> files_;
 };
 
 }  // namespace rdpipe

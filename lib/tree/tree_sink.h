@@ -53,7 +53,7 @@ class TreeSink final : public Sink {
     WantedFile wanted;
     FileStatus status{};
     std::span<const std::byte> content;  // in the step's slot
-    Descriptor local{};                  // or the open file, of the sender in this process
+    LocalFiles::File local{};            // or the open file, of the sender in this process
   };
   // A frame that came while too much was undecided, or a hole of `length` bytes. It keeps its slot, so that
   // the ring holds the sender back.

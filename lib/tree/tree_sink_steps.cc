@@ -133,7 +133,7 @@ FinishResult TreeSink::write_files(const Step& step) const {
     try {
       const std::uint64_t size = file.local ? wanted.size : file.content.size();
       if (file.local) {
-        writer_.copy_file(wanted, file.local.get());
+        writer_.copy_file(wanted, file.local->get());
       } else {
         writer_.write_file(wanted, file.content);
       }

@@ -233,8 +233,8 @@ SourceItem TreeSource::pop_item() {
 
 // What the kernel's copy does not do is done as between two hosts.
 bool TreeSource::may_pass_on() const {
-  return local_ && !options_.sparse && !options_.verify && !options_.inplace && !keeps_partial(options_) &&
-         options_.direct != CopyDirect::kOn;
+  return local_ && local_->has_room() && !options_.sparse && !options_.verify && !options_.inplace &&
+         !keeps_partial(options_) && options_.direct != CopyDirect::kOn;
 }
 
 void TreeSource::begin_large() {

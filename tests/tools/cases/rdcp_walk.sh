@@ -48,6 +48,21 @@ test_rdcp_few_descriptors() {
   done
 }
 
+# Large files that wait for the kernel, or to be put in place, are not all open, however many frames there are.
+# tcp only: nothing of it moves
+test_rdcp_many_large_files_and_few_descriptors() {
+  local option
+  mkdir src
+  make_data 3200000 all
+  split -b 8000 all src/
+  for option in --links --sparse; do  # by the kernel, and through the ring
+    (ulimit -n 250; exec timeout $((40 * scale)) "$bin/rdcp" -r --slot=4k "$option" src copy) >copy.out 2>copy.err ||
+      { show copy.err; fail "status $? with $option"; }
+    same_tree src copy
+    rm -r copy
+  done
+}
+
 test_rdcp_attributes_of_what_links_lead_to() {
   type -P setfattr setfacl >/dev/null || skip "needs setfattr and setfacl"
   make_rsh
