@@ -31,7 +31,8 @@ using FinishStep = std::variant<LinkStep, DirectoryStep>;
 
 struct FinishResult {
   std::vector<LineNote> lines{};
-  std::vector<std::uint64_t> unplaced{};  // entries whose sources must not be removed
+  std::vector<std::uint64_t> unplaced{};    // entries whose sources must not be removed
+  std::vector<std::uint64_t> incomplete{};  // ... of which the content is in place
   ReportNote counts{};
 };
 

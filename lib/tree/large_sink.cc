@@ -135,7 +135,7 @@ void LargeSink::poll() {
   guarded([&] { sink_->poll(); });
 }
 
-// On a worker: its attributes, and a way for it.
+// On a worker: its attributes, as far as they can be had, and a way for it.
 void LargeSink::complete(int fd) {
   writer_.wrote(fd);
   if (writer_.options().verify) verify(fd);
@@ -143,7 +143,7 @@ void LargeSink::complete(int fd) {
   Attributes attributes = wanted_.attributes;
   if (!attributes.exact_mode) attributes.mode &= ~writer_.umask();  // it was made with mode 0600
   attributes.exact_mode = true;
-  writer_.set_attributes(fd, attributes);
+  lacking_ = writer_.set_attributes(fd, attributes);
   if (wanted_.in_place) return;
   writer_.make_way(wanted_.directory->directory, lease->get(), wanted_.name);
 }

@@ -40,6 +40,8 @@ class LargeSink {
     return failure_;
   }  // a line; empty: none, or the sender's
   [[nodiscard]] bool in_place() const { return sink_ && sink_->committed(); }
+  // What it is in place without.
+  [[nodiscard]] const std::optional<EntryError>& lacking() const { return lacking_; }
   [[nodiscard]] std::uint64_t moved() const { return moved_; }
   [[nodiscard]] std::uint64_t reused() const { return reused_; }
 
@@ -50,9 +52,9 @@ class LargeSink {
     std::optional<Digest128> digest;  // nothing: of what was there, whose leaves are known
   };
 
+  [[nodiscard]] std::optional<KeptPlace> place_for_part(int directory);
   void complete(int fd);
   void begin_run();
-  [[nodiscard]] std::optional<KeptPlace> place_for_part(int directory);
   void end_run();
   void verify(int fd) const;
   [[nodiscard]] bool holds(int fd, const Run& run) const;
@@ -62,13 +64,14 @@ class LargeSink {
 
   WantedFile wanted_;
   const Writer& writer_;
-  std::unique_ptr<FileSink> sink_;
   std::optional<StreamDigest> coming_;  // of the run that is coming, to verify it
   std::vector<Run> runs_;               // ... and those before it
   std::uint64_t position_ = 0;
   std::uint64_t moved_ = 0, reused_ = 0;
   bool ended_ = false;
   std::string failure_;
+  std::optional<EntryError> lacking_;  // a worker's until it is in place
+  std::unique_ptr<FileSink> sink_;     // last: its end is awaited before the others go
 };
 
 }  // namespace rdpipe

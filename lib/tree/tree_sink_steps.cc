@@ -14,6 +14,22 @@ namespace {
 constexpr std::size_t kMaxRunning = 2;        // jobs that write small files
 constexpr std::size_t kMaxWanted = 1U << 17;  // files that were asked for: no sender has a window so large
 
+std::string path_of(const WantedFile& wanted) {
+  return fmt::format("'{}'", printable(wanted.directory->directory->path_of(wanted.name)));
+}
+
+std::string cause_of(const EntryError& error) {
+  return (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error);
+}
+
+// It is in place, and hard links may lead to it.
+void add_incomplete(const WantedFile& wanted, const EntryError& lacking, FinishResult& result) {
+  ++result.counts.failed;
+  result.incomplete.push_back(wanted.entry);
+  result.lines.push_back(
+      {false, fmt::format("{}: {} (its content is in place)", path_of(wanted), cause_of(lacking))});
+}
+
 }  // namespace
 
 void TreeSink::poll() {
@@ -58,7 +74,7 @@ void TreeSink::collect_decision() {
   in_notes<VerdictNote>(decision.runs, kMaxRunsInNote);
   progress_.now().total_files = decided_;
   progress_.now().total_bytes += decision.file_bytes;
-  count({std::move(decision.lines), {}, decision.counts});
+  count({.lines = std::move(decision.lines), .counts = decision.counts});
 }
 
 void TreeSink::advance_steps() {
@@ -108,6 +124,7 @@ void TreeSink::collect_large(Step& step) {
     result.counts.bytes_reused = large.reused();
     if (large.wanted().changes.created) ++result.counts.created;
     if (auto line = line_of(large.wanted(), large.moved())) result.lines.push_back(std::move(*line));
+    if (large.lacking()) add_incomplete(large.wanted(), *large.lacking(), result);
   } else {
     result.unplaced.push_back(large.wanted().entry);
     if (large.failed()) ++result.counts.failed;
@@ -132,19 +149,15 @@ FinishResult TreeSink::write_files(const Step& step) const {
     }
     try {
       const std::uint64_t size = file.local ? wanted.size : file.content.size();
-      if (file.local) {
-        writer_.copy_file(wanted, file.local->get());
-      } else {
-        writer_.write_file(wanted, file.content);
-      }
+      const auto lacking = file.local ? writer_.copy_file(wanted, file.local->get())
+                                      : writer_.write_file(wanted, file.content);
       ++result.counts.files_moved;
       result.counts.bytes_moved += size;
       if (wanted.changes.created) ++result.counts.created;
       if (auto line = line_of(wanted, size)) result.lines.push_back(std::move(*line));
+      if (lacking) add_incomplete(wanted, *lacking, result);
     } catch (const EntryError& error) {
-      const std::string path =
-          fmt::format("'{}'", printable(wanted.directory->directory->path_of(wanted.name)));
-      const std::string cause = (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error);
+      const std::string path = path_of(wanted), cause = cause_of(error);
       if (is_fatal(error)) throw Error(Status::kFileIo, "store " + path, cause);
       ++result.counts.failed;
       result.unplaced.push_back(wanted.entry);
@@ -180,6 +193,7 @@ void TreeSink::count(const FinishResult& result) {
   for (const std::uint64_t entry : result.unplaced)
     heads_.erase(entry);  // what is there is not what links are to lead to
   tell_unplaced(result.unplaced);
+  tell_unplaced(result.incomplete);
   tell(result.lines);
 }
 

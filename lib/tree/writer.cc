@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,7 @@ namespace rdpipe {
 namespace {
 
 constexpr int kAttempts = 100;
+constexpr const char* kSetMode = "set its mode";
 constexpr mode_t kPermissions = 07777;
 
 void check_call(int result, const char* attempt = "") {
@@ -92,7 +94,7 @@ Descriptor Writer::create(int directory, const WantedFile& wanted, mode_t mode,
 
 // A temporary that `fill` writes, and what makes a file of it.
 template <typename Fill>
-void Writer::write_new(const WantedFile& wanted, Fill fill) const {
+std::optional<EntryError> Writer::write_new(const WantedFile& wanted, Fill fill) const {
   const auto lease = open(wanted.directory->directory);
   const int directory = lease->get();
   for (int attempt = 0;; ++attempt) {
@@ -102,10 +104,10 @@ void Writer::write_new(const WantedFile& wanted, Fill fill) const {
     try {
       wrote(fd.get());
       fill(fd.get());
-      set_new_attributes(fd.get(), wanted, birth);
+      auto lacking = set_new_attributes(fd.get(), wanted, birth);
       if (const int error = fd.close(); error != 0) throw EntryError{error, "write it"};
       put_in_place(wanted.directory->directory, directory, temporary, wanted.name);
-      return;
+      return lacking;
     } catch (const EntryError& error) {
       ::unlinkat(directory, temporary.c_str(), 0);
       // A sweep of another copy may have taken it for a left-over.
@@ -114,14 +116,15 @@ void Writer::write_new(const WantedFile& wanted, Fill fill) const {
   }
 }
 
-void Writer::write_file(const WantedFile& wanted, std::span<const std::byte> content) const {
-  write_new(wanted, [&](int fd) {
+std::optional<EntryError> Writer::write_file(const WantedFile& wanted,
+                                             std::span<const std::byte> content) const {
+  return write_new(wanted, [&](int fd) {
     write_content(fd, content, wanted.sparse);
     if (options_.verify) verify_content(fd, content);
   });
 }
 
-void Writer::copy_file(const WantedFile& wanted, int source) const {
+std::optional<EntryError> Writer::copy_file(const WantedFile& wanted, int source) const {
   struct stat before {
   }, after{};
   check_call(::fstat(source, &before));
@@ -130,7 +133,7 @@ void Writer::copy_file(const WantedFile& wanted, int source) const {
   WantedFile now = wanted;
   now.attributes.seconds = before.st_mtim.tv_sec;
   now.attributes.nanoseconds = static_cast<std::uint32_t>(before.st_mtim.tv_nsec);
-  write_new(now, [&](int fd) {
+  return write_new(now, [&](int fd) {
     const int error = copy_in_kernel(source, fd, wanted.size);
     if (error != 0) throw EntryError{error, "copy it"};
     check_call(::fstat(source, &after));
@@ -195,38 +198,89 @@ void Writer::change_owner(int fd, const char* name, int flags, const Attributes&
   if (failed && (root_ || errno != EPERM)) throw EntryError{errno, "set its owner"};
 }
 
-void Writer::set_attributes(int fd, const Attributes& attributes) const {
+// What a file does without, and the bits of its mode that are nobody's then.
+class Writer::Lacks {
+ public:
+  // False when `work` failed, without which there are no `bits`. What no file can escape is thrown on.
+  template <typename Work>
+  bool try_to(mode_t bits, Work work) try {
+    work();
+    return true;
+  } catch (const EntryError& error) {
+    if (is_fatal(error)) throw;
+    if (!first_) first_ = error;
+    bits_ |= bits;
+    return false;
+  }
+  [[nodiscard]] mode_t bits() const { return bits_; }
+  [[nodiscard]] const std::optional<EntryError>& first() const { return first_; }
+
+ private:
+  mode_t bits_ = 0;
+  std::optional<EntryError> first_;
+};
+
+std::optional<EntryError> Writer::set_attributes(int fd, const Attributes& attributes) const {
+  Lacks lacks;
   struct stat now {};
   if (sets_owner()) {
     check_call(::fstat(fd, &now));
-    change_owner(fd, "", AT_EMPTY_PATH, attributes, &now);
+    set_owner(fd, attributes, now, lacks);
   }
-  set_xattrs(fd, attributes);
+  set_xattrs(fd, attributes, lacks);
   // What was written in place may be another user's.
   check_call(::fstat(fd, &now));
-  const bool same_mode = (now.st_mode & kPermissions) == attributes.mode;
-  if (attributes.exact_mode && !same_mode) check_call(::fchmod(fd, attributes.mode), "set its mode");
-  if (options_.times) check_call(::futimens(fd, times_of(attributes).data()), "set its time");
-}
-
-void Writer::set_xattrs(int fd, const Attributes& attributes) const {
-  const XattrChoice choice = xattr_choice(attributes);
-  if ((choice.acls || choice.xattrs) && !write_xattrs(fd, choice, attributes.xattrs)) {
-    throw EntryError{errno, kSetXattrs};
+  const mode_t mode = (attributes.exact_mode ? attributes.mode : now.st_mode & kPermissions) & ~lacks.bits();
+  if ((now.st_mode & kPermissions) != mode) {
+    lacks.try_to(0, [&] { check_call(::fchmod(fd, mode), kSetMode); });
   }
+  set_time(fd, attributes, lacks);
+  return lacks.first();
 }
 
-void Writer::set_new_attributes(int fd, const WantedFile& wanted, const Birth& birth) const {
+std::optional<EntryError> Writer::set_new_attributes(int fd, const WantedFile& wanted,
+                                                     const Birth& birth) const {
   const Attributes& attributes = wanted.attributes;
+  Lacks lacks;
+  struct stat now {};
   if (!birth.owner_is_final) {
-    struct stat now {};
     check_call(::fstat(fd, &now));
     wanted.directory->new_files.set_owner(now.st_uid, now.st_gid);
-    change_owner(fd, "", AT_EMPTY_PATH, attributes, &now);
+    set_owner(fd, attributes, now, lacks);
   }
-  set_xattrs(fd, attributes);
-  if (!birth.mode_is_final) check_call(::fchmod(fd, attributes.mode), "set its mode");
-  if (options_.times) check_call(::futimens(fd, times_of(attributes).data()), "set its time");
+  set_xattrs(fd, attributes, lacks);
+  if (!birth.mode_is_final || lacks.bits() != 0) {
+    if (birth.mode_is_final) check_call(::fstat(fd, &now));
+    const mode_t mode = birth.mode_is_final ? now.st_mode & kPermissions : attributes.mode;
+    lacks.try_to(0, [&] { check_call(::fchmod(fd, mode & ~lacks.bits()), kSetMode); });
+  }
+  set_time(fd, attributes, lacks);
+  return lacks.first();
+}
+
+// The group alone where the owner cannot be had: its bits are right then.
+void Writer::set_owner(int fd, const Attributes& attributes, const struct stat& now, Lacks& lacks) const {
+  const auto change = [&](std::uint32_t uid) {
+    change_owner(fd, "", AT_EMPTY_PATH, {.uid = uid, .gid = attributes.gid}, &now);
+  };
+  const bool whole = lacks.try_to(S_ISUID | S_ISGID, [&] { change(attributes.uid); });
+  if (!whole) lacks.try_to(S_IRWXG, [&] { change(now.st_uid); });
+}
+
+// The ACL by itself where not all can be had: the group's bits are its mask.
+void Writer::set_xattrs(int fd, const Attributes& attributes, Lacks& lacks) const {
+  const auto write = [&](XattrChoice choice) {
+    if (!write_xattrs(fd, choice, attributes.xattrs)) throw EntryError{errno, kSetXattrs};
+  };
+  const XattrChoice choice = xattr_choice(attributes);
+  if (!choice.acls && !choice.xattrs) return;
+  const bool whole = lacks.try_to(0, [&] { write(choice); });
+  if (!whole && choice.acls) lacks.try_to(S_IRWXG, [&] { write({.acls = true, .xattrs = false}); });
+}
+
+void Writer::set_time(int fd, const Attributes& attributes, Lacks& lacks) const {
+  if (!options_.times) return;
+  lacks.try_to(0, [&] { check_call(::futimens(fd, times_of(attributes).data()), "set its time"); });
 }
 
 void Writer::update_attributes(int directory, const std::string& name, const struct stat& now,
@@ -241,9 +295,8 @@ void Writer::update_attributes(int directory, const std::string& name, const str
     check_call(::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW));
     if ((status.st_mode & kPermissions) != attributes.mode && !S_ISLNK(status.st_mode)) {
       const Descriptor itself(::openat(directory, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-      check_call(itself.get(), "set its mode");
-      check_call(::chmod(fmt::format("/proc/self/fd/{}", itself.get()).c_str(), attributes.mode),
-                 "set its mode");
+      check_call(itself.get(), kSetMode);
+      check_call(::chmod(fmt::format("/proc/self/fd/{}", itself.get()).c_str(), attributes.mode), kSetMode);
     }
   }
   if (options_.times) {

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -58,10 +59,11 @@ class Writer {
   // Puts all that was written on the medium. Returns 0 or an errno value.
   [[nodiscard]] int sync() const { return file_systems_.sync(); }
 
-  // A whole small file, put in place. Throws EntryError.
-  void write_file(const WantedFile& wanted, std::span<const std::byte> content) const;
+  // A whole small file, put in place. Throws EntryError when it is not; returns what it is in place without.
+  [[nodiscard]] std::optional<EntryError> write_file(const WantedFile& wanted,
+                                                     std::span<const std::byte> content) const;
   // The same of an open file on this host.
-  void copy_file(const WantedFile& wanted, int source) const;
+  [[nodiscard]] std::optional<EntryError> copy_file(const WantedFile& wanted, int source) const;
   void make_symlink(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
                     const std::string& target, const Attributes& attributes, bool fresh) const;
   void make_special(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
@@ -71,9 +73,10 @@ class Writer {
                                const std::shared_ptr<Directory>& where, int directory,
                                const std::string& name) const;
 
-  // Of a file that was written, and that nothing was renamed to.
-  void set_attributes(int fd, const Attributes& attributes) const;
-  // The same of what is there: `now` is its status.
+  // Of a file that was written, and is not in its place yet. Returns what could not be set: without its owner
+  // or its group it gives no rights that were meant for them. Throws EntryError for what is_fatal().
+  [[nodiscard]] std::optional<EntryError> set_attributes(int fd, const Attributes& attributes) const;
+  // The same of what is there, all or EntryError: `now` is its status.
   void update_attributes(int directory, const std::string& name, const struct stat& now,
                          const Attributes& attributes) const;
   // Renames what is complete over the target, with a backup of that where one is wanted.
@@ -104,7 +107,9 @@ class Writer {
   [[nodiscard]] bool inherits_acl(TargetDirectory& where, int directory) const;
   [[nodiscard]] Descriptor create(int directory, const WantedFile& wanted, mode_t mode,
                                   std::string& temporary) const;
-  void set_new_attributes(int fd, const WantedFile& wanted, const Birth& birth) const;
+  class Lacks;
+  [[nodiscard]] std::optional<EntryError> set_new_attributes(int fd, const WantedFile& wanted,
+                                                             const Birth& birth) const;
   [[nodiscard]] Descriptor backup_root(mode_t mode) const;
   [[nodiscard]] Descriptor backup_directory(const std::shared_ptr<Directory>& where) const;
   [[nodiscard]] std::string backup_name(const std::string& name) const;
@@ -116,10 +121,12 @@ class Writer {
   void copy_over(int directory, const std::string& name, const struct stat& now, int into,
                  const std::string& backup) const;
   template <typename Fill>
-  void write_new(const WantedFile& wanted, Fill fill) const;
+  [[nodiscard]] std::optional<EntryError> write_new(const WantedFile& wanted, Fill fill) const;
   void write_content(int fd, std::span<const std::byte> content, bool sparse) const;
   void verify_content(int fd, std::span<const std::byte> content) const;
-  void set_xattrs(int fd, const Attributes& attributes) const;
+  void set_owner(int fd, const Attributes& attributes, const struct stat& now, Lacks& lacks) const;
+  void set_xattrs(int fd, const Attributes& attributes, Lacks& lacks) const;
+  void set_time(int fd, const Attributes& attributes, Lacks& lacks) const;
   [[nodiscard]] bool sets_owner() const { return (options_.owner && root_) || options_.group; }
   void change_owner(int fd, const char* name, int flags, const Attributes& attributes,
                     const struct stat* now) const;

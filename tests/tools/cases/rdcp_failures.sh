@@ -245,3 +245,56 @@ test_rdcp_deletes_no_source_in_the_destination() {
   copies 1 -b --suffix=/x a/one b
   says copy.err 'suffix'
 }
+
+# Content arrives also where not all attributes can be set, with no right that was another owner's or group's.
+# tcp only: what is written, not how it moves
+test_rdcp_owner_that_cannot_be_set() {
+  need_root
+  type -P setpriv >/dev/null || skip "setpriv is not installed"
+  local way
+  mkdir src
+  echo small >src/small
+  make_data 300001 src/large
+  make_data 300002 src/group
+  ln src/small src/name
+  chown 1234:1234 src/small src/large
+  chown 1234:0 src/group
+  chmod 6775 src/small
+  chmod 664 src/large src/group
+  for way in -a --verify; do  # by the kernel, and through the ring
+    rm -rf dst
+    mkdir dst
+    echo old | tee dst/small >dst/large
+    copy=(setpriv --bounding-set=-chown "$bin/rdcp")
+    copies 23 -aHX "$way" --remove-source-files src/ dst
+    (($(grep -c "set its owner: Operation not permitted (its content is in place)" copy.err) == 3)) ||
+      { show copy.err; fail "not a line for each"; }
+    same_tree src dst
+    [[ dst/small -ef dst/name ]] || fail "the hard link is missing"
+    [[ $(stat -c %u:%g:%a dst/small dst/large dst/group | xargs) == "0:0:705 0:0:604 0:0:664" ]] ||
+      fail "$(stat -c '%n %u:%g:%a' dst/*)"
+  done
+  copy=("$bin/rdcp")
+  copies 0 -aHX src/ dst
+  [[ $(stat -c %u:%a dst/small dst/large | xargs) == "1234:6775 1234:664" ]] || fail "not made good"
+}
+
+# tcp only: what is written, not how it moves
+test_rdcp_attributes_that_cannot_be_set() {
+  type -P setfattr setfacl >/dev/null || skip "needs setfattr and setfacl"
+  may_mount || skip "may not mount here"
+  mkdir src dst
+  mount -t ramfs ramfs dst 2>/dev/null || skip "no ramfs here"
+  undo+=("umount -l dst")
+  make_data 300001 src/colour
+  echo shared >src/shared
+  chmod 664 src/colour
+  setfattr -n user.colour -v blue src/colour || skip "no user attributes here"
+  setfacl -m u:12345:rw src/shared || skip "no ACLs here"
+  copy=("$bin/rdcp")
+  copies 23 -aAX src/ dst
+  (($(grep -c "set its extended attributes: .*(its content is in place)" copy.err) == 2)) ||
+    { show copy.err; fail "not a line for each"; }
+  same_tree src dst
+  [[ $(stat -c %a dst/colour dst/shared | xargs) == "664 604" ]] || fail "$(stat -c '%n %a' dst/*)"
+}
