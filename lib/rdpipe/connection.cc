@@ -97,8 +97,8 @@ FabricOptions fabric_options(const Options& options) {
 std::string generate_key() { return Key::generate(); }
 bool is_short_key(std::string_view key) { return Key(Secret(key)).is_short(); }
 
-// A ring that the link and io_uring can reach, for as long as either may. What the link has pinned is not pinned
-// for io_uring again: the kernel would count it twice, and 8 MiB are all that most users may lock.
+// A ring that the link and io_uring can reach, for as long as either may. What the link has pinned is not
+// pinned for io_uring again: the kernel would count it twice, and 8 MiB are all that most users may lock.
 class AttachedRing {
  public:
   AttachedRing(Loop& loop, Link& link, RingShape shape) : loop_(loop), ring_(attach_ring(link, shape)) {

@@ -165,7 +165,7 @@ boot() {  # HOST [QEMU-ARGUMENT...]
   local time="clocksource=hpet tsc=unstable no_timer_check"
   local line="console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off swiotlb=noforce $time"
   local command=(qemu-system-x86_64 -no-user-config -nodefaults -no-reboot -display none -monitor none
-    -accel "${RDPIPE_GUEST_ACCEL:-tcg,thread=multi}" -cpu max,-erms,-fsrm -smp "$cpus" -m "$memory"
+    -accel "${RDPIPE_GUEST_ACCEL:-tcg,thread=multi}" -cpu "max,-erms,-fsrm" -smp "$cpus" -m "$memory"
     -kernel "$kernel" -initrd "$initramfs" -append "$line rdpipe.host=$host"
     -serial "file:$work/console.$host"
     -virtfs "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"

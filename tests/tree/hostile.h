@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 
 inline constexpr RingShape kShape{64_KiB, 8};
 inline constexpr std::size_t kLargeSize = 200'000;  // more than a slot
+inline constexpr auto kPatience = std::chrono::seconds(60);
 
 // What somebody may see of a file from outside, and would see if it was touched.
 inline std::string state_of(const std::string& path) {
@@ -152,7 +153,7 @@ class HostileSender {
       sink_->start(loop_, ring_, {});
       for (const auto& step : steps_) step();
       sink_->finish();
-      const auto limit = Deadline::in(std::chrono::seconds(10));
+      const auto limit = Deadline::in(kPatience);
       for (sink_->poll(); !sink_->committed(); sink_->poll()) {
         if (limit.passed()) throw std::runtime_error("neither committed nor refused");
         drop_notes();
@@ -230,7 +231,7 @@ class HostileSender {
   }
   // Until `listed` files were answered for, and whatever else is under way has had some time.
   void settle(std::uint64_t listed) {
-    const auto limit = Deadline::in(std::chrono::seconds(10));
+    const auto limit = Deadline::in(kPatience);
     for (int turn = 0; turn < 5 || answered_ < listed; ++turn) {
       if (limit.passed()) throw std::runtime_error("no answer");
       sink_->poll();

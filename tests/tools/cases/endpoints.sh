@@ -293,10 +293,10 @@ test_redirected_file_with_o_nonblock() {
 test_terminal_as_stdout() {
   type -P script >/dev/null || skip "no script(1) here"
   seq 20000 >in
-  printf '%q ' "$bin/rdrecv" --fabric="$fabric" 0 "$key" >command
-  echo "2>recv.err" >>command
+  printf '%q ' "$bin/rdrecv" --fabric="$fabric" 0 "$key" >asked
+  echo "2>recv.err" >>asked
   : >recv.err
-  start script -qec "sh command" typescript >/dev/null </dev/null
+  start script -qec "sh asked" typescript >/dev/null </dev/null
   receiver=$!
   await_listening "$receiver"
   source=in start_send

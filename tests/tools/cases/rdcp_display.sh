@@ -5,8 +5,8 @@ source "$cases/../sshd.bash"
 
 # rdcp on a terminal of 40 columns: what it drew, a line each.
 draws() {  # WORD...
-  printf '%q ' "${copy[@]}" "$@" >command
-  timeout $((40 * scale)) script -qec "stty cols 40; sh command" /dev/null >typescript 2>&1 </dev/null || {
+  printf '%q ' "${copy[@]}" "$@" >asked
+  timeout $((40 * scale)) script -qec "stty cols 40; sh asked" /dev/null >typescript 2>&1 </dev/null || {
     show typescript
     fail "rdcp $* fails"
   }
@@ -16,7 +16,7 @@ draws() {  # WORD...
 # Push, pull and local: the last line drawn stays, knows the whole, and fits.
 test_rdcp_progress() {
   type -P script >/dev/null || skip "no script(1) here"
-  make_rsh
+  make_rsh ""
   mkdir home/dir
   make_data 40000000 in
   cp in home/dir/large
