@@ -155,8 +155,7 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
     }
   } catch (const EntryError& error) {
     if (entry.is_head) decision_.heads.pop_back();  // what is there is not what links are to lead to
-    fail(next_entry_, *parent, name,
-         (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error));
+    fail(next_entry_, *parent, name, cause_of(error));
     if (is_fatal(error)) throw_full(*parent, name, error);
   }
 }

@@ -19,10 +19,6 @@ namespace {
 
 constexpr mode_t kPermissions = 07777;
 
-std::string cause_of(const EntryError& error) {
-  return (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error);
-}
-
 // How a directory is reached: in its parent, or a root by itself.
 struct Reach {
   DirectoryLease lease;

@@ -36,7 +36,7 @@ void LargeSink::guarded(Work work) {
   } catch (const Error& error) {
     fail(error.cause(), error.cause() == errno_text(ENOSPC) || error.cause() == errno_text(EDQUOT));
   } catch (const EntryError& error) {
-    fail((error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error), is_fatal(error));
+    fail(cause_of(error), is_fatal(error));
   }
 }
 
@@ -60,7 +60,7 @@ void LargeSink::start(Loop& loop, Ring& ring) {
   } catch (const Error& error) {
     fail(error.cause(), error.cause() == errno_text(ENOSPC) || error.cause() == errno_text(EDQUOT));
   } catch (const EntryError& error) {
-    fail((error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error), is_fatal(error));
+    fail(cause_of(error), is_fatal(error));
   }
 }
 

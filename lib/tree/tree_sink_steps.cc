@@ -18,10 +18,6 @@ std::string path_of(const WantedFile& wanted) {
   return fmt::format("'{}'", printable(wanted.directory->directory->path_of(wanted.name)));
 }
 
-std::string cause_of(const EntryError& error) {
-  return (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error);
-}
-
 // It is in place, and hard links may lead to it.
 void add_incomplete(const WantedFile& wanted, const EntryError& lacking, FinishResult& result) {
   ++result.counts.failed;

@@ -39,6 +39,10 @@ bool is_fatal(const EntryError& error) {
   return (error.error == ENOSPC || error.error == EDQUOT) && error.attempt != kSetXattrs;
 }
 
+std::string cause_of(const EntryError& error) {
+  return (error.attempt.empty() ? "" : error.attempt + ": ") + errno_text(error.error);
+}
+
 Writer::Writer(const CopyOptions& options, DirectoryCache& cache)
     : options_(options), cache_(cache), root_(is_root()), umask_(umask_of_self()) {
   std::array<std::byte, sizeof seed_> random{};

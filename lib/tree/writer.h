@@ -34,6 +34,8 @@ constexpr const char* kSetXattrs = "set its extended attributes";
 // Whether going on with other files is pointless: no space, no quota. For attributes there may be no room
 // although there is for files.
 [[nodiscard]] bool is_fatal(const EntryError& error);
+// For people: "set its owner: Operation not permitted".
+[[nodiscard]] std::string cause_of(const EntryError& error);
 
 class Writer {
  public:

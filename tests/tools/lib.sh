@@ -134,6 +134,16 @@ consume_with_gap() {  # COUNT
   cat >>out
 }
 
+# A transfer of `in` to `out` that waits at the gate with part of it in a temporary; OPTIONs are for both ends.
+stall_before_the_end() {  # [OPTION...]
+  make_gate
+  echo hello >in
+  start_writer from produce_with_gap 2
+  target=out start_recv "$@"
+  start_send "$@" <from
+  until [[ -n $(find . -name '.out.rdpipe-*') ]]; do pause 0.02; both_alive; done
+}
+
 # A port that nobody uses, and that no other case is given.
 choose_port() {
   local candidate

@@ -42,12 +42,7 @@ test_target_where_nobody_may_write() {
 }
 
 test_target_appears_only_when_complete() {
-  make_gate
-  echo hello >in
-  start_writer from produce_with_gap 2
-  target=out start_recv
-  start_send <from
-  until [[ -n $(find . -name '.out.rdpipe-*') ]]; do pause 0.02; both_alive; done
+  stall_before_the_end
   absent out
   open_gate
   both_succeed 6

@@ -33,12 +33,7 @@ test_sighup_at_the_sender() { signal_ends_both HUP sender; }
 test_sighup_at_the_receiver() { signal_ends_both HUP receiver; }
 
 test_signal_leaves_no_partial_file() {
-  make_gate
-  echo hello >in
-  start_writer from produce_with_gap 2
-  target=out start_recv
-  start_send <from
-  until [[ -n $(find . -name '.out.rdpipe-*') ]]; do pause 0.02; both_alive; done
+  stall_before_the_end
   kill -INT "$receiver"
   receiver_exits 20
   sender_fails
@@ -48,12 +43,7 @@ test_signal_leaves_no_partial_file() {
 
 # The other end cannot say its last word: what the second signal hurries still has a line, and cleans up.
 test_second_signal_leaves_no_partial_file() {
-  make_gate
-  echo hello >in
-  start_writer from produce_with_gap 2
-  target=out start_recv
-  start_send <from
-  until [[ -n $(find . -name '.out.rdpipe-*') ]]; do pause 0.02; both_alive; done
+  stall_before_the_end
   kill -STOP "$sender"
   kill -INT "$receiver"
   pause 0.3
