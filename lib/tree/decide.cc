@@ -11,7 +11,7 @@
 
 #include "ground/error.h"
 #include "io/workers.h"
-#include "tree/content_digest.h"
+#include "tree/content.h"
 #include "tree/host.h"
 #include "tree/partial.h"
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "ground/error.h"
-#include "tree/content_digest.h"
+#include "tree/content.h"
 #include "tree/direct.h"
 
 namespace rdpipe {
@@ -169,11 +169,7 @@ std::optional<SourceEvent> LargeFile::poll() {
 void LargeFile::check_unchanged() {
   struct stat now {};
   if (::fstat(fd_.get(), &now) == -1) return fail(FileStatus::kUnreadable, errno_text(errno));
-  const bool touched =
-      now.st_mtim.tv_sec != opened_.st_mtim.tv_sec || now.st_mtim.tv_nsec != opened_.st_mtim.tv_nsec;
-  if (now.st_size < opened_.st_size || (touched && now.st_size == opened_.st_size)) {
-    fail(FileStatus::kChanged, "it changed while it was read");
-  }
+  if (was_rewritten(opened_, now)) fail(FileStatus::kChanged, "it changed while it was read");
 }
 
 void LargeFile::fail(FileStatus status, const std::string& cause) {

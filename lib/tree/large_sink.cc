@@ -11,7 +11,7 @@
 
 #include "files/direct_io.h"
 #include "ground/error.h"
-#include "tree/content_digest.h"
+#include "tree/content.h"
 #include "tree/direct.h"
 #include "tree/partial.h"
 

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,11 +10,13 @@
 
 #include "ground/error.h"
 #include "io/workers.h"
+#include "tree/content.h"
 
 namespace rdpipe {
 namespace {
 
 constexpr std::size_t kMaxPlainRecord = 32;  // bytes of a LINK or DIRECTORY_END
+constexpr int kMaxReadings = 4;              // of a file that is rewritten all the while
 
 class FrameWriter {
  public:
@@ -61,7 +62,7 @@ class FrameWriter {
   }
 
   // What grew meanwhile is sent as far as its size was known, with its time of then: the next copy sees that
-  // it differs. What shrank is sent as it is now.
+  // it differs. What shrank is sent as it is now, and what was rewritten while it was read is read again.
   FileStatus read_file(const SourceItem& item, std::span<std::byte> into, std::size_t& got,
                        FileRecord& record) {
     if (item.directory != directory_) {
@@ -71,40 +72,37 @@ class FrameWriter {
     if (!lease_) return fail(item, errno);
     const Descriptor fd(
         ::openat(lease_->get(), item.name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | no_follow_));
-    struct stat status {};
-    if (!fd || ::fstat(fd.get(), &status) == -1) return fail(item, errno);
-    if (!S_ISREG(status.st_mode)) return fail(item, EINVAL);  // a FIFO by now, say
-    while (got < into.size()) {
-      const ssize_t count = ::read(fd.get(), into.data() + got, into.size() - got);
-      if (count == -1 && errno == EINTR) continue;
-      if (count == -1) {
-        got = 0;
-        return fail(item, errno);
+    struct stat before {};
+    if (!fd || ::fstat(fd.get(), &before) == -1) return fail(item, errno);
+    if (!S_ISREG(before.st_mode)) return fail(item, FileStatus::kChanged, "it is no file any more");
+    for (int reading = 1; reading <= kMaxReadings; ++reading) {
+      const ssize_t count = read_fully(fd.get(), into, 0);
+      struct stat now {};
+      if (count == -1 || ::fstat(fd.get(), &now) == -1) return fail(item, errno);
+      if (was_rewritten(before, now)) {
+        before = now;
+        continue;
       }
-      if (count == 0) break;
-      got += static_cast<std::size_t>(count);
+      got = static_cast<std::size_t>(count);
+      if (got < into.size()) {
+        record.seconds = now.st_mtim.tv_sec;
+        record.nanoseconds = static_cast<std::uint32_t>(now.st_mtim.tv_nsec);
+      }
+      return FileStatus::kWhole;
     }
-    if (got == into.size()) return FileStatus::kWhole;
-    if (::fstat(fd.get(), &status) == -1) {
-      got = 0;
-      return fail(item, errno);
-    }
-    record.seconds = status.st_mtim.tv_sec;
-    record.nanoseconds = static_cast<std::uint32_t>(status.st_mtim.tv_nsec);
-    return FileStatus::kWhole;
+    return fail(item, FileStatus::kChanged, "it changed while it was read");
   }
 
   FileStatus fail(const SourceItem& item, int error) {
-    const std::string path = fmt::format("'{}'", printable(item.directory->path_of(item.name)));
+    if (error == ENOENT) return fail(item, FileStatus::kVanished, "it vanished before it was read");
+    return fail(item, FileStatus::kUnreadable, errno_text(error));
+  }
+
+  FileStatus fail(const SourceItem& item, FileStatus status, const std::string& cause) {
     content_.unread.push_back(item.number);
-    if (error == ENOENT) {
-      ++content_.vanished;
-      content_.lines.push_back(path + ": it vanished before it was read");
-      return FileStatus::kVanished;
-    }
-    ++content_.failed;
-    content_.lines.push_back(path + ": " + errno_text(error));
-    return FileStatus::kUnreadable;
+    ++(status == FileStatus::kVanished ? content_.vanished : content_.failed);
+    content_.lines.push_back(fmt::format("'{}': {}", printable(item.directory->path_of(item.name)), cause));
+    return status;
   }
 
   std::span<std::byte> frame_;

@@ -7,7 +7,7 @@
 #include <cerrno>
 
 #include "ground/error.h"
-#include "tree/content_digest.h"
+#include "tree/content.h"
 #include "tree/safe_links.h"
 #include "tree/walk.h"
 

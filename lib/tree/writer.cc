@@ -16,6 +16,7 @@
 #include "files/kernel_copy.h"
 #include "files/temporary.h"
 #include "ground/secret.h"
+#include "tree/content.h"
 
 namespace rdpipe {
 namespace {
@@ -141,11 +142,7 @@ std::optional<EntryError> Writer::copy_file(const WantedFile& wanted, int source
     const int error = copy_in_kernel(source, fd, wanted.size);
     if (error != 0) throw EntryError{error, "copy it"};
     check_call(::fstat(source, &after));
-    const bool touched =
-        before.st_mtim.tv_sec != after.st_mtim.tv_sec || before.st_mtim.tv_nsec != after.st_mtim.tv_nsec;
-    if (after.st_size < before.st_size || (touched && after.st_size == before.st_size)) {
-      throw EntryError{EAGAIN, "copy it: it changed while it was read"};
-    }
+    if (was_rewritten(before, after)) throw EntryError{EAGAIN, "copy it: it changed while it was read"};
   });
 }
 

@@ -1,4 +1,4 @@
-#include "tree/content_digest.h"
+#include "tree/content.h"
 
 #include <unistd.h>
 
@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::size_t kReadSize = 256_KiB;
 
-// Up to into.size() bytes from `offset`; less only at the end of the file; -1 with errno.
+}  // namespace
+
 ssize_t read_fully(int fd, std::span<std::byte> into, std::uint64_t offset) {
   if (is_unwanted()) {
     errno = ECANCELED;
@@ -29,8 +30,6 @@ ssize_t read_fully(int fd, std::span<std::byte> into, std::uint64_t offset) {
   }
   return static_cast<ssize_t>(got);
 }
-
-}  // namespace
 
 std::optional<Digest128> content_digest(int fd, std::uint64_t offset, std::uint64_t length) {
   StreamDigest digest;
@@ -56,6 +55,12 @@ std::optional<std::vector<Digest128>> leaf_digests(int fd, std::uint64_t offset,
     leaves.push_back(digest_of(std::span(buffer).first(want)));
   }
   return leaves;
+}
+
+bool was_rewritten(const struct stat& before, const struct stat& now) {
+  const bool touched =
+      before.st_mtim.tv_sec != now.st_mtim.tv_sec || before.st_mtim.tv_nsec != now.st_mtim.tv_nsec;
+  return now.st_size < before.st_size || (touched && now.st_size == before.st_size);
 }
 
 }  // namespace rdpipe
