@@ -103,6 +103,8 @@ void Loop::run(Operation& operation, std::function<std::int64_t()> job, Abandon 
   ++backend_->dependents;
 }
 
+std::uint64_t Loop::job_steps() const noexcept { return backend_->workers.steps(); }
+
 bool Loop::register_memory(std::span<std::byte> memory) { return backend_->register_memory(memory); }
 
 bool Loop::uses_uring() const noexcept { return backend_->uses_uring(); }

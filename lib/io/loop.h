@@ -22,7 +22,8 @@ struct Job;
 // One request in flight: a read, a write, a sync or a job. Its owner keeps it, and the memory it was given,
 // in place until it is done. Destroying a pending operation cancels it where the kernel can and waits until
 // nobody touches the memory any more; a job started with Abandon::kDetach is left to end by itself. A job
-// that has not begun by then never runs; one that takes long asks is_unwanted() (io/workers.h) now and then.
+// that has not begun by then never runs; one that takes long asks is_unwanted() (io/workers.h) now and then,
+// by which Loop::job_steps() grows.
 class Operation {
  public:
   Operation() = default;
@@ -122,6 +123,9 @@ class Loop {
   // owner keeps in place until the operation is done; with kDetach only what it owns or shares. A job that
   // blocks keeps its worker, and with all of them blocked the next job waits.
   void run(Operation& operation, std::function<std::int64_t()> job, Abandon abandon = Abandon::kWait);
+
+  // A number that grows while jobs that take long get on; wait() then ends at least four times a second.
+  [[nodiscard]] std::uint64_t job_steps() const noexcept;
 
   // Registers one range for reads and writes (replacing the one before; empty: none). False where that is not
   // possible: I/O then works all the same. The range must stay mapped until it is replaced or the loop ends.

@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "ground/deadline.h"
 #include "ground/error.h"
 
 namespace rdpipe {
@@ -30,11 +31,18 @@ struct Workers::Pool {
   unsigned threads = 0;  // all but those in an abandoned job
   unsigned idle = 0;     // of these, how many wait for a job
   bool stopping = false;
+
+  std::atomic<std::uint64_t> steps = 0;
+  std::atomic<Clock::rep> announced = 0;  // when the loop was last told of steps
+
+  void step() noexcept;
 };
 
 namespace {
 
 using Lock = std::unique_lock<std::mutex>;
+
+constexpr Nanoseconds kAnnounceEvery = std::chrono::milliseconds(250);
 
 // A thread inherits the mask of its maker: so signals find the threads that want them.
 class SignalsBlocked {
@@ -52,7 +60,9 @@ class SignalsBlocked {
   sigset_t before_;
 };
 
-thread_local const Job* current = nullptr;  // what this thread is running
+// What this thread is running, and for whom.
+thread_local const Job* current = nullptr;
+thread_local Workers::Pool* employer = nullptr;
 
 void run(Job& job) {
   current = &job;
@@ -77,6 +87,7 @@ std::shared_ptr<Job> next_job(Workers::Pool& pool, Lock& lock) {
 }
 
 void run_jobs(const std::shared_ptr<Workers::Pool>& pool) {
+  employer = pool.get();
   Lock lock(pool->mutex);
   while (auto job = next_job(*pool, lock)) {
     lock.unlock();
@@ -107,7 +118,18 @@ void grow(const std::shared_ptr<Workers::Pool>& pool) {
 }  // namespace
 
 bool is_unwanted() noexcept {
-  return current != nullptr && current->unwanted.load(std::memory_order_relaxed);
+  if (current == nullptr) return false;
+  if (current->unwanted.load(std::memory_order_relaxed)) return true;
+  employer->step();
+  return false;
+}
+
+void Workers::Pool::step() noexcept {
+  steps.fetch_add(1, std::memory_order_relaxed);
+  const auto now = Clock::now().time_since_epoch().count();
+  auto last = announced.load(std::memory_order_relaxed);
+  if (now - last < kAnnounceEvery.count()) return;
+  if (announced.compare_exchange_strong(last, now, std::memory_order_relaxed)) wakeup->raise();
 }
 
 Workers::Workers(unsigned limit, std::shared_ptr<Wakeup> wakeup)
@@ -152,6 +174,8 @@ void Workers::abandon(Job& job) {
   --pool_->threads;
   grow(pool_);
 }
+
+std::uint64_t Workers::steps() const noexcept { return pool_->steps.load(std::memory_order_relaxed); }
 
 std::vector<std::shared_ptr<Job>> Workers::take_finished() {
   const Lock lock(pool_->mutex);

@@ -34,7 +34,8 @@ struct Job {
 };
 
 // In a job, between the pieces of long work: its operation has gone, so nobody will look at what comes of it
-// and somebody waits for its end. False on any other thread.
+// and somebody waits for its end. False on any other thread. To ask is to say that the job gets on: it counts
+// as a step.
 [[nodiscard]] bool is_unwanted() noexcept;
 
 class Workers {
@@ -55,6 +56,8 @@ class Workers {
   void abandon(Job& job);
   // The jobs that finished since the last call; the wakeup is raised whenever there are new ones.
   [[nodiscard]] std::vector<std::shared_ptr<Job>> take_finished();
+  // Of all jobs so far. While it grows the wakeup is raised four times a second.
+  [[nodiscard]] std::uint64_t steps() const noexcept;
 
   struct Pool;
 

@@ -116,6 +116,8 @@ void Receiving::take(const Message& message) {
     end_ = *end;
   } else if (std::holds_alternative<Bye>(message) && committed_) {
     said_bye_ = true;
+  } else if (std::holds_alternative<Working>(message)) {
+    clock_.stirred();
   } else {
     throw_damaged("a message out of turn");
   }
@@ -130,10 +132,11 @@ bool Receiving::advance() {
   const std::size_t free_before = ring_.free_slots();
   sink_.poll();
   const bool freed = ring_.free_slots() > free_before;
-  const bool taken = std::exchange(taken_, sink_.taken()) != sink_.taken();
   pass_notes();
   const bool granted = grant();
-  if (freed || taken || (granted && sequence_ > 0)) clock_.moved();  // a slow reader's taking counts as well
+  if (freed || (granted && sequence_ > 0)) clock_.moved();
+  // A slow reader's taking counts as well.
+  if (!committed_ && work_.is_news(loop_.job_steps() + sink_.taken(), clock_)) session_.send(Working{});
   if (end_ && !finishing_ && (!lane_ || lane_->empty())) {
     check_end();
     finishing_ = true;

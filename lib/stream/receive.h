@@ -62,7 +62,7 @@ class Receiving {
   ProgressClock clock_;
   std::uint64_t sequence_ = 0;  // of the next frame
   std::uint64_t offset_ = 0;    // of the next byte
-  std::uint64_t taken_ = 0;     // from the sink
+  QuietWork work_;
   std::optional<End> end_;
   bool finishing_ = false;  // the sink is putting the stream in place
   bool committed_ = false;

@@ -35,7 +35,8 @@ void Sending::turn() {
   take_events();
   if (committed_) return;
   const std::size_t credits = session_.link().send_credits();
-  if (std::exchange(credits_, credits) < credits) clock_.moved();  // the receiver has room again
+  if (std::exchange(credits_, credits) < credits) clock_.stirred();  // the receiver has room again
+  if (work_.is_news(loop_.job_steps(), clock_)) session_.send(Working{});
   if (advance()) {
     loop_.poll();  // the link has work; a signal must be seen all the same
   } else {
@@ -93,6 +94,7 @@ void Sending::take(const Message& message) {
     clock_.moved();
     return source_.note(note->bytes);
   }
+  if (std::holds_alternative<Working>(message)) return clock_.stirred();
   const auto* verdict = std::get_if<Committed>(&message);
   if (verdict == nullptr || !end_posted_ || verdict->length != offset_) {
     throw Error(Status::kDamaged, "send to " + session_.terms().peer_host, "a message out of turn");

@@ -59,6 +59,7 @@ class Sending {
   std::optional<Slot> spare_;     // carries the header of a hole, however far ahead the source has read
   std::optional<Hole> hole_;      // waits for the spare slot
   ProgressClock clock_;
+  QuietWork work_;
   std::uint64_t sequence_ = 0;  // of the next frame
   std::uint64_t offset_ = 0;    // of the next byte
   std::size_t queued_ = 0;      // frames in the lane and in ready_

@@ -38,7 +38,7 @@ class Sink {
   // True once it is in place (file: renamed; pipe: the reader has taken every byte). Progress is poll()'s.
   [[nodiscard]] virtual bool committed() const = 0;
   // A number that grows with every byte that its reader takes, where it can see that: by it a slow reader is
-  // told from one that has stopped, whatever a slot holds.
+  // told from one that has stopped, whatever a slot holds. What jobs do shows in Loop::job_steps().
   [[nodiscard]] virtual std::uint64_t taken() const { return 0; }
   // Asked when the transfer fails after finish(): waits for a last step that cannot be called back, and is
   // true when that has put the stream in place. No failure may then be reported.

@@ -2,12 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace rdpipe {
 
 void ProgressClock::moved() {
-  last_ = Clock::now();
+  stirred();
   if (!first_) first_ = last_;
 }
+
+void ProgressClock::stirred() { last_ = Clock::now(); }
 
 Nanoseconds ProgressClock::elapsed() const { return first_ ? Clock::now() - *first_ : Nanoseconds(0); }
 
@@ -20,6 +24,15 @@ void ProgressClock::throw_if_stalled(const std::string& peer) const {
   const double seconds = std::chrono::duration<double>(stall_limit_).count();
   throw Error(Status::kTimeout, fmt::format("transfer with {}", peer),
               fmt::format("no data moved for {:g} s", seconds));
+}
+
+bool QuietWork::is_news(std::uint64_t done, ProgressClock& clock) {
+  constexpr Nanoseconds kSayEvery = std::chrono::milliseconds(250);
+  if (std::exchange(done_, done) == done) return false;
+  clock.stirred();
+  if (!quiet_.passed()) return false;
+  quiet_ = Deadline::in(kSayEvery);
+  return true;
 }
 
 StreamDigests::StreamDigests(const Terms& terms, const std::string& hash) {

@@ -38,7 +38,8 @@ struct StreamResult {
 class ProgressClock {
  public:
   explicit ProgressClock(Nanoseconds stall_limit) : stall_limit_(stall_limit), last_(Clock::now()) {}
-  void moved();  // data moved just now
+  void moved();    // data moved just now
+  void stirred();  // something else that is no standstill, which may come before the first byte
   [[nodiscard]] Nanoseconds elapsed() const;
   [[nodiscard]] Deadline stall_deadline() const;
   void throw_if_stalled(const std::string& peer) const;  // Error{kTimeout}
@@ -47,6 +48,18 @@ class ProgressClock {
   Nanoseconds stall_limit_;
   Clock::time_point last_;
   std::optional<Clock::time_point> first_;
+};
+
+// Work that crosses no line, at this end: it is no standstill, and the other end, which cannot see it, hears
+// of it four times a second at most.
+class QuietWork {
+ public:
+  // `done` grows with what is done. True when the other end is to hear of it.
+  [[nodiscard]] bool is_news(std::uint64_t done, ProgressClock& clock);
+
+ private:
+  std::uint64_t done_ = 0;
+  Deadline quiet_ = Deadline::now();
 };
 
 // Whether each frame is digested by itself, so that it can be used before the stream has ended; there is then

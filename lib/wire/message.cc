@@ -10,7 +10,15 @@
 namespace rdpipe {
 namespace {
 
-enum class Type : std::uint8_t { kOffer = 1, kEnd = 2, kCommitted = 3, kFailed = 4, kBye = 5, kNote = 6 };
+enum class Type : std::uint8_t {
+  kOffer = 1,
+  kEnd = 2,
+  kCommitted = 3,
+  kFailed = 4,
+  kBye = 5,
+  kNote = 6,
+  kWorking = 7
+};
 
 struct MessageHeader {
   be8 type;
@@ -199,6 +207,8 @@ void put(const Note& note, std::vector<std::byte>& out) {
   Writer(Type::kNote, out).bytes(1, std::span(note.bytes).first(std::min(note.bytes.size(), kMaxNote)));
 }
 
+void put(const Working&, std::vector<std::byte>& out) { Writer(Type::kWorking, out); }
+
 void get(Fields& fields, Offer& offer) {
   fields.bytes(1, offer.transcript);
   fields.integer(2, offer.fabric);
@@ -234,6 +244,7 @@ void get(Fields& fields, Failed& failed) {
 }
 
 void get(Fields&, Bye&) {}
+void get(Fields&, Working&) {}
 
 void get(Fields& fields, Note& note) { fields.bytes(1, note.bytes, 1, kMaxNote); }
 
@@ -260,6 +271,8 @@ std::optional<Message> decode_body(std::uint8_t type, std::span<const std::byte>
       return decode_as<Bye>(bytes);
     case Type::kNote:
       return decode_as<Note>(bytes);
+    case Type::kWorking:
+      return decode_as<Working>(bytes);
   }
   return {};
 }

@@ -86,7 +86,13 @@ struct Note {
   bool operator==(const Note&) const = default;
 };
 
-using Message = std::variant<Offer, End, Committed, Failed, Bye, Note>;
+// Either's, while the stream runs: nothing may cross the line for a while, but this end gets on with what
+// takes long, or its reader takes bytes. Type 7, no fields.
+struct Working {
+  bool operator==(const Working&) const = default;
+};
+
+using Message = std::variant<Offer, End, Committed, Failed, Bye, Note, Working>;
 
 void encode(const Message& message, std::vector<std::byte>& out);  // appended; longer texts are cut
 

@@ -4,10 +4,13 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <future>
 #include <memory>
 #include <stdexcept>
+#include <thread>
+#include <utility>
 
 #include "io/fixtures.h"
 #include "io/workers.h"
@@ -98,6 +101,33 @@ TEST_CASE("a long job hears that its operation has gone", "[io]") {
   }
   CHECK(was_wanted);
   loop.poll();
+}
+
+TEST_CASE("a loop wakes now and then while a job gets on, and not while it stands", "[io]") {
+  Loop loop(either_backend());
+  std::atomic<bool> gets_on = true;
+  Operation operation;
+  loop.run(operation, [&] {
+    while (!is_unwanted()) {
+      while (!gets_on) ::sched_yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return 0;
+  });
+  const Deadline limit = Deadline::in(std::chrono::seconds(20));
+  std::uint64_t before = loop.job_steps();
+  for (int i = 0; i < 3; ++i) {
+    loop.wait(limit);
+    CHECK(loop.job_steps() > std::exchange(before, loop.job_steps()));
+  }
+  CHECK_FALSE(limit.passed());
+  gets_on = false;
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  loop.poll();
+  before = loop.job_steps();
+  loop.wait(Deadline::in(std::chrono::milliseconds(600)));
+  CHECK(loop.job_steps() == before);
+  gets_on = true;
 }
 
 struct Stuck {

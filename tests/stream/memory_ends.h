@@ -8,12 +8,14 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "ground/deadline.h"
 #include "ground/error.h"
 #include "io/loop.h"
+#include "io/workers.h"
 #include "ring/ring.h"
 #include "stream/sink.h"
 #include "stream/source.h"
@@ -112,6 +114,57 @@ class SlowSink : public MemorySink {
   Loop* loop_ = nullptr;
   std::deque<Slot> waiting_;
   Deadline next_ = Deadline::now();
+};
+
+// A job of 2 s, which says every 20 ms that it gets on, or never.
+class LongJob {
+ public:
+  explicit LongJob(bool gets_on) : gets_on_(gets_on) {}
+  void start(Loop& loop) {
+    loop.run(running_, [this]() -> std::int64_t {
+      for (int step = 0; step < 100 && !(gets_on_ && is_unwanted()); ++step) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      }
+      return 0;
+    });
+  }
+  [[nodiscard]] bool done() const { return running_.done(); }
+
+ private:
+  bool gets_on_;
+  Operation running_;
+};
+
+// Has a long job to do before it gives its first byte.
+class BusySource : public MemorySource {
+ public:
+  BusySource(std::vector<std::byte> bytes, bool gets_on) : MemorySource(std::move(bytes)), job_(gets_on) {}
+  void start(Loop& loop, Ring& ring, std::size_t max_payload) override {
+    MemorySource::start(loop, ring, max_payload);
+    job_.start(loop);
+  }
+  std::optional<SourceEvent> poll(bool urgent) override {
+    return job_.done() ? MemorySource::poll(urgent) : std::nullopt;
+  }
+
+ private:
+  LongJob job_;
+};
+
+// Has a long job to do after its last byte.
+class BusySink : public MemorySink {
+ public:
+  explicit BusySink(bool gets_on) : job_(gets_on) {}
+  void start(Loop& loop, Ring&, std::optional<std::uint64_t>) override { loop_ = &loop; }
+  void finish() override {
+    MemorySink::finish();
+    job_.start(*loop_);
+  }
+  bool committed() const override { return finished && job_.done(); }
+
+ private:
+  Loop* loop_ = nullptr;
+  LongJob job_;
 };
 
 }  // namespace rdpipe

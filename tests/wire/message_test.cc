@@ -40,6 +40,7 @@ Message message_of(const vectors::Vector& vector) {
   if (type == "offer") return offer_of(vector);
   if (type == "committed") return Committed{vector.number("length")};
   if (type == "bye") return Bye{};
+  if (type == "working") return Working{};
   if (type == "note") return Note{vector.bytes("bytes")};
   if (type == "failed") {
     return Failed{static_cast<int>(vector.number("status")), vector.text("attempt"), vector.text("cause"),

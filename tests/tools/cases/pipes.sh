@@ -109,12 +109,12 @@ test_timeout_ends_a_stalled_transfer() {
   open_gate
 }
 
-# All of it waits in the pipe; no slot tells that it is taken.
+# All of it waits in the pipe; no slot tells that it is taken, and the sender is told.
 test_timeout_does_not_end_a_slow_reader() {
   make_data 80000 in
   start_reader to bash -c 'while dd bs=10000 count=1 status=none | grep -q ""; do sleep 0.7; done'
   start_recv --timeout 2 >to
-  source=in start_send
+  source=in start_send --timeout 2
   both_succeed 80000
 }
 
