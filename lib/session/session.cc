@@ -137,8 +137,14 @@ const Terms& Session::exchange(Loop& loop, Offer mine, Deadline deadline) {
   mine.same_host = link_->info().same_host;
   mine.host = host_name();
   mine.software = "rdpipe " RDPIPE_VERSION;
-  send(mine);
-  terms_ = agree(mine, wait_for_offer(loop, deadline));
+  try {
+    send(mine);
+    terms_ = agree(mine, wait_for_offer(loop, deadline));
+  } catch (const Error& error) {
+    // Without its sender a receiver has no stream, from here on.
+    if (error.status() != Status::kNetwork || mine.role != Role::kReceives) throw;
+    throw Error(Status::kDamaged, error.attempt(), error.cause(), error.hint());
+  }
   if (!name_.empty()) terms_.peer_host = name_;
   return terms_;
 }

@@ -313,6 +313,17 @@ TEST_CASE("a greeting that was tampered with is refused by both ends") {
   CHECK_THAT(there.get().cause(), Catch::Contains("tampered"));
 }
 
+TEST_CASE("an end that goes before its offer is a lost receiver, or a stream that never came") {
+  const bool sends = GENERATE(true, false);
+  Sessions sessions;
+  sessions.connector->link().close();
+  const Error error = error_of([&] {
+    (void)sessions.listener->exchange(sessions.loop, offer(sends ? Role::kSends : Role::kReceives), soon());
+  });
+  CHECK(error.status() == (sends ? Status::kNetwork : Status::kDamaged));
+  CHECK(error.cause() == "it closed the connection");
+}
+
 TEST_CASE("a failure here is told there, once, with a status that exists") {
   Sessions sessions;
   auto there = elsewhere(sessions.loop, *sessions.connector, [&](Loop& loop) {
