@@ -27,7 +27,13 @@ void receive(const char* port, const char* key) {
   rdpipe::Listener listener(port, key);
   auto connection = listener.accept();
   std::array<std::byte, 65536> buffer;
-  while (const std::size_t count = connection.read(buffer)) std::fwrite(buffer.data(), 1, count, stdout);
+  bool written = true;
+  while (const std::size_t count = connection.read(buffer)) {
+    written = written && std::fwrite(buffer.data(), 1, count, stdout) == count;
+  }
+  if (!written || std::fflush(stdout) != 0) {
+    throw rdpipe::Error(rdpipe::Status::kFileIo, "write standard output", "failed");
+  }
   std::fprintf(stderr, "that was all\n");
 }
 

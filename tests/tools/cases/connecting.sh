@@ -69,6 +69,21 @@ test_no_listener() {
   one_error send.err "refused|no listener|unreachable"
 }
 
+# rdma only: it takes a device to try both
+test_no_listener_tells_of_both_fabrics() {
+  choose_port
+  fabric=auto source=/dev/null start_send --connect-timeout 2
+  sender_exits 35
+  one_error send.err "RDMA: .*; TCP: .*refused"
+}
+
+# rdma only: over TCP it is one
+test_loopback_address_is_no_rdma_endpoint() {
+  host=127.0.0.1 port=4711 source=/dev/null start_send
+  sender_exits 3
+  one_error send.err "127.0.0.1"
+}
+
 # tcp only: this host has RDMA
 test_no_listener_tells_of_each_fabric() {
   [[ -z $(ls /sys/class/infiniband 2>/dev/null) ]] || skip "this host has an RDMA device"
@@ -135,6 +150,10 @@ test_no_such_device() {
   port=4711 fabric=rdma source=/dev/null start_send -d no_such_device0 --connect-timeout 2
   sender_exits 3
   one_error send.err "device"
+  start "$bin/rdrecv" --fabric=rdma -d no_such_device0 0 "$key" >out 2>recv.err </dev/null
+  receiver=$!
+  receiver_exits 3
+  one_error recv.err "device"
 }
 
 # tcp only: this host has RDMA
@@ -143,6 +162,10 @@ test_rdma_asked_for_where_there_is_none() {
   port=4711 fabric=rdma source=/dev/null start_send
   sender_exits 3
   one_error send.err "rdma"
+  start "$bin/rdrecv" --fabric=rdma 0 "$key" >out 2>recv.err </dev/null
+  receiver=$!
+  receiver_exits 3
+  one_error recv.err "rdma"
 }
 
 # tcp only: this host has RDMA

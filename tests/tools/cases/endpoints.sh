@@ -41,6 +41,14 @@ test_target_where_nobody_may_write() {
   refuses_target closed/out "Permission denied"
 }
 
+test_target_that_may_not_be_written() {
+  echo old >out
+  chmod 444 out
+  become_nobody
+  refuses_target out "Permission denied"
+  holds out old
+}
+
 test_target_appears_only_when_complete() {
   stall_before_the_end
   absent out
@@ -197,7 +205,7 @@ test_disk_full_at_the_first_write() {
   source=in start_send
   both_exit 11
   one_error recv.err "No space left"
-  one_error send.err "No space left"
+  one_error send.err "on $(hostname): No space left"
   absent small/out
   no_temporaries
 }
@@ -210,7 +218,7 @@ test_disk_full_at_a_later_write() {
   source=in start_send
   both_exit 11
   one_error recv.err "No space left"
-  one_error send.err "No space left"
+  one_error send.err "on $(hostname): No space left"
   holds small/out old
   no_temporaries
 }
@@ -221,7 +229,7 @@ test_full_device_as_target() {
   source=in start_send
   both_exit 11
   one_error recv.err "No space left"
-  one_error send.err "No space left"
+  one_error send.err "on $(hostname): No space left"
 }
 
 test_full_device_as_stdout() {
@@ -229,7 +237,8 @@ test_full_device_as_stdout() {
   start_recv >/dev/full
   source=in start_send
   both_exit 11
-  one_error send.err "No space left"
+  one_error recv.err "No space left"
+  one_error send.err "on $(hostname): No space left"
 }
 
 test_fsync() {
@@ -303,7 +312,7 @@ test_terminal_as_stdout() {
 test_direct_io() {
   local choice
   make_data 9000001 in
-  for choice in auto off; do
+  for choice in auto off on; do
     target=out start_recv --direct=$choice
     source=in start_send --direct=$choice
     both_succeed 9000001

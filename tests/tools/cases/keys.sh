@@ -101,6 +101,24 @@ test_key_from_the_environment() {
   same in out
 }
 
+# Typed at the terminal, and not shown there.
+test_key_from_a_prompt() {
+  type -P script >/dev/null || skip "no script(1) here"
+  echo hello >in
+  target=out start_recv
+  printf '%q ' env -u RDPIPE_KEY "$bin/rdsend" --fabric="$fabric" "$host" "$port" - in >asked
+  echo '2>send.err' >>asked
+  mkfifo keyboard
+  exec {keyboard}<>keyboard
+  start script -qefc "sh asked" typescript >/dev/null <&"$keyboard"
+  sender=$!
+  await_line typescript "key"
+  echo "$key" >&"$keyboard"
+  both_succeed 6
+  same in out
+  ! grep -aqF "$key" typescript || fail "the key is shown"
+}
+
 test_key_file_that_is_a_fifo() {
   echo hello >in
   mkfifo secret
@@ -122,7 +140,7 @@ test_signal_while_a_fifo_gives_no_key() {
 
 test_missing_key_file() {
   send_without_key --key-file nowhere "$host" 4711
-  sender_fails
+  sender_exits 5
   one_error send.err "nowhere.*No such file"
 }
 
@@ -225,6 +243,10 @@ test_encrypted_transfer() {
   source=in start_send
   both_succeed 3000001
   same in out
+  target=out start_recv
+  source=in start_send --encrypt -v
+  both_succeed 3000001
+  says send.err ", sealed"
 }
 
 test_encrypt_against_no_encrypt() {

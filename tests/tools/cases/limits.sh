@@ -36,8 +36,26 @@ test_rdma_with_memlock_of_64_kib_says_what_to_raise() {
   source=in start_send
   await_end "$sender"
   if ((status == 0)); then receiver_exits 0; same in out; return; fi
+  ((status == 22 || status == 35)) || fail "rdsend exited with $status"
+  one_error send.err .
   receiver_exits 22
+  one_error recv.err .
   says recv.err "memlock|ulimit -l"
+  absent out
+  no_temporaries
+}
+
+# rdma only: TCP pins nothing
+test_rdma_sender_with_memlock_of_64_kib_says_what_to_raise() {
+  make_data 3000001 in
+  target=out start_recv
+  become_nobody prlimit --memlock=65536:65536
+  source=in start_send --connect-timeout 5
+  sender_exits 22
+  one_error send.err .
+  says send.err "memlock|ulimit -l"
+  absent out
+  no_temporaries
 }
 
 test_without_io_uring() {

@@ -19,6 +19,23 @@ test_option_errors() {
   refused rdsend --keep-alive "$host" 4711 "$key"
   refused rdrecv 4711 "$key" out more
   refused rdrecv --direct=maybe 0 "$key" out
+  refused rdrecv -m 8k 0 "$key"
+  refused rdsend --key-file secret --key-fd 5 "$host" 4711
+}
+
+# It ends options before the last operand; after it a command will follow one day.
+test_two_hyphens() {
+  refused rdsend "$host" 4711 "$key" -- cat
+  refused rdrecv 0 "$key" -- cat
+  echo hello >-in
+  target=out start_recv
+  start "$bin/rdsend" --fabric="$fabric" "$host" "$port" "$key" -- -in </dev/null 2>send.err
+  sender=$!
+  sender_exits 1
+  start "$bin/rdsend" --fabric="$fabric" "$host" -- "$port" "$key" -in </dev/null 2>send.err
+  sender=$!
+  both_succeed 6
+  same ./-in out
 }
 
 # A variable that a script forgot to set.
@@ -78,7 +95,7 @@ test_help_to_a_full_disk_fails() {
 test_slots_and_rings_of_many_sizes() {
   local shape
   make_data 3000001 in
-  for shape in "-s 4k --ring 64k" "-s 64k --ring 1M" "-s 1M --ring 4M"; do
+  for shape in "-s 4k --ring 64k" "-s 64k --ring 1M" "-s 1M --ring 4M" "-s 4k -m 64k"; do
     # shellcheck disable=SC2086  # words
     target=out start_recv $shape
     source=in start_send
@@ -136,7 +153,8 @@ test_hash_that_is_none() {
 test_without_checksum() {
   make_data 1000001 in
   target=out start_recv --no-checksum
-  source=in start_send
+  source=in start_send -v
   both_succeed 1000001
+  says send.err "no digest"
   same in out
 }

@@ -8,15 +8,21 @@ test_reader_that_leaves() {
   start_send <from
   both_exit 11
   one_error recv.err "Broken pipe"
-  one_error send.err "Broken pipe"
+  one_error send.err "on $(hostname): Broken pipe"
 }
 
 test_closed_stdout() {
   echo hello >in
   start "$bin/rdrecv" --fabric="$fabric" 0 "$key" </dev/null 2>recv.err >&-
   receiver=$!
-  receiver_fails
+  receiver_exits 3
   one_error recv.err "standard output|stdout"
+}
+
+test_closed_stdin() {
+  port=4711 start_send <&-
+  sender_exits 3
+  one_error send.err "standard input|stdin"
 }
 
 # In each of the following somebody rests for SECONDS, longer than the OPTION --keep-alive or its default.
