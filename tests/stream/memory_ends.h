@@ -154,7 +154,6 @@ class BusySource : public MemorySource {
 // Has a long job to do after its last byte.
 class BusySink : public MemorySink {
  public:
-  explicit BusySink(bool gets_on) : job_(gets_on) {}
   void start(Loop& loop, Ring&, std::optional<std::uint64_t>) override { loop_ = &loop; }
   void finish() override {
     MemorySink::finish();
@@ -164,7 +163,7 @@ class BusySink : public MemorySink {
 
  private:
   Loop* loop_ = nullptr;
-  LongJob job_;
+  LongJob job_{true};
 };
 
 }  // namespace rdpipe

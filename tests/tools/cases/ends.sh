@@ -18,7 +18,7 @@ signal_ends_both() {  # SIGNAL sender|receiver
   both_exit 20
   one_error send.err "interrupted by SIG$1"
   one_error recv.err "interrupted by SIG$1"
-  if [[ $2 == sender ]]; then says recv.err "on $(hostname): "; else says send.err "on $(hostname): "; fi
+  if [[ $2 == sender ]]; then says recv.err "error: $(hostname): "; else says send.err "error: $(hostname): "; fi
 }
 test_sigint_at_the_sender() { signal_ends_both INT sender; }
 test_sigint_at_the_receiver() { signal_ends_both INT receiver; }
@@ -183,9 +183,9 @@ peer.recv(1)
 peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 peer.close()
 END
-  start python3 reset >at
-  await_line at port
-  exec {connection}<>"/dev/tcp/127.0.0.1/$(sed 's/port //' at)"
+  start python3 reset >whereto
+  await_line whereto port
+  exec {connection}<>"/dev/tcp/127.0.0.1/$(sed 's/port //' whereto)"
   echo old | tee before >out
   target=out start_recv
   start_send <&"$connection"
