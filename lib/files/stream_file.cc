@@ -66,6 +66,8 @@ class StreamFileSink final : public Sink {
  public:
   StreamFileSink(std::string path, std::string name) : path_(std::move(path)), name_(std::move(name)) {}
 
+  std::uint64_t taken() const override { return inner_ ? inner_->taken() : 0; }
+
   void start(Loop& loop, Ring& ring, std::optional<std::uint64_t> size) override {
     loop_ = &loop;
     ring_ = &ring;

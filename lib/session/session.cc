@@ -142,7 +142,7 @@ const Terms& Session::exchange(Loop& loop, Offer mine, Deadline deadline) {
     terms_ = agree(mine, wait_for_offer(loop, deadline));
   } catch (const Error& error) {
     // Without its sender a receiver has no stream, from here on.
-    if (error.status() != Status::kNetwork || mine.role != Role::kReceives) throw;
+    if (error.from_peer() || error.status() != Status::kNetwork || mine.role != Role::kReceives) throw;
     throw Error(Status::kDamaged, error.attempt(), error.cause(), error.hint());
   }
   if (!name_.empty()) terms_.peer_host = name_;

@@ -135,8 +135,9 @@ bool Receiving::advance() {
   pass_notes();
   const bool granted = grant();
   if (freed || (granted && sequence_ > 0)) clock_.moved();
-  // A slow reader's taking counts as well.
-  if (!committed_ && work_.is_news(loop_.job_steps() + sink_.taken(), clock_)) session_.send(Working{});
+  // A slow reader's taking counts as well. With two slots an RDMA link has no room to say so again and again.
+  const bool is_news = work_.is_news(loop_.job_steps() + sink_.taken(), clock_);
+  if (is_news && !committed_ && ring_.shape().slots > 2) session_.send(Working{});
   if (end_ && !finishing_ && (!lane_ || lane_->empty())) {
     check_end();
     finishing_ = true;

@@ -188,7 +188,8 @@ StreamResult Sending::finish() {
   StreamResult result;
   try {
     session_.send(Bye{});
-  } catch (const Error& error) {  // everything is in its place at the other end all the same
+    static_cast<void>(session_.link().poll());  // now: the caller may have long work left
+  } catch (const Error& error) {                // everything is in its place at the other end all the same
     result.warning = std::string(error.what()) + ", after the other end had confirmed";
   }
   result.bytes = offset_;

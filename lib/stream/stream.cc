@@ -27,10 +27,13 @@ void ProgressClock::throw_if_stalled(const std::string& peer) const {
 }
 
 bool QuietWork::is_news(std::uint64_t done, ProgressClock& clock) {
-  constexpr Nanoseconds kSayEvery = std::chrono::milliseconds(250);
-  if (std::exchange(done_, done) == done) return false;
-  clock.stirred();
-  if (!quiet_.passed()) return false;
+  constexpr Nanoseconds kSayEvery = std::chrono::milliseconds(200);  // less than jobs take to wake a loop
+  if (std::exchange(done_, done) != done) {
+    clock.stirred();
+    untold_ = true;
+  }
+  if (!untold_ || !quiet_.passed()) return false;
+  untold_ = false;
   quiet_ = Deadline::in(kSayEvery);
   return true;
 }

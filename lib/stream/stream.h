@@ -51,7 +51,7 @@ class ProgressClock {
 };
 
 // Work that crosses no line, at this end: it is no standstill, and the other end, which cannot see it, hears
-// of it four times a second at most.
+// of it five times a second at most.
 class QuietWork {
  public:
   // `done` grows with what is done. True when the other end is to hear of it.
@@ -59,7 +59,8 @@ class QuietWork {
 
  private:
   std::uint64_t done_ = 0;
-  Deadline quiet_ = Deadline::now();
+  bool untold_ = false;
+  Deadline quiet_ = Deadline::now();  // nothing more is said until then
 };
 
 // Whether each frame is digested by itself, so that it can be used before the stream has ended; there is then

@@ -31,13 +31,16 @@ bool RdmaCredits::receive_grant(const FrameHeader& header) {
   if (header.control_credits > 0 && peer_posts_slots_) return false;
   peer_small_ += header.control_credits;
   peer_slots_ += header.data_credits;
+  peer_window_ = std::max(peer_window_, peer_slots_);
   peer_posts_slots_ = peer_posts_slots_ || header.data_credits > 0;
   return peer_small_ <= kSmallReceives && peer_slots_ <= kMostSlots;
 }
 
 std::size_t RdmaCredits::data_frames() const {
   if (peer_small_ > 0 || peer_slots_ == 0) return 0;
-  if (may_spend_last()) return peer_slots_;
+  // Of three or more, one is kept for what grants small receives: a peer that holds all its slots may have
+  // much to say.
+  if (may_spend_last()) return peer_window_ > 2 ? peer_slots_ - 1 : peer_slots_;
   return owes() ? std::max<std::size_t>(1, peer_slots_ - 1) : peer_slots_ - 1;
 }
 

@@ -99,6 +99,7 @@ class RdmaCredits {
   std::size_t window_ = 0;  // most slots that were posted at once
   std::size_t peer_small_ = kSmallReceives;
   std::size_t peer_slots_ = 0;
+  std::size_t peer_window_ = 0;  // most slots that were known at once
   bool peer_posts_slots_ = false;
 };
 

@@ -218,7 +218,7 @@ void RdmaLink::take_connection_events() {
 // until the watch has seen the announcement.
 bool RdmaLink::take_completions() {
   CompletionQueue& queue = endpoint_->completions();
-  if (asleep_) {
+  if (asleep_ && !disconnected_) {  // what completed before the end may not have been announced yet
     if (completion_watch_->armed()) return false;
     asleep_ = false;
     if (queue.take_announcement()) announced_ = false;

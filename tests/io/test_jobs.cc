@@ -105,29 +105,32 @@ TEST_CASE("a long job hears that its operation has gone", "[io]") {
 
 TEST_CASE("a loop wakes now and then while a job gets on, and not while it stands", "[io]") {
   Loop loop(either_backend());
-  std::atomic<bool> gets_on = true;
+  std::atomic<bool> may_go_on = true, stands = false;
   Operation operation;
   loop.run(operation, [&] {
     while (!is_unwanted()) {
-      while (!gets_on) ::sched_yield();
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      stands = !may_go_on;
+      while (!may_go_on) ::sched_yield();
     }
     return 0;
   });
   const Deadline limit = Deadline::in(std::chrono::seconds(20));
-  std::uint64_t before = loop.job_steps();
   for (int i = 0; i < 3; ++i) {
-    loop.wait(limit);
-    CHECK(loop.job_steps() > std::exchange(before, loop.job_steps()));
+    const std::uint64_t before = loop.job_steps();
+    do loop.wait(limit);
+    while (loop.job_steps() == before && !limit.passed());
+    CHECK(loop.job_steps() > before);
   }
-  CHECK_FALSE(limit.passed());
-  gets_on = false;
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  loop.poll();
-  before = loop.job_steps();
-  loop.wait(Deadline::in(std::chrono::milliseconds(600)));
+  may_go_on = false;
+  while (!stands) ::sched_yield();
+  loop.wait(Deadline::now());  // takes what was raised before
+  const std::uint64_t before = loop.job_steps();
+  const Deadline later = Deadline::in(std::chrono::milliseconds(600));
+  loop.wait(later);
+  CHECK(later.passed());
   CHECK(loop.job_steps() == before);
-  gets_on = true;
+  may_go_on = true;
 }
 
 struct Stuck {

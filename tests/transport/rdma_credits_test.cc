@@ -18,6 +18,7 @@ struct End {
   std::deque<FrameHeader> wire;                                         // on the way to this end
   std::size_t data_to_send = 0, control_to_send = 0, data_received = 0, credit_frames = 0;
   std::size_t held_slots = 0;  // with the owner
+  bool keeps_slots = false;    // who is slow with them
 
   void post_slot() {
     receives.push_back(true);
@@ -81,7 +82,7 @@ void run(End& a, End& b, std::mt19937& random) {
         moved = one.receive_something();
         break;
       default:
-        moved = one.held_slots > 0;
+        moved = one.held_slots > 0 && !one.keeps_slots;
         if (moved) --one.held_slots, one.post_slot();
     }
     idle = moved ? 0 : idle + 1;
@@ -106,6 +107,23 @@ TEST_CASE("credits: data one way moves through any ring, down to two slots, with
     run(sender, receiver, random);
     CHECK(receiver.data_received == 200);
     CHECK(sender.control_to_send + receiver.control_to_send == 0);
+  }
+}
+
+TEST_CASE("credits: a receiver that is slow with all its slots may say as much as it likes") {
+  for (unsigned seed = 0; seed < 100; ++seed) {
+    std::mt19937 random(seed);
+    End sender, receiver;
+    for (std::size_t i = 0; i < 3 + seed % 20; ++i) receiver.post_slot();
+    receiver.keeps_slots = true;
+    sender.data_to_send = 200;
+    run(sender, receiver, random);
+    receiver.control_to_send = 100;
+    run(sender, receiver, random);
+    CHECK(receiver.control_to_send == 0);
+    receiver.keeps_slots = false;
+    run(sender, receiver, random);
+    CHECK(receiver.data_received == 200);
   }
 }
 

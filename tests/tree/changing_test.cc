@@ -42,7 +42,7 @@ class Watch {
         const Descriptor file(event.fd);
         before_read_(file.get());
         const fanotify_response answer{.fd = file.get(), .response = FAN_ALLOW};
-        static_cast<void>(::write(queue_.get(), &answer, sizeof answer));
+        [[maybe_unused]] const ssize_t count = ::write(queue_.get(), &answer, sizeof answer);
       }
     }
   }
@@ -55,7 +55,7 @@ class Watch {
 
 // Writes `content` from the start, at a time of its own.
 void rewrite(int fd, const std::string& content, std::int64_t seconds) {
-  static_cast<void>(::pwrite(fd, content.data(), content.size(), 0));
+  [[maybe_unused]] const ssize_t count = ::pwrite(fd, content.data(), content.size(), 0);
   const timespec times[2] = {{seconds, 0}, {seconds, 0}};
   ::futimens(fd, times);
 }
@@ -122,8 +122,9 @@ TEST_CASE("a file that is rewritten all the while is not put in place") {
 TEST_CASE("a file that grows while it is read is sent as it was") {
   const auto size = GENERATE(std::size_t{50'000}, std::size_t{3'000'000});
   Changing changing(size);
-  const Copied copied =
-      changing.copy([&](int fd) { static_cast<void>(::pwrite(fd, "more", 4, static_cast<off_t>(size))); });
+  const Copied copied = changing.copy([&](int fd) {
+    [[maybe_unused]] const ssize_t count = ::pwrite(fd, "more", 4, static_cast<off_t>(size));
+  });
   CHECK(copied.report.failed == 0);
   CHECK(changing.arrived() == changing.old);
 }

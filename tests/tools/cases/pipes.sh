@@ -122,6 +122,19 @@ test_timeout_does_not_end_a_slow_reader() {
   start_recv --timeout 2 >to
   source=in start_send --timeout 2
   both_succeed 80000
+  start_reader to bash -c 'while dd bs=10000 count=1 status=none | grep -q ""; do sleep 0.7; done'
+  target=to start_recv --timeout 2
+  source=in start_send --timeout 2
+  both_succeed 80000
+}
+
+# Every slot of the ring is full, and its reader takes less than a slot in the time that it is given.
+test_timeout_does_not_end_a_reader_of_full_slots() {
+  make_data 9000000 in
+  start_reader to bash -c 'for _ in {1..12}; do head -c 5000 >/dev/null; sleep 0.5; done; exec cat >out'
+  start_recv --timeout 2 >to
+  source=in start_send --timeout 2
+  both_succeed 9000000
 }
 
 test_sender_waits_until_the_reader_has_all() {
