@@ -64,7 +64,7 @@ END
 
 test_no_listener() {
   choose_port
-  source=/dev/null start_send --connect-timeout 1
+  source=/dev/null start_send --connect-timeout "$scale"
   sender_exits 35
   one_error send.err "refused|no listener|unreachable"
 }
@@ -72,7 +72,7 @@ test_no_listener() {
 # rdma only: it takes a device to try both
 test_no_listener_tells_of_both_fabrics() {
   choose_port
-  fabric=auto source=/dev/null start_send --connect-timeout 2
+  fabric=auto source=/dev/null start_send --connect-timeout "$((2 * scale))"
   sender_exits 35
   one_error send.err "RDMA: .*; TCP: .*refused"
 }

@@ -312,7 +312,10 @@ test_terminal_as_stdout() {
 test_direct_io() {
   local choice
   make_data 9000001 in
-  for choice in auto off on; do
+  local choices=(auto off)
+  # tmpfs takes it from Linux 6.6 on.
+  ! dd if=in of=probe oflag=direct bs=4096 count=1 status=none 2>/dev/null || choices+=(on)
+  for choice in "${choices[@]}"; do
     target=out start_recv --direct=$choice
     source=in start_send --direct=$choice
     both_succeed 9000001

@@ -50,8 +50,11 @@ test_rdma_sender_with_memlock_of_64_kib_says_what_to_raise() {
   make_data 3000001 in
   target=out start_recv
   become_nobody prlimit --memlock=65536:65536
-  source=in start_send --connect-timeout 5
-  sender_exits 22
+  source=in start_send
+  await_end "$sender" 40
+  # A ring may be small enough for that.
+  if ((status == 0)); then receiver_exits 0; same in out; return; fi
+  ((status == 22)) || fail "rdsend exited with $status"
   one_error send.err .
   says send.err "memlock|ulimit -l"
   absent out

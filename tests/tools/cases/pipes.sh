@@ -117,15 +117,19 @@ test_timeout_ends_a_stalled_transfer() {
 
 # All of it waits in the pipe; no slot tells that it is taken, and the sender is told.
 test_timeout_does_not_end_a_slow_reader() {
+  local file pace=0.7
+  ((scale == 1)) || pace=$((scale / 2))
   make_data 80000 in
-  start_reader to bash -c 'while dd bs=10000 count=1 status=none | grep -q ""; do sleep 0.7; done'
-  start_recv --timeout 2 >to
-  source=in start_send --timeout 2
-  both_succeed 80000
-  start_reader to bash -c 'while dd bs=10000 count=1 status=none | grep -q ""; do sleep 0.7; done'
-  target=to start_recv --timeout 2
-  source=in start_send --timeout 2
-  both_succeed 80000
+  for file in '' to; do
+    start_reader to bash -c "while dd bs=10000 count=1 status=none | grep -q ''; do sleep $pace; done"
+    if [[ -z $file ]]; then
+      start_recv --timeout $((2 * scale)) >to
+    else
+      target=$file start_recv --timeout $((2 * scale))
+    fi
+    source=in start_send --timeout $((2 * scale))
+    both_succeed 80000
+  done
 }
 
 # Every slot of the ring is full, and its reader takes less than a slot in the time that it is given.
