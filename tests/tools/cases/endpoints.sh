@@ -316,8 +316,8 @@ test_direct_io() {
   # tmpfs takes it from Linux 6.6 on.
   ! dd if=in of=probe oflag=direct bs=4096 count=1 status=none 2>/dev/null || choices+=(on)
   for choice in "${choices[@]}"; do
-    target=out start_recv --direct=$choice
-    source=in start_send --direct=$choice
+    target=out start_recv --direct="$choice"
+    source=in start_send --direct="$choice"
     both_succeed 9000001
     same in out
   done
