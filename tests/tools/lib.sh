@@ -44,7 +44,7 @@ fail() {
   local depth
   for ((depth = 1; depth < ${#BASH_SOURCE[@]} - 1; depth++)); do [[ ${BASH_SOURCE[depth]} == "$0" ]] || break; done
   echo "$(basename "${BASH_SOURCE[depth]}"):${BASH_LINENO[depth - 1]}: $*"
-  show send.err recv.err
+  show send.err recv.err attacker.err
   exit 1
 }
 
@@ -94,6 +94,22 @@ start_recv() {  # [OPTION...]
 start_send() {  # [OPTION...]
   start "${wrap[@]}" "$bin/rdsend" --fabric="$fabric" "$@" "$host" "$port" "$key" ${source:+"$source"} 2>send.err
   sender=$!
+}
+
+# The words that start the attacker of this fabric, in `attacker`.
+choose_attacker() {
+  attacker=("$bin/../tests/tools/rdma-attacker")
+  [[ $fabric == tcp ]] || return 0
+  type -P python3 >/dev/null || skip "python3 is not installed"
+  attacker=(python3 "$cases/../attacker")
+}
+
+# Starts the attacker, whose port becomes `port`: what is connected to from then on.
+start_attacker() {  # relay|listen ARGUMENT...
+  choose_attacker
+  start "${attacker[@]}" "$@" >attacker.out 2>attacker.err </dev/null
+  await_line attacker.out "listening on port"
+  port=$(sed -n 's/^listening on port //p' attacker.out)
 }
 
 # Starts a reader, COMMAND, of the fifo FIFO, for use as start_recv >FIFO.

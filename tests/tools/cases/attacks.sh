@@ -2,14 +2,6 @@
 # Somebody on the path who alters, repeats, holds back and cuts, and others who pretend: nobody is told that all is well
 # when it is not, and the target stays as it was.
 
-# Starts the attacker, whose port becomes `port`: what is connected to from then on.
-start_attacker() {  # ARGUMENT...
-  type -P python3 >/dev/null || skip "python3 is not installed"
-  start python3 "$cases/../attacker" "$@" >attacker.out 2>attacker.err </dev/null
-  await_line attacker.out "listening on port"
-  port=$(sed -n 's/^listening on port //p' attacker.out)
-}
-
 # One transfer of `in` to `out`, through somebody who does DEED to what passes.
 send_through() {  # DEED [RDSEND-OPTION...]
   echo old | tee before >out
@@ -27,7 +19,6 @@ both_find_it_damaged() {
   no_temporaries
 }
 
-# tcp only: the attacker speaks TCP
 test_relay_that_does_nothing() {
   make_data 3000001 in
   send_through nothing-at-all
@@ -38,7 +29,6 @@ test_relay_that_does_nothing() {
   same in out
 }
 
-# tcp only: the attacker speaks TCP
 test_altered_data_is_found_by_the_digest() {
   make_data 3000001 in
   send_through alter-data3
@@ -46,14 +36,12 @@ test_altered_data_is_found_by_the_digest() {
   says recv.err "digest"
 }
 
-# tcp only: the attacker speaks TCP
 test_altered_data_is_found_by_the_seal() {
   make_data 3000001 in
   send_through alter-data3 --encrypt --no-checksum
   both_find_it_damaged
 }
 
-# tcp only: the attacker speaks TCP
 test_a_seal_cannot_be_taken_off() {
   make_data 3000001 in
   send_through unseal-data2 --encrypt
@@ -70,19 +58,15 @@ finds_displaced_frames() {  # RDSEND-OPTION...
     both_find_it_damaged
   done
 }
-# tcp only: the attacker speaks TCP
 test_displaced_frames() { finds_displaced_frames --no-encrypt; }
-# tcp only: the attacker speaks TCP
 test_displaced_sealed_frames() { finds_displaced_frames --encrypt; }
 
-# tcp only: the attacker speaks TCP
 test_altered_end() {
   make_data 3000001 in
   send_through alter-end
   both_find_it_damaged
 }
 
-# tcp only: the attacker speaks TCP
 test_stream_cut_before_its_end() {
   make_data 3000001 in
   send_through cut-end
@@ -109,28 +93,24 @@ unknown_to_the_sender() {  # STATUS REGEX
   no_temporaries
 }
 
-# tcp only: the attacker speaks TCP
 test_connection_cut_right_after_end() {
   make_data 3000001 in
   send_through last-end
   unknown_to_the_sender 10 "unknown"
 }
 
-# tcp only: the attacker speaks TCP
 test_connection_cut_instead_of_committed() {
   make_data 3000001 in
   send_through cut-committed
   unknown_to_the_sender 10 "unknown"
 }
 
-# tcp only: the attacker speaks TCP
 test_altered_committed() {
   make_data 3000001 in
   send_through alter-committed
   unknown_to_the_sender 12 "altered"
 }
 
-# tcp only: the attacker speaks TCP
 test_altered_greeting() {
   local deed
   make_data 100 in
@@ -147,7 +127,6 @@ test_altered_greeting() {
   done
 }
 
-# tcp only: the attacker speaks TCP
 test_recorded_conversation_is_of_no_use() {
   make_data 100000 in
   target=out start_recv
@@ -158,7 +137,7 @@ test_recorded_conversation_is_of_no_use() {
   rm out
   make_data 5 other
   target=out start_recv
-  timeout $((10 * scale)) python3 "$cases/../attacker" knock "$host" "$port" recorded || fail "nobody hung up on the replay"
+  timeout $((10 * scale)) "${attacker[@]}" knock "$host" "$port" recorded || fail "nobody hung up on the replay"
   await_line recv.err "^rdrecv: turned away $host:[0-9]+: "
   absent out
   source=other start_send
@@ -166,12 +145,11 @@ test_recorded_conversation_is_of_no_use() {
   same other out
 }
 
-# tcp only: the attacker speaks TCP
 test_greeting_in_another_version() {
   echo hello >in
   target=out start_recv
-  type -P python3 >/dev/null || skip "python3 is not installed"
-  timeout $((10 * scale)) python3 "$cases/../attacker" hello "$host" "$port" 2 >answer || fail "no answer, or no end"
+  choose_attacker
+  timeout $((10 * scale)) "${attacker[@]}" hello "$host" "$port" 2 >answer || fail "no answer, or no end"
   holds answer "magic 52445031, version 1, verdict 1"
   await_line recv.err "^rdrecv: turned away $host:[0-9]+: .*protocol 2"
   absent out
@@ -182,7 +160,6 @@ test_greeting_in_another_version() {
 
 # --- Listeners that are none ------------------------------------------------------------------------------------------
 
-# tcp only: the attacker speaks TCP
 test_listener_of_another_version() {
   start_attacker listen "$host" version
   source=/dev/null start_send
@@ -190,7 +167,6 @@ test_listener_of_another_version() {
   one_error send.err "protocol 2"
 }
 
-# tcp only: the attacker speaks TCP
 test_listener_that_is_something_else() {
   local kind
   for kind in text noise zeros framed-noise refusal; do
@@ -202,7 +178,6 @@ test_listener_that_is_something_else() {
   done
 }
 
-# tcp only: the attacker speaks TCP
 test_listener_that_never_comes_to_the_point() {
   start_attacker listen "$host" endless
   source=/dev/null start_send --connect-timeout 2
@@ -211,7 +186,6 @@ test_listener_that_never_comes_to_the_point() {
   one_error send.err .
 }
 
-# tcp only: the attacker speaks TCP
 test_silent_listener() {
   start_attacker listen "$host" silence
   local before=$SECONDS
@@ -221,7 +195,6 @@ test_silent_listener() {
   one_error send.err "time|answer"
 }
 
-# tcp only: the attacker speaks TCP
 test_listener_that_shows_a_certificate() {
   type -P openssl >/dev/null || skip "openssl is not installed"
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=rdpipe -days 2 \
@@ -237,7 +210,6 @@ test_listener_that_shows_a_certificate() {
   ! grep heard attacker.out || fail "rdsend spoke to a listener that does not know the key"
 }
 
-# tcp only: the attacker speaks TCP
 test_listener_with_another_key() {
   key=ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff target=out start_recv
   echo secret >in

@@ -29,7 +29,6 @@ test_ipv6() {
   same in out
 }
 
-# tcp only: this listener speaks TCP
 test_port_closes_once_a_sender_is_in() {
   make_gate
   echo hello >in
@@ -38,24 +37,15 @@ test_port_closes_once_a_sender_is_in() {
   start_send <from
   await_bytes out 3
   status=0
-  "$bin/rdsend" --fabric=tcp --connect-timeout 0.3 "$host" "$port" "$key" in 2>second.err || status=$?
+  "$bin/rdsend" --fabric="$fabric" --connect-timeout "$scale" "$host" "$port" "$key" in 2>second.err || status=$?
   ((status == 35)) || fail "the second sender exits with $status"
   says second.err "hint: .*taken by another sender"
   open_gate
   both_succeed 6
 }
 
-# tcp only: this listener speaks TCP
 test_listener_that_hangs_up() {
-  type -P python3 >/dev/null || skip "python3 is not installed"
-  choose_port
-  python3 - "$host" "$port" <<'END' &
-import socket, sys
-listener = socket.create_server((sys.argv[1], int(sys.argv[2])))
-listener.accept()[0].close()
-END
-  started+=("$!")
-  until [[ -n $(ss -Hltn "sport = :$port") ]]; do pause 0.02; done
+  start_attacker listen "$host" hang-up
   source=/dev/null start_send
   sender_exits 10
   one_error send.err "closed the connection before the handshake"
@@ -186,37 +176,71 @@ test_auto_takes_rdma() {
   says send.err rdma
 }
 
-# tcp only: these strangers speak TCP
+# Connects COUNT times, and says nothing.
+let_strangers_in() {  # COUNT
+  local stranger i
+  if [[ $fabric == tcp ]]; then
+    for ((i = 0; i < $1; i++)); do exec {stranger}<>"/dev/tcp/$host/$port"; done
+  else
+    start_strangers "$1" silent
+  fi
+}
+
+# As long as the case runs, over RDMA.
+start_strangers() {  # COUNT silent|garbage
+  choose_attacker
+  start "${attacker[@]}" strangers "$host" "$port" "$@" >attacker.out 2>attacker.err </dev/null
+  await_line attacker.out "^$1 strangers are there$"
+}
+
 test_garbage_is_turned_away() {
   echo hello >in
   target=out start_recv
-  head -c 100000 /dev/urandom 2>/dev/null >"/dev/tcp/$host/$port" || true
-  printf 'GET / HTTP/1.0\r\n\r\n' 2>/dev/null >"/dev/tcp/$host/$port" || true
+  if [[ $fabric == tcp ]]; then
+    head -c 100000 /dev/urandom 2>/dev/null >"/dev/tcp/$host/$port" || true
+    printf 'GET / HTTP/1.0\r\n\r\n' 2>/dev/null >"/dev/tcp/$host/$port" || true
+  else
+    start_strangers 2 garbage
+  fi
   await_line recv.err "^rdrecv: turned away $host:[0-9]+: not rdpipe$"
   source=in start_send
   both_succeed 6
   same in out
 }
 
-# tcp only: these strangers speak TCP
 test_silent_stranger_delays_nobody() {
   echo hello >in
   target=out start_recv
-  exec {stranger}<>"/dev/tcp/$host/$port"
+  let_strangers_in 1
   source=in start_send
   both_succeed 6
+  ! grep "said nothing" recv.err || fail "the sender came in only after the stranger's 10 s"
   same in out
 }
 
-# tcp only: these strangers speak TCP
+# Kilobytes of rdrecv: what /proc calls NAME, or the sum of several.
+kilobytes_of() {  # NAME...
+  awk -v names="$*" '
+    BEGIN { split(names, list); for (i in list) wanted[list[i] ":"] }
+    $1 in wanted { sum += $2 }
+    END { print sum + 0 }' "/proc/$receiver/status"
+}
+
 test_two_hundred_strangers() {
-  local stranger i
+  local kilobytes pinned of_one
   echo hello >in
   target=out start_recv
-  for ((i = 0; i < 200; i++)); do exec {stranger}<>"/dev/tcp/$host/$port"; done
-  local kilobytes
-  kilobytes=$(awk '/^RssAnon/ {print $2}' "/proc/$receiver/status")
+  let_strangers_in 1
+  of_one=$(kilobytes_of VmPin)
+  [[ $fabric == tcp ]] || ((of_one >= 40)) || fail "rdrecv pins $of_one kB for one stranger"
+  let_strangers_in 199
+  # Where 64 take more than 10 s to connect, none must make way.
+  await_line recv.err "^rdrecv: turned away $host:[0-9]+: it (made way for newer connections|said nothing for 10 s)$"
+  kilobytes=$(kilobytes_of RssAnon RssShmem)
   ((kilobytes < 40000)) || fail "rdrecv holds $kilobytes kB for strangers"
+  # 64 that are connected and 64 that are not yet.
+  pinned=$(kilobytes_of VmPin)
+  ((pinned <= 128 * of_one)) || fail "rdrecv pins $pinned kB for strangers, $of_one kB for the first"
   source=in start_send
   both_succeed 6
   same in out
