@@ -101,6 +101,8 @@ struct Launcher::State {
     if (launch.detail) launch.detail(line);
   }
   void warn_of_detour(const std::string& text) const;
+  // Why it is not the way that was tried first; empty where it is.
+  [[nodiscard]] std::string because() const { return why_not.empty() ? "" : "; " + why_not; }
 
   LaunchOptions launch;
   Options options;
@@ -142,7 +144,7 @@ std::unique_ptr<Session> Launcher::State::let_in(RemoteEnd& end) {
   const Deadline deadline = Deadline::in(kAnswer);
   while (!deadline.passed()) {
     if (auto session = door.poll()) {
-      tell(fmt::format("this host listens: {}", describe(session->link().info())));
+      tell(fmt::format("this host listens: {}{}", describe(session->link().info()), because()));
       return session;
     }
     if (const auto verdict = end.poll_verdict(); verdict && !verdict->reached) {
@@ -180,7 +182,7 @@ bool Launcher::State::send_to(RemoteEnd& connector, const Contact& contact, cons
     if (const auto verdict = connector.poll_verdict()) {
       const std::string what = fmt::format("{} listens, {}", listener, connector.host());
       if (verdict->reached) {
-        tell(fmt::format("{} connects:{}", what, verdict->text));
+        tell(fmt::format("{} connects:{}{}", what, verdict->text, because()));
         return true;
       }
       why_not += fmt::format("{}{} cannot connect: {}", why_not.empty() ? "" : "; ", what, verdict->text);
