@@ -72,14 +72,14 @@ peer() {  # BYTES SOURCE SENDER RECEIVER
 
 wanted() { [[ $1 =~ $pattern ]]; }
 
-# GOAL: `>= N` or `<= N`.
+# GOAL: `>= N` or `<= N`. RATIO: anything but a number misses it.
 row() {  # NAME OURS PEER PEER-NAME RATIO GOAL
   printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$@" >>"$rows"
   print_row "$@"
 }
 verdict() {  # RATIO GOAL
   awk -v ratio="$1" -v goal="$2" 'BEGIN { split(goal, g, " ")
-    ok = g[1] == ">=" ? ratio >= g[2] : g[1] == "<=" ? ratio <= g[2] : 1
+    ok = ratio ~ /^-?[0-9.]+$/ && (g[1] == ">=" ? ratio >= g[2] : g[1] == "<=" ? ratio <= g[2] : 1)
     print ok ? "ok" : "MISSED" }'
 }
 print_row() {
@@ -96,8 +96,8 @@ report() {
   done <"$rows"
   say "$missed of $(wc -l <"$rows") rows missed their goal"
   if $json; then
-    jq -Rn '{rows: [inputs | split("\t") | {name: .[0], ours: (.[1] | tonumber), peer: (.[2] | tonumber? // null),
-             peer_name: .[3], ratio: (.[4] | tonumber), goal: .[5]}]}' "$rows"
+    jq -Rn '{rows: [inputs | split("\t") | {name: .[0], ours: (.[1] | tonumber? // null), peer: (.[2] | tonumber? // null),
+             peer_name: .[3], ratio: (.[4] | tonumber? // null), goal: .[5]}]}' "$rows"
   fi
   ((missed == 0))
 }

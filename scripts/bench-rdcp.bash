@@ -26,11 +26,29 @@ for d in range(directories):
 END
 }
 
-# The time of a command, which must succeed; its output is shown where it does not.
-seconds() {  # COMMAND...
-  local start=$EPOCHREALTIME
-  "$@" >"$work/out" 2>&1 </dev/null || say "bench: failed: $*: $(tail -n 3 "$work/out")"
-  calc "$EPOCHREALTIME - $start"
+declare -A times=() failures=()  # of WHAT, since begin_rows
+begin_rows() { times=() failures=(); }
+note_time() { times[$1]+="$2 "; }  # WHAT SECONDS
+time_of() { tr ' ' '\n' <<<"${times[$1]}" | sed '/^$/d' | median; }
+# From now on rows of WHAT miss their goal.
+note_failure() {  # WHAT WHY
+  failures[$1]=yes
+  say "bench: $1: $2"
+}
+# A ratio for `row`, which is none where one of WHAT has failed.
+ratio() {  # EXPRESSION WHAT...
+  local what
+  for what in "${@:2}"; do [[ -z ${failures[$what]-} ]] || { echo failed; return; }; done
+  calc "$1"
+}
+
+# Notes the time of a command, which must succeed; its output is shown where it does not.
+timed() {  # WHAT COMMAND...
+  local what=$1 start=$EPOCHREALTIME end
+  shift
+  "$@" >"$work/out" 2>&1 </dev/null || note_failure "$what" "failed: $*: $(tail -n 3 "$work/out")"
+  end=$EPOCHREALTIME
+  note_time "$what" "$(calc "$end - $start")"
 }
 
 use_ssh() {
@@ -38,18 +56,20 @@ use_ssh() {
   remote=127.0.0.1
   shell="ssh ${ssh_options[*]} -p $ssh_port"
   # shellcheck disable=SC2086  # words
-  login() { seconds $shell "$remote" true; }
+  note_login() { timed login $shell "$remote" true; }
 }
 rdcp() { "$bin/rdcp" -q -e "$shell" --rdcp-path "$bin/rdcp" "$@"; }
 with_rsync() { rsync -e "$shell" "$@"; }
 with_scp() { scp "${ssh_options[@]}" -P "$ssh_port" "$@"; }
 with_tar() {  # SOURCE TARGET
+  local receiver status=0
   next_port
   nc -l 127.0.0.1 "$port" | tar x -C "$2" &
-  local receiver=$!
+  receiver=$!
   wait_for_listener "$port"
-  tar c -C "$1" . | nc -N 127.0.0.1 "$port"
-  wait "$receiver"
+  tar c -C "$1" . | nc -N 127.0.0.1 "$port" || status=$?
+  wait "$receiver" || status=$?
+  return "$status"
 }
 
 # A remote shell that logs in nowhere: in a guest, sshd takes longer than what is measured.
@@ -57,14 +77,10 @@ use_local_shell() {  # ADDRESS
   printf '%s\n' '#!/bin/sh' 'shift; exec sh -c "$*"' >"$work/rsh"
   chmod +x "$work/rsh"
   remote=$1 shell=$work/rsh
-  login() { seconds "$shell" "$remote" true; }
+  note_login() { timed login "$shell" "$remote" true; }
 }
 
-declare -A times=()
-note_time() { times[$1]+="$2 "; }  # WHAT SECONDS
-time_of() { tr ' ' '\n' <<<"${times[$1]}" | sed '/^$/d' | median; }
 fresh() { rm -rf "$trees/target"; mkdir "$trees/target"; }
-note_login() { note_time login "$(login)"; }
 say_times() {  # WHAT...
   local what
   for what in "$@"; do printf '%s %s  ' "$what" "$(awk '{ print $NF }' <<<"${times[$what]}")" >&2; done
@@ -77,30 +93,33 @@ time_row() {  # NAME OURS-WITH-SSH PEER PEER-WITH-SSH GOAL
   login=$(time_of login)
   mine=$(calc "$(time_of "$2") - $login")
   other=$(calc "$(time_of "$3") - $login * $4")
-  row "$1, s" "$mine" "$other" "$3" "$(calc "$other / $mine")" "$5"
+  row "$1, s" "$mine" "$other" "$3" "$(ratio "$other / $mine" login "$2" "$3")" "$5"
 }
 
-same_trees() { diff -r "$trees/source" "$trees/target" >/dev/null || say "bench: the copies differ ($1)"; }
+same_trees() { diff -r "$trees/source" "$trees/target" >/dev/null || note_failure "$1" "the copy differs"; }  # WHAT
+same_files() { cmp "$trees/source" "$2" >&2 || note_failure "$1" "the copy differs"; }  # WHAT COPY
 
 small_files_rows() {
   local i
+  begin_rows
   make_files "$trees/source" 2400 40 5000
   for ((i = 0; i < runs; ++i)); do
     note_login
-    fresh; note_time plain "$(seconds rdcp -a --no-encrypt "$trees/source/" "$remote:$trees/target/")"
-    ((i > 0)) || same_trees rdcp
-    note_time again "$(seconds rdcp -a --no-encrypt "$trees/source/" "$remote:$trees/target/")"
-    note_time "rsync again" "$(seconds with_rsync -a "$trees/source/" "$remote:$trees/target/")"
-    fresh; note_time sealed "$(seconds rdcp -a --encrypt "$trees/source/" "$remote:$trees/target/")"
-    fresh; note_time "tar over nc" "$(seconds with_tar "$trees/source" "$trees/target")"
-    fresh; note_time "rsync -a" "$(seconds with_rsync -a "$trees/source/" "$remote:$trees/target/")"
+    fresh; timed plain rdcp -a --no-encrypt "$trees/source/" "$remote:$trees/target/"
+    ((i > 0)) || same_trees plain
+    timed again rdcp -a --no-encrypt "$trees/source/" "$remote:$trees/target/"
+    timed "rsync again" with_rsync -a "$trees/source/" "$remote:$trees/target/"
+    fresh; timed sealed rdcp -a --encrypt "$trees/source/" "$remote:$trees/target/"
+    ((i > 0)) || same_trees sealed
+    fresh; timed "tar over nc" with_tar "$trees/source" "$trees/target"
+    fresh; timed "rsync -a" with_rsync -a "$trees/source/" "$remote:$trees/target/"
     # Once: it takes longer than all others together, and its goal is far away.
-    ((i > 0)) || { fresh; note_time "scp -r" "$(seconds with_scp -r "$trees/source" "$remote:$trees/target/")"; }
+    ((i > 0)) || { fresh; timed "scp -r" with_scp -r "$trees/source" "$remote:$trees/target/"; }
     say_times login plain sealed again "tar over nc" "rsync -a" "rsync again" "scp -r"
   done
   time_row "rdcp tree: 96,000 files of 5 KB" plain "tar over nc" 0 ">= 0.87"
   time_row "rdcp tree: the same, sealed" sealed "rsync -a" 1 ">= 2.5"
-  time_row "rdcp tree: the same, sealed" sealed "scp -r" 1 ">= 8"
+  time_row "rdcp tree: the same, sealed (scp once)" sealed "scp -r" 1 ">= 8"
   time_row "rdcp tree: nothing to do" again "rsync again" 1 ">= 1"
   rm -rf "$trees/source" "$trees/target"
 }
@@ -115,15 +134,16 @@ warm() {
 
 large_file_rows() {
   local i
-  times=()
+  begin_rows
   head -c 3221225472 /dev/urandom >"$trees/source"
   for ((i = 0; i < runs; ++i)); do
     note_login
-    warm; note_time plain "$(seconds rdcp --no-encrypt "$trees/source" "$remote:$trees/target/")"
-    ((i > 0)) || cmp "$trees/source" "$trees/target/source"
-    warm; note_time sealed "$(seconds rdcp --encrypt "$trees/source" "$remote:$trees/target/")"
-    warm; note_time rsync "$(seconds with_rsync "$trees/source" "$remote:$trees/target/")"
-    warm; note_time scp "$(seconds with_scp "$trees/source" "$remote:$trees/target/")"
+    warm; timed plain rdcp --no-encrypt "$trees/source" "$remote:$trees/target/"
+    ((i > 0)) || same_files plain "$trees/target/source"
+    warm; timed sealed rdcp --encrypt "$trees/source" "$remote:$trees/target/"
+    ((i > 0)) || same_files sealed "$trees/target/source"
+    warm; timed rsync with_rsync "$trees/source" "$remote:$trees/target/"
+    warm; timed scp with_scp "$trees/source" "$remote:$trees/target/"
     say_times login plain sealed rsync scp
   done
   time_row "rdcp file: 3 GiB" plain scp 1 ">= 4"
@@ -143,14 +163,14 @@ watch_memory() {
       read -r -a values < <(memory_of "$pid" 2>/dev/null || echo 0 0)
       ((values[0] <= rss)) || rss=${values[0]}
     done
-    sleep 0.5
+    sleep 0.1
   done
   echo "$rss"
 }
 
 million_files_rows() {
   local i rss watcher
-  times=()
+  begin_rows
   make_files "$trees/source" 1000 1000 0
   for ((i = 0; i < runs; ++i)); do
     note_login
@@ -160,17 +180,18 @@ million_files_rows() {
       watch_memory >"$work/rss" &
       watcher=$!
     fi
-    note_time plain "$(seconds rdcp -a --no-encrypt "$trees/source/" "$remote:$trees/target/")"
+    timed plain rdcp -a --no-encrypt "$trees/source/" "$remote:$trees/target/"
     if ((i == 0)); then
       rm "$work/watching"
       wait "$watcher"
       read -r rss <"$work/rss"
+      ((rss > 0)) || note_failure plain "nobody saw its memory"
     fi
-    fresh; note_time "rsync -a" "$(seconds with_rsync -a "$trees/source/" "$remote:$trees/target/")"
+    fresh; timed "rsync -a" with_rsync -a "$trees/source/" "$remote:$trees/target/"
     say_times login plain "rsync -a"
   done
   time_row "rdcp empty: 1,000,000 empty files" plain "rsync -a" 1 ">= 1"
-  row "rdcp empty: RssAnon + RssShmem, MiB" "$(calc "$rss / 1024" 1)" - limit "$(calc "$rss / 1024" 1)" "<= 64"
+  row "rdcp empty: RssAnon + RssShmem, MiB" "$(calc "$rss / 1024" 1)" - limit "$(ratio "$rss / 1024" plain)" "<= 64"
   rm -rf "$trees/source" "$trees/target"
 }
 
@@ -185,39 +206,42 @@ rdcp_rdma_rows() {  # ADDRESS
 
 rdma_file_row() {  # ADDRESS
   local i mine=() other=() middle peer
+  begin_rows
   head -c 268435456 /dev/urandom >"$trees/source"
   for ((i = 0; i < runs; ++i)); do
     rm -rf "$trees/target"
     other+=("$(ours "$1" "file:$trees/source" "file:$trees/target" --fabric=rdma)")
     rm -rf "$trees/target"
     "$bin/rdcp" -v --fabric=rdma -e "$shell" --rdcp-path "$bin/rdcp" "$trees/source" "$remote:$trees/target" 2>"$work/sent" ||
-      say "bench: rdcp failed: $(cat "$work/sent")"
-    cmp "$trees/source" "$trees/target" || say "bench: the copies differ"
-    mine+=("$(sed -n 's/.* s, \([0-9.]*\) MB\/s.*/\1/p' "$work/sent")")
+      note_failure rdcp "failed: $(cat "$work/sent")"
+    same_files rdcp "$trees/target"
+    mine+=("$(sed -n 's/.* s, \([0-9.]*\) MB\/s.*/\1/p' "$work/sent" | grep . || echo 0)")
     say "rdcp rdma file run $((i + 1)): rdcp ${mine[-1]}, rdsend ${other[-1]} MB/s"
   done
   middle=$(printf '%s\n' "${mine[@]}" | median) peer=$(printf '%s\n' "${other[@]}" | median)
-  row "rdcp rdma file: 256 MiB, MB/s" "$middle" "$peer" "rdsend, rdrecv" "$(calc "$middle / $peer")" ">= 0.90"
+  row "rdcp rdma file: 256 MiB, MB/s" "$middle" "$peer" "rdsend, rdrecv" "$(ratio "$middle / $peer" rdcp)" ">= 0.90"
   rm -rf "$trees/source" "$trees/target"
 }
 
 with_tar_and_rdsend() {  # ADDRESS
+  local receiver status=0
   next_port
   "$bin/rdrecv" -q --fabric=rdma "$port" "$key" | tar x -C "$trees/target" &
-  local receiver=$!
-  tar c -C "$trees/source" . | "$bin/rdsend" -q --fabric=rdma "$1" "$port" "$key"
-  wait "$receiver"
+  receiver=$!
+  tar c -C "$trees/source" . | "$bin/rdsend" -q --fabric=rdma "$1" "$port" "$key" || status=$?
+  wait "$receiver" || status=$?
+  return "$status"
 }
 
 rdma_tree_row() {  # ADDRESS
   local i
-  times=()
+  begin_rows
   make_files "$trees/source" 240 40 5000
   for ((i = 0; i < runs; ++i)); do
     note_login
-    fresh; note_time rdcp "$(seconds rdcp -a --fabric=rdma "$trees/source/" "$remote:$trees/target/")"
+    fresh; timed rdcp rdcp -a --fabric=rdma "$trees/source/" "$remote:$trees/target/"
     ((i > 0)) || same_trees rdcp
-    fresh; note_time "tar over rdsend" "$(seconds with_tar_and_rdsend "$1")"
+    fresh; timed "tar over rdsend" with_tar_and_rdsend "$1"
     say_times login rdcp "tar over rdsend"
   done
   time_row "rdcp rdma tree: 9,600 files of 5 KB" rdcp "tar over rdsend" 0 ">= 1"

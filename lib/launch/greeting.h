@@ -4,7 +4,7 @@
 // Launcher:  RDPIPE PEER 1 LENGTH\n, then LENGTH bytes: the key and the words, each with a NUL behind it
 // Peer:      RDPIPE READY 1 PORT ADDRESS,... FABRIC,...\n    or    RDPIPE ERROR STATUS TEXT\n
 // Launcher:  CONNECT PORT ADDRESS,... FABRIC,...\n            or    STREAM connector|listener\n
-// Peer:      RDPIPE CONNECTED FABRIC PEER\n                   or    RDPIPE UNREACHED TEXT\n      (to CONNECT)
+// Peer:      RDPIPE CONNECTED TEXT\n                          or    RDPIPE UNREACHED TEXT\n      (to CONNECT)
 #pragma once
 
 #include <cstddef>

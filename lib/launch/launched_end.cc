@@ -103,7 +103,8 @@ std::unique_ptr<Session> LaunchedEnd::obey(Loop& loop, const std::string& line, 
     Reached reached = reach(loop, *contact, key, options);
     if (reached.session) {
       const Link& link = reached.session->link();
-      say(fmt::format("RDPIPE CONNECTED {} {}\n", fabric_name(link), link.info().peer));
+      const std::string why = reached.why_not.empty() ? "" : "; no RDMA: " + printable(reached.why_not, 2000);
+      say(fmt::format("RDPIPE CONNECTED {} {}{}\n", fabric_name(link), link.info().peer, why));
       return std::move(reached.session);
     }
     say(fmt::format("RDPIPE UNREACHED {}\n", printable(reached.why_not, 2000)));

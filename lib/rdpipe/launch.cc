@@ -22,7 +22,6 @@ namespace {
 
 constexpr Nanoseconds kFarewell = std::chrono::seconds(10);   // for a shell to end after its rdcp has
 constexpr Nanoseconds kLastWords = std::chrono::seconds(2);   // ... after a failure
-constexpr Nanoseconds kNoLimit = Nanoseconds::max();          // ... while it removes what it has sent
 constexpr Nanoseconds kFollow = std::chrono::seconds(5);      // for one end to end after the other
 constexpr Nanoseconds kAnswer = std::chrono::seconds(10);     // of an end that was told where to connect
 constexpr Nanoseconds kHandshake = std::chrono::seconds(30);  // through the shell, which may be slow
@@ -42,6 +41,9 @@ void end_quietly(RemoteEnd& end) noexcept {
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the first failure is the one to report
   }
 }
+
+// It removes what it has sent, as long as that takes and its standard input is open.
+void await_removals(RemoteEnd& source) { static_cast<void>(source.await_exit(Deadline::never())); }
 
 std::string describe(const LinkInfo& info) {
   const std::string device = info.device.empty() ? "" : fmt::format(" ({})", info.device);
@@ -99,6 +101,8 @@ struct Launcher::State {
     if (launch.detail) launch.detail(line);
   }
   void warn_of_detour(const std::string& text) const;
+  // Why it is not the way that was tried first; empty where it is.
+  [[nodiscard]] std::string because() const { return why_not.empty() ? "" : "; " + why_not; }
 
   LaunchOptions launch;
   Options options;
@@ -140,7 +144,7 @@ std::unique_ptr<Session> Launcher::State::let_in(RemoteEnd& end) {
   const Deadline deadline = Deadline::in(kAnswer);
   while (!deadline.passed()) {
     if (auto session = door.poll()) {
-      tell(fmt::format("this host listens: {}", describe(session->link().info())));
+      tell(fmt::format("this host listens: {}{}", describe(session->link().info()), because()));
       return session;
     }
     if (const auto verdict = end.poll_verdict(); verdict && !verdict->reached) {
@@ -178,7 +182,7 @@ bool Launcher::State::send_to(RemoteEnd& connector, const Contact& contact, cons
     if (const auto verdict = connector.poll_verdict()) {
       const std::string what = fmt::format("{} listens, {}", listener, connector.host());
       if (verdict->reached) {
-        tell(fmt::format("{} connects:{}", what, verdict->text));
+        tell(fmt::format("{} connects:{}{}", what, verdict->text, because()));
         return true;
       }
       why_not += fmt::format("{}{} cannot connect: {}", why_not.empty() ? "" : "; ", what, verdict->text);
@@ -219,7 +223,8 @@ int Launcher::finish() { return state_->ends.empty() ? 0 : state_->ends.back().f
 
 void Launcher::finish_removing(CopyReport& report) {
   RemoteEnd& end = state_->ends.back();
-  state_->add_unremoved(end, end.finish(kNoLimit), report);
+  await_removals(end);
+  state_->add_unremoved(end, end.finish(kLastWords), report);
 }
 
 CopyReport Launcher::copy_between(const HostPath& from, const std::vector<std::string>& from_words,
@@ -263,7 +268,8 @@ CopyReport Launcher::copy_between(const HostPath& from, const std::vector<std::s
   static_cast<void>(target.await_exit(Deadline::in(kFollow)) && source.await_exit(Deadline::in(kFollow)));
   const int target_status = target.finish(kLastWords);
   const bool removes = report && copy.remove_source_files;
-  const int source_status = source.finish(removes ? kNoLimit : kLastWords);
+  if (removes) await_removals(source);
+  const int source_status = source.finish(kLastWords);
   const bool agrees = report && target_status == report->status();
   if (agrees && removes) state.add_unremoved(source, source_status, *report);
   if (agrees && (removes || source_status == 0 || source_status == target_status)) return *report;

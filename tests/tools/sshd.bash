@@ -5,6 +5,7 @@
 
 copy=()         # the words before the operands of rdcp
 shell_words=words  # what ./rsh was given, a word a line
+copy_limit=40   # seconds that an rdcp may take
 
 # `-e ./rsh` runs its words here, as a login shell would, in ./home, after NOISE on standard output.
 make_rsh() {  # [NOISE]
@@ -56,8 +57,8 @@ start_sshd() {
 
 # rdcp with the words of `copy` and more; must exit with STATUS.
 copies() {  # STATUS WORD...
-  local status=0 limit=40
-  timeout $((limit * scale)) "${copy[@]}" "${@:2}" >copy.out 2>copy.err </dev/null || status=$?
+  local status=0
+  timeout $((copy_limit * scale)) "${copy[@]}" "${@:2}" >copy.out 2>copy.err </dev/null || status=$?
   ((status == $1)) || { show copy.out copy.err sshd.err; fail "rdcp ${*:2}: status $status, not $1"; }
 }
 

@@ -7,11 +7,12 @@ import subprocess
 import sys
 
 USUAL_DESCRIPTORS = 1024
-# A remote shell without ssh: drops the options and the host, and runs the words here.
-RSH = f"""#!/bin/sh
-while [ "${{1#-}}" != "$1" ]; do case $1 in -l|-p|-o) shift 2 ;; *) shift ;; esac; done
+# A remote shell without ssh: drops the options and the host, and runs the words here, in a process of its own.
+RSH = """#!/bin/sh
+while [ "${1#-}" != "$1" ]; do case $1 in -l|-p|-o) shift 2 ;; *) shift ;; esac; done
 shift
-exec {shlex.quote("/bin/sh")} -c "$*"
+/bin/sh -c "$*"
+exit $?
 """
 HOST = "localhost"
 

@@ -19,6 +19,10 @@ class Report:
         self.counts[verdict] += 1
         print(f"{verdict} {text}", flush=True)
 
+    def no_time(self, what, must):
+        """The time for `what`, which comes last, is over; a failure where all was to be tested."""
+        self.add("FAIL" if must else "SKIP", f"{what}: no time")
+
     def run(self, name, test, *arguments):
         """A test that fails by an exception."""
         try:

@@ -223,6 +223,59 @@ test_rdcp_removes_source_files_that_are_in_place() {
   [[ -d src/sub/deeper ]] || fail "a directory was removed"
 }
 
+# A hundred sources, each of which takes long to remove at the other end.
+slow_removals() {  # MICROSECONDS
+  type -P strace >/dev/null || skip "strace is not installed"
+  strace -qq -o calls -e trace=unlinkat -e inject=unlinkat:delay_enter=1 true 2>/dev/null || skip "nothing can be traced here"
+  make_rsh
+  printf '#!/bin/sh\nexec strace -f -qq -o "%s.$$" -e trace=unlinkat -e inject=unlinkat:delay_enter=%d "%s" "$@"\n' \
+    "$PWD/calls" "$1" "$bin/rdcp" >rdcp
+  chmod +x rdcp
+  copy+=(--rdcp-path "$PWD/rdcp")
+}
+make_hundred() { mkdir src; for number in {1..100}; do echo "$number" >"src/$number"; done; }
+
+# However long it takes: nobody ends it meanwhile.
+# tcp only: what is removed, not how it moves
+# limit 120
+test_rdcp_waits_for_slow_removals() {
+  local way number
+  slow_removals 80000
+  for way in pull between; do
+    rm -rf src home/copy
+    make_hundred
+    if [[ $way == pull ]]; then
+      copies 0 -a --remove-source-files "db2:$PWD/src/" home/copy
+    else
+      copies 0 -a --remove-source-files "db1:$PWD/src/" db2:copy
+    fi
+    [[ -z $(find src -type f) ]] || fail "$way: $(find src -type f | wc -l) sources are left"
+    (($(find home/copy -type f | wc -l) == 100)) || fail "$way: not all arrived"
+  done
+}
+
+# But who is told to end does, and what is not removed by then stays.
+# tcp only: what is removed, not how it moves
+test_rdcp_signal_while_sources_are_removed() {
+  local number tries=0 left
+  slow_removals 100000
+  make_hundred
+  start "${copy[@]}" -a --remove-source-files "db2:$PWD/src/" home/copy 2>copy.err
+  local copying=${started[-1]}
+  until left=$(find src -type f | wc -l) && ((left < 100)); do
+    ((tries++ < 1500 * scale)) || { show copy.err; fail "nothing is removed"; }
+    pause 0.02
+  done
+  kill -TERM "$copying"
+  await_end "$copying" 15
+  ((status == 20)) || { show copy.err; fail "status $status, not 20"; }
+  pause 3
+  left=$(find src -type f | wc -l)
+  pause 1
+  ((left > 0 && left == $(find src -type f | wc -l))) || fail "the other end went on"
+  (($(find home/copy -type f | wc -l) == 100)) || fail "not all arrived"
+}
+
 # What the destination leaves as it is stays at the source too, as rsync has it.
 # tcp only: what is chosen, not how it moves
 # limit 120

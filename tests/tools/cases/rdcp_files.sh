@@ -131,6 +131,51 @@ test_rdcp_local_verify() {
   grep -q fadvise64 calls || { show calls; fail "it is not read back past the page cache"; }
 }
 
+# The one that came first has the part to itself.
+test_rdcp_two_at_one_partial_file() {
+  make_rsh
+  make_data 60000000 big
+  echo old >home/out
+  start "${copy[@]}" --partial --keep-alive 60 --slot 4k --ring 8k --encrypt big db2:out 2>first.err </dev/null
+  local first=$! tries=0
+  until [[ -n $(find home -name '.*.rdpipe-partial' -size +0) ]]; do
+    ((tries++ < 1500 * scale)) || { show first.err; fail "nothing is written"; }
+    runs "$first" || { show first.err; fail "the first one has ended"; }
+    pause 0.01
+  done
+  kill -STOP "$first"
+  copies 23 --partial big db2:out
+  (($(grep -c 'another copy is writing it' copy.err) == 1)) || { show copy.err; fail "not one line about it"; }
+  holds home/out old
+  kill -CONT "$first"
+  await_end "$first" 40
+  ((status == 0)) || { show first.err; fail "the first one: status $status"; }
+  same big home/out
+  [[ -z $(find home -name '.*.rdpipe-*') ]] || fail "left behind: $(find home -name '.*.rdpipe-*')"
+  [[ $fabric != rdma ]] || echo 60000000 >>"$run/moved"
+}
+
+put_at() { printf 'some data' | dd of="$1" bs=4096 seek=$(($2 / 4096)) conv=notrunc status=none; }  # FILE OFFSET
+
+# Without -S, too.
+test_rdcp_keeps_holes() {
+  need_python
+  make_rsh
+  mkdir src
+  truncate -s 40M src/empty src/large
+  truncate -s 300000 src/small
+  put_at src/small 122880
+  put_at src/large 8192000
+  put_at src/large 36864000
+  (($(stat -c %b src/large) * 512 < 1000000)) || skip "no holes here"
+  copies 0 -a src/ db2:pushed
+  copies 0 -a "db2:$PWD/src/" pulled
+  copies 0 -a src/ copied
+  local way
+  for way in home/pushed pulled copied; do equal_trees src "$way"; done
+  [[ $fabric != rdma ]] || echo 20 >>"$run/moved"
+}
+
 # tcp only: what is written, not how it moves
 test_rdcp_fsync_without_reading() {
   become_nobody

@@ -153,6 +153,14 @@ test_rdcp_refusal_of_the_other_end() {
   says copy.err '^rdcp: error: on db2: listen on port .*: Address already in use'
 }
 
+# From now on nobody gets to the port on which HOST listens.
+hide_port() {  # HOST
+  local other='s|^RDPIPE READY 1 [0-9]*|RDPIPE READY 1 1|'
+  # shellcheck disable=SC2016  # the remote shell's
+  sed -i -e 's/^shift$/host=$1; shift/' \
+    -e "s/ exec \(sh -c .*\)/ if [[ \$host == $1 ]]; then \1 | sed -u '$other'; else exec \1; fi/" rsh
+}
+
 test_rdcp_this_end_listens() {
   make_rsh
   make_data 100000 in
@@ -161,6 +169,10 @@ test_rdcp_this_end_listens() {
   same in home/out
   copies 0 -v --listen=local db2:out back
   same in back
+  hide_port localhost
+  copies 0 -v in localhost:again
+  says copy.err '^rdcp: this host listens: .*; localhost listens, but '
+  same in home/again
 }
 
 test_rdcp_listens_within_a_range() {
@@ -217,6 +229,10 @@ test_rdcp_between_two_hosts() {
   copies 0 -rv h1:tree h2:copy
   same_tree home/tree home/copy
   says copy.err 'h2 listens, h1 connects'
+  hide_port h2
+  copies 0 -rv h1:tree h2:again
+  same_tree home/tree home/again
+  says copy.err 'h1 listens, h2 connects: .*; h2 listens, h1 cannot connect: '
 }
 
 # tcp only: it is TCP's last resort

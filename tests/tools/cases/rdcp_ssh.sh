@@ -2,6 +2,8 @@
 # rdcp through a real sshd: directions, homes, and that nothing outlives either end or the ssh between.
 # shellcheck source=../sshd.bash
 source "$cases/../sshd.bash"
+# shellcheck source=tests/tools/trees.bash
+source "$cases/../trees.bash"
 
 # limit 180
 test_rdcp_pushes_through_ssh() {
@@ -108,6 +110,55 @@ start_held() {  # WORD...
   kill -STOP "$peer"
 }
 
+# Waits until a copy of `big` to `out` that goes PUSH or PULL is well under way.
+start_under_way() {  # push|pull
+  local way=("$PWD/big" "a:$PWD/out") tries=0 written=0 before=0 temporary
+  [[ $1 == push ]] || way=("a:$PWD/big" "$PWD/out")
+  : >peers
+  start "${copy[@]}" --slot 4k --ring 8k --encrypt "${way[@]}" 2>copy.err </dev/null
+  copying=$!
+  until ((before > 2000 && ${written:-0} > before)); do
+    ((tries++ < 3000 * scale)) || { show copy.err; fail "$1: nothing is written"; }
+    runs "$copying" || { show copy.err; fail "$1: the copy has ended"; }
+    pause 0.01
+    # One that is left over is older.
+    temporary=$(find . -maxdepth 1 -name '.out.rdpipe-*' -printf '%T@ %b\n' | sort -n | tail -n 1)
+    before=${written:-0} written=${temporary##* }
+  done
+  read -r peer <peers
+}
+
+# Whoever dies in mid file: all the others end, the old target stays, and the next copy removes what is left over.
+# limit 300
+test_rdcp_killed_in_mid_file() {
+  start_sshd
+  own_rdcp
+  make_data 300000000 big
+  echo old >out
+  local way victim
+  for way in push pull; do
+    for victim in source ssh destination; do
+      start_under_way "$way"
+      case $way-$victim in
+        push-source | pull-destination) kill -KILL "$copying" ;;
+        push-destination | pull-source) kill -KILL "$peer" ;;
+        *) pkill -KILL -f "ssh .*$PWD/ssh_config" ;;
+      esac
+      await_end "$copying" 15
+      ((status != 0)) || fail "$way: it succeeded without its $victim"
+      await_none "^$PWD/own-rdcp-$$ --peer" 15
+      await_none "ssh .*$PWD/ssh_config" 15
+      holds out old
+      [[ $victim == destination ]] || no_temporaries
+    done
+    [[ $way == pull ]] || rm -f .out.rdpipe-*
+  done
+  copies 0 big "a:$PWD/out"
+  same big out
+  no_temporaries
+  [[ $fabric != rdma ]] || echo 300000000 >>"$run/moved"
+}
+
 # limit 180
 test_rdcp_leaves_nothing_when_it_is_killed() {
   start_sshd
@@ -156,4 +207,33 @@ test_rdcp_leaves_nothing_on_two_hosts_when_it_is_killed() {
   kill -CONT "$peer"
   await_none "^$PWD/own-rdcp-$$ --peer" 15
   await_none "ssh .*$PWD/ssh_config" 15
+}
+
+# All that this host has there; in a guest part of it, read once, for it is far away.
+# long
+# limit 900
+test_rdcp_usr_share_as_it_is() {
+  need_root
+  need_rsync
+  start_sshd
+  copy_limit=600
+  local share=/usr/share way
+  if [[ -n ${RDPIPE_GUEST-} ]]; then
+    mkdir share
+    cp -a /usr/share/doc /usr/share/zoneinfo share
+    share=$PWD/share
+  fi
+  for way in push pull between; do
+    mkdir there
+    case $way in
+      push) copies 0 -aHAXS --stats "$share" "a:$PWD/there" ;;
+      pull) copies 0 -aHAXS --stats "a:$share" there ;;
+      between) copies 0 -aHAXS --stats "a:$share" "b:$PWD/there" ;;
+    esac
+    diff -r --no-dereference "$share" there/share || fail "$way: the copy differs"
+    rsync -nacHAXi --delete "$share/" there/share/ >left-to-do 2>&1 || { show left-to-do; fail "$way: rsync fails"; }
+    [[ ! -s left-to-do ]] || { head -n 12 left-to-do; fail "$way: rsync would change something"; }
+    [[ $fabric != rdma ]] || stat_of "Total transferred file size" >>"$run/moved"
+    rm -rf there
+  done
 }
