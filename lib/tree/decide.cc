@@ -186,7 +186,7 @@ void Decider::take_directory(const EntryRecord& entry, const std::shared_ptr<Tar
     if (made->changes.any()) show(entry, *parent, name, made->changes.created ? 'c' : '.', made->changes);
   } catch (const EntryError& error) {
     made->skipped = true;
-    fail(next_entry_, *parent, name, errno_text(error.error));
+    fail(next_entry_, *parent, name, cause_of(error));
     if (is_fatal(error)) throw_full(*parent, name, error);
   }
   add_directory(std::move(made));
@@ -242,7 +242,7 @@ void Decider::take_file(const EntryRecord& entry, const std::shared_ptr<TargetDi
   } catch (const EntryError& error) {
     if (entry.is_head) decision_.heads.pop_back();
     answer(TreeVerdict::kSkip);
-    fail(next_entry_, *parent, name, errno_text(error.error));
+    fail(next_entry_, *parent, name, cause_of(error));
   }
 }
 

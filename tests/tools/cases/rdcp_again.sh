@@ -102,6 +102,36 @@ test_rdcp_delete_stops_where_the_source_could_not_be_read() {
   holds home/copy/extra extra
 }
 
+# What is shut to its owner is deleted all the same, as by rsync, and has its mode again where something of it stays.
+# What is shut to us stays, and that is said.
+# over rdma with --long: what is deleted is not sent
+test_rdcp_delete_in_directories_that_are_shut() {
+  make_rsh
+  mkdir -p src home/copy/{own/in,shut,kept/in,theirs,place/in,barred}
+  echo extra | tee home/copy/{own/in,shut,kept/in,theirs,place/in,barred}/extra >/dev/null
+  echo keep >home/copy/kept/keep.o
+  echo file | tee src/place src/barred >/dev/null
+  become_nobody
+  chown -R nobody home src
+  chmod 555 home/copy/own{/in,} home/copy/place{/in,} home/copy/kept{/in,}
+  chmod 000 home/copy/shut
+  chown root home/copy/theirs home/copy/barred
+  chmod 700 home/copy/theirs home/copy/barred
+  copy=("${wrap[@]}" "${copy[@]}")
+  copies 23 -r --delete --exclude='*.o' src/ db2:copy
+  absent home/copy/own
+  absent home/copy/shut
+  absent home/copy/kept/in
+  holds home/copy/kept/keep.o keep
+  [[ $(stat -c %a home/copy/kept) == 555 ]] || fail "mode $(stat -c %a home/copy/kept) of what stays"
+  holds home/copy/place file
+  says copy.err "/theirs': list it: Permission denied"
+  says copy.err "/barred': list it: Permission denied"
+  (($(grep -c "': " copy.err) == 2)) || { show copy.err; fail "not a line for each"; }
+  holds home/copy/theirs/extra extra
+  holds home/copy/barred/extra extra
+}
+
 # over rdma with --long: what is deleted is not sent
 test_rdcp_delete_stops_for_a_missing_source() {
   make_rsh
