@@ -126,9 +126,8 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
     const bool exists =
         at >= 0 && !parent->fresh && ::fstatat(at, name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
     if (exists) remember_target(now);
-    const bool passed = exists ? options_.ignore_existing ||
-                                     (options_.update && is_newer(now, entry.seconds, entry.nanoseconds))
-                               : options_.existing;
+    // Not `update`: that is for files in the place of files, as in rsync.
+    const bool passed = exists ? options_.ignore_existing : options_.existing;
     if (passed && entry.is_head) decision_.heads.back().second.passed_over = true;
     if (passed) return keep_source();
     const bool same_type = exists && (now.st_mode & S_IFMT) == format_of(entry.type);

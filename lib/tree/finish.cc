@@ -48,9 +48,9 @@ void Finisher::take(const LinkStep& step) {
     bool made = true;
     struct stat now {};
     const bool exists = find(*link.directory, link.name, now);
-    const bool is_left = exists ? options_.ignore_existing ||
-                                      (options_.update && is_newer(now, link.seconds, link.nanoseconds))
-                                : options_.existing;
+    const bool are_files = exists && link.type == EntryType::kFile && S_ISREG(now.st_mode);
+    const bool is_held_back = are_files && options_.update && is_newer(now, link.seconds, link.nanoseconds);
+    const bool is_left = exists ? options_.ignore_existing || is_held_back : options_.existing;
     if (is_left) return result_.unplaced.push_back(link.entry);
     const auto is_one = [&] {  // already
       struct stat first {};

@@ -242,6 +242,39 @@ EOT
   [[ $failed == no ]] || fail "see above"
 }
 
+# -u is for files in the place of files: everything else is replaced whatever its time.
+# tcp only: what is chosen, not how it moves
+test_rdcp_updates_what_is_no_file_as_rsync() {
+  need_rsync
+  make_rsh
+  local options name failed=no
+  for options in -u "-u --delete" "-u -c" "-H -u"; do
+    rm -rf src theirs home/copy
+    mkdir -p src theirs home
+    for name in newer older file-where-symlink file-where-fifo; do echo "source $name" >"src/$name"; done
+    for name in newer older symlink-where-file fifo-where-file; do echo "target $name" >"theirs/$name"; done
+    for name in symlink symlink-where-file; do ln -s source "src/$name"; done
+    for name in symlink file-where-symlink; do ln -s target "theirs/$name"; done
+    mkfifo -m 644 src/fifo src/fifo-where-file
+    mkfifo -m 600 theirs/fifo theirs/file-where-fifo
+    touch -h -d @1000000000 src/*
+    touch -h -d @1100000000 theirs/* src/older
+    touch -d @1000000000 theirs/older
+    cp -a theirs home/copy
+    # shellcheck disable=SC2086  # words
+    rsync -a $options src/ theirs/
+    # shellcheck disable=SC2086
+    copies 0 -a $options src/ db2:copy/
+    diff <(list_tree theirs) <(list_tree home/copy) || { echo "not as rsync -a $options"; failed=yes; }
+    diff <(list_times theirs) <(list_times home/copy) || { echo "times are not as rsync -a $options"; failed=yes; }
+  done
+  [[ $failed == no ]] || fail "see above"
+  holds home/copy/newer "target newer"
+  holds home/copy/older "source older"
+  [[ $(readlink home/copy/symlink) == source && -p home/copy/fifo-where-file ]] || fail "something is held back"
+}
+list_times() { (cd "$1" && find . -mindepth 1 -printf '%y %P %T@\n' | LC_ALL=C sort); }  # DIRECTORY
+
 # over rdma with --long: sources
 test_rdcp_removes_source_files_that_are_in_place() {
   make_rsh
