@@ -272,7 +272,7 @@ bool Decider::wants(const EntryRecord& entry, WantedFile& file, int at) {
     return true;
   }
   if (file.changes.attributes()) {
-    correct(file.name, at, now, file.attributes, file.changes);
+    correct(*file.directory, file.name, at, now, file.attributes, file.changes);
     show(entry, *file.directory, file.name, '.', file.changes);
   }
   return false;

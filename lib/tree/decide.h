@@ -92,14 +92,15 @@ class Decider {
   [[nodiscard]] bool may_hold_part();
   void take_other(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                   const std::string& name);
-  void make_other(const EntryRecord& entry, const TargetDirectory& parent, const std::string& name, int at,
-                  const Attributes& attributes) const;
+  [[nodiscard]] std::optional<EntryError> make_other(const EntryRecord& entry, const TargetDirectory& parent,
+                                                     const std::string& name, int at,
+                                                     const Attributes& attributes) const;
   void take_link(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                  const std::string& name);
   void compare(const Attributes& wanted, const struct stat& now, int at, const std::string& name,
                Changes& changes) const;
-  void correct(const std::string& name, int at, const struct stat& now, const Attributes& attributes,
-               const Changes& changes);
+  void correct(const TargetDirectory& parent, const std::string& name, int at, const struct stat& now,
+               const Attributes& attributes, const Changes& changes);
   void make_way(const TargetDirectory& parent, const std::string& name, const struct stat& now, int at);
   [[nodiscard]] Attributes attributes_of(const EntryRecord& entry, const struct stat* old);
   [[nodiscard]] std::uint32_t local_id(bool group, std::uint32_t id) const;

@@ -150,7 +150,9 @@ void Finisher::set_attributes(const TargetDirectory& directory) {
                     now.st_mtim.tv_nsec == static_cast<long>(attributes.nanoseconds);
   const Changes& changes = directory.changes;
   const bool named = changes.owner || changes.group || changes.acl || changes.xattrs || directory.fresh;
-  if (!same || named) writer_.update_attributes(reach.lease->get(), reach.name, now, attributes);
+  if (same && !named) return;
+  const auto lacking = writer_.update_attributes(reach.lease->get(), reach.name, now, attributes);
+  if (lacking) fail(self->path(), cause_of(*lacking));
 }
 
 void Finisher::fail(const std::string& path, const std::string& cause) {
