@@ -341,4 +341,12 @@ mode_t umask_of_self() {
 
 bool is_root() { return ::geteuid() == 0; }
 
+std::vector<gid_t> groups_of_self() {
+  std::vector<gid_t> groups(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
+  const int count = groups.empty() ? 0 : ::getgroups(static_cast<int>(groups.size()), groups.data());
+  groups.resize(static_cast<std::size_t>(std::max(count, 0)));
+  groups.push_back(::getegid());
+  return groups;
+}
+
 }  // namespace rdpipe

@@ -67,5 +67,7 @@ struct XattrChoice {
 
 [[nodiscard]] mode_t umask_of_self();
 [[nodiscard]] bool is_root();
+// Those that this user may give to a file of theirs.
+[[nodiscard]] std::vector<gid_t> groups_of_self();
 
 }  // namespace rdpipe

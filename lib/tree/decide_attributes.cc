@@ -83,7 +83,7 @@ void Decider::compare(const Attributes& wanted, const struct stat& now, int at, 
   const bool keeps_mode = options_.perms || options_.acls;
   changes.mode = keeps_mode && !is_link && (now.st_mode & kPermissions) != wanted.mode;
   changes.owner = options_.owner && writer_.as_root() && now.st_uid != wanted.uid;
-  changes.group = options_.group && now.st_gid != wanted.gid;
+  changes.group = writer_.sets_group(wanted.gid) && now.st_gid != wanted.gid;
   const XattrChoice choice = writer_.xattr_choice(wanted);
   if (!choice.acls && !choice.xattrs) return;
   std::vector<XattrValue> present;

@@ -38,7 +38,11 @@ std::string cause_of(const EntryError& error) {
 }
 
 Writer::Writer(const CopyOptions& options, DirectoryCache& cache)
-    : options_(options), cache_(cache), root_(is_root()), umask_(umask_of_self()) {
+    : options_(options),
+      cache_(cache),
+      root_(is_root()),
+      umask_(umask_of_self()),
+      groups_(root_ ? std::vector<gid_t>() : groups_of_self()) {
   std::array<std::byte, sizeof seed_> random{};
   fill_random(random);
   std::memcpy(&seed_, random.data(), sizeof seed_);
@@ -69,7 +73,8 @@ Writer::Birth Writer::birth_of(const WantedFile& wanted, int directory) const {
   Birth birth;
   const auto owner = wanted.directory->new_files.owner();
   const bool same_uid = owner && (!options_.owner || !root_ || *owner >> 32 == attributes.uid);
-  const bool same_gid = owner && (!options_.group || static_cast<std::uint32_t>(*owner) == attributes.gid);
+  const bool same_gid =
+      owner && (!sets_group(attributes.gid) || static_cast<std::uint32_t>(*owner) == attributes.gid);
   birth.owner_is_final = !sets_owner() || (same_uid && same_gid);
   // Nobody's business before it has its owner.
   const bool plain = (attributes.mode & ~0777U) == 0 && (attributes.mode & umask_) == 0;

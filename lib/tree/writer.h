@@ -6,12 +6,14 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "ground/descriptor.h"
 #include "ground/error.h"
@@ -45,6 +47,10 @@ class Writer {
   [[nodiscard]] const CopyOptions& options() const { return options_; }
   [[nodiscard]] bool as_root() const { return root_; }
   [[nodiscard]] mode_t umask() const { return umask_; }
+  // Whether entries get this group: it was asked for, and is one that this user may give.
+  [[nodiscard]] bool sets_group(std::uint32_t gid) const {
+    return options_.group && (root_ || std::ranges::find(groups_, gid) != groups_.end());
+  }
   // Of an entry that is to have `attributes`.
   [[nodiscard]] XattrChoice xattr_choice(const Attributes& attributes) const {
     return {options_.acls, options_.xattrs && !attributes.lacks_xattrs};
@@ -154,6 +160,7 @@ class Writer {
   DirectoryCache& cache_;
   bool root_;
   mode_t umask_;
+  std::vector<gid_t> groups_;  // of this user; not asked for where it is root
   std::uint64_t seed_;
   mutable std::atomic<std::uint64_t> next_name_{0};
   std::shared_ptr<Directory> base_;

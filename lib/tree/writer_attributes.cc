@@ -28,13 +28,12 @@ std::array<timespec, 2> times_of(const Attributes& attributes) {
 
 }  // namespace
 
-// Only root may give a file away; others may give it to a group of theirs, and what is not theirs to give
-// stays.
+// Only root may give a file away; others may give what is theirs to a group of theirs, and all else stays.
 void Writer::change_owner(const Reached& reached, const Attributes& attributes,
                           const struct stat& now) const {
   constexpr auto kKeep = static_cast<std::uint32_t>(-1);
   std::uint32_t uid = options_.owner && root_ ? attributes.uid : kKeep;
-  std::uint32_t gid = options_.group ? attributes.gid : kKeep;
+  std::uint32_t gid = sets_group(attributes.gid) ? attributes.gid : kKeep;
   if (uid == now.st_uid) uid = kKeep;
   if (gid == now.st_gid) gid = kKeep;
   if (uid == kKeep && gid == kKeep) return;

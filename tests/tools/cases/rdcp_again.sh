@@ -164,6 +164,32 @@ test_rdcp_delete_refuses_sources_that_meet() {
   holds home/copy/sub/of-two two
 }
 
+# A group that is not one of the user's is neither set nor listed as a change, again and again.
+# tcp only: nothing moves
+test_rdcp_groups_of_others() {
+  make_rsh
+  make_tree src
+  mkdir src/mine
+  echo mine >src/mine/file
+  echo other >src/other
+  become_nobody
+  wrap=("${wrap[@]/--clear-groups/--groups=12345}")
+  chown -R nobody:root src
+  chown nobody home
+  chgrp -R 12345 src/mine
+  copy=("${wrap[@]}" "${copy[@]}")
+  copies 0 -rltpg -i src/ db2:copy
+  [[ $(stat -c %g home/copy/mine home/copy/mine/file home/copy/other | xargs) == "12345 12345 65534" ]] ||
+    fail "groups $(stat -c '%n %g' home/copy/mine{,/file} home/copy/other)"
+  copies 0 -rltpg -i src/ db2:copy
+  [[ ! -s copy.out ]] || { show copy.out; fail "something is changed again"; }
+  chgrp 65534 home/copy/mine/file  # back to one of theirs
+  copies 0 -rltpg -i src/ db2:copy
+  says copy.out '^\.f\.+g\.+ mine/file$'
+  (($(wc -l <copy.out) == 1)) || { show copy.out; fail "more than a group is changed"; }
+  [[ $(stat -c %g home/copy/mine/file) == 12345 ]] || fail "its group is not set"
+}
+
 # over rdma with --long: what is deleted is not sent
 test_rdcp_max_delete() {
   make_rsh
