@@ -138,6 +138,7 @@ class TreeSink final : public Sink {
   std::uint64_t decided_records_ = 0;  // ... and were
   std::uint64_t content_left_ = 0;     // bytes of a large file that come in frames of their own
   LargeSink* receiving_ = nullptr;     // the large file that is not ended
+  bool is_missing_content_ = false;    // a file could not be read: nothing may be deleted any more
   std::size_t endings_ = 0;            // that were not begun
   std::size_t finishing_large_ = 0;    // large files that are ended, and not in place
   std::unordered_map<std::uint64_t, WantedFile> wanted_;  // by entry: asked for, and not come yet

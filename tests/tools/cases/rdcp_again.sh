@@ -104,6 +104,35 @@ test_rdcp_delete_stops_where_the_source_could_not_be_read() {
 
 # What is shut to its owner is deleted all the same, as by rsync, and has its mode again where something of it stays.
 # What is shut to us stays, and that is said.
+# Nor is anything deleted once the content of a file could not be read, be it small or large.
+# over rdma with --long: what is deleted is not sent
+test_rdcp_delete_stops_where_a_file_could_not_be_read() {
+  make_rsh
+  mkdir -p src/sub
+  echo small >src/sub/small
+  make_data 300001 src/sub/large
+  echo readable >src/readable
+  become_nobody
+  copies 0 -rt src/ db2:copy
+  echo extra | tee home/copy/extra home/copy/sub/extra >/dev/null
+  chown -R nobody src home
+  local name
+  copy=("${wrap[@]}" "${copy[@]}")
+  for name in small large; do
+    chmod 644 src/sub/small src/sub/large
+    chmod 000 "src/sub/$name"
+    touch "src/sub/$name"
+    copies 23 -rt --delete src/ db2:copy
+    says copy.err "sub/$name': Permission denied"
+    holds home/copy/sub/extra extra
+    holds home/copy/extra extra
+  done
+  chmod 644 src/sub/large
+  copies 0 -rt --delete src/ db2:copy
+  absent home/copy/sub/extra
+  absent home/copy/extra
+}
+
 # over rdma with --long: what is deleted is not sent
 test_rdcp_delete_in_directories_that_are_shut() {
   make_rsh
