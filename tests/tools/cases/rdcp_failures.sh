@@ -67,6 +67,24 @@ test_rdcp_umask_that_shuts_its_own_directories() {
   same_tree src home/one/two/src
 }
 
+# Not even the one that the kernel lets anybody make.
+# over rdma with --long: errors of files
+test_rdcp_devices_without_root() {
+  make_rsh
+  mkdir -p src home/copy/place
+  echo one >src/one
+  echo keep >home/copy/place/keep
+  as_nobody
+  mknod src/null c 1 3 2>/dev/null || skip "may make no devices here"
+  mknod src/place c 0 0 2>/dev/null || skip "may make no such device here"
+  copies 23 -rD --delete src/ db2:copy
+  one_line_about /null 'not permitted'
+  one_line_about /place 'not permitted'
+  absent home/copy/null
+  holds home/copy/place/keep keep
+  holds home/copy/one one
+}
+
 # over rdma with --long: errors of files
 test_rdcp_file_in_place_of_a_full_directory() {
   make_rsh
