@@ -145,6 +145,7 @@ void Finisher::set_attributes(const TargetDirectory& directory) {
     attributes.mode = now.st_mode & kPermissions & ~(S_IRWXU & ~attributes.mode);
     attributes.exact_mode = true;
   }
+  if (directory.meets) keep_open(directory, now, attributes);
   const bool same = (now.st_mode & kPermissions) == attributes.mode &&
                     now.st_mtim.tv_sec == attributes.seconds &&
                     now.st_mtim.tv_nsec == static_cast<long>(attributes.nanoseconds);
@@ -153,6 +154,39 @@ void Finisher::set_attributes(const TargetDirectory& directory) {
   if (same && !named) return;
   const auto lacking = writer_.update_attributes(reach.lease->get(), reach.name, now, attributes);
   if (lacking) fail(self->path(), cause_of(*lacking));
+}
+
+// Content of another source may be on its way into it.
+void Finisher::keep_open(const TargetDirectory& directory, const struct stat& now, Attributes& attributes) {
+  const std::string path = directory.directory->relative();
+  const mode_t rights = now.st_mode & S_IRWXU & ~attributes.mode;
+  attributes.mode |= rights;
+  if (rights == 0) {
+    opened_.erase(path);
+  } else {
+    opened_.insert_or_assign(path, std::pair(directory.directory, rights));
+  }
+}
+
+FinishResult Finisher::end() {
+  result_ = {};
+  for (const auto& [path, opened] : std::exchange(opened_, {})) {
+    try {
+      shut(opened.first, opened.second);
+    } catch (const EntryError& error) {
+      fail(opened.first->path(), cause_of(error));
+    }
+  }
+  return std::move(result_);
+}
+
+// Takes these rights from its owner.
+void Finisher::shut(const std::shared_ptr<Directory>& directory, mode_t rights) {
+  const auto lease = writer_.open(directory);
+  struct stat now {};
+  const std::string path = fmt::format("/proc/self/fd/{}", lease->get());
+  if (::fstat(lease->get(), &now) == -1 || ::chmod(path.c_str(), now.st_mode & kPermissions & ~rights) == -1)
+    throw EntryError{errno, "set its mode"};
 }
 
 void Finisher::fail(const std::string& path, const std::string& cause) {
