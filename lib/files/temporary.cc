@@ -71,9 +71,13 @@ bool may_keep_in(const struct stat& file) {
   return S_ISREG(file.st_mode) && file.st_uid == ::geteuid() && file.st_nlink == 1;
 }
 
-// One whose lock can be had has lost its owner.
+// One whose lock can be had has lost its owner. Of anything but a file, even opening it may have effects.
 void remove_if_left_over(int directory, const char* name) {
-  const Descriptor file(::openat(directory, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat named {};
+  if (::fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) == -1 || !S_ISREG(named.st_mode)) return;
+  constexpr int kFlags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  Descriptor file(::openat(directory, name, O_WRONLY | kFlags));
+  if (!file && errno == EACCES) file = Descriptor(::openat(directory, name, O_RDONLY | kFlags));
   if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) == -1) return;
   if (is_same_file(file.get(), directory, name)) ::unlinkat(directory, name, 0);
 }

@@ -72,7 +72,7 @@ class Temporary {
 // `file` is on. Throws Error{kFileIo}.
 void sync_names(const Descriptor& directory, int file, const std::string& attempt);
 
-// Removes the temporary `name` if its owner has gone. Failures do not matter.
+// Removes the temporary `name` if it is a file whose owner has gone. Failures do not matter.
 void remove_if_left_over(int directory, const char* name);
 
 // Removes what killed processes left in `directory` on the way to `leaf`. Failures do not matter.

@@ -211,7 +211,14 @@ namespace {
 // u32.
 constexpr std::size_t kAclHeader = 4;
 constexpr std::size_t kAclEntry = 8;
-enum AclTag : unsigned { kUser = 0x02, kGroupObj = 0x04, kGroup = 0x08 };
+enum AclTag : unsigned {
+  kUserObj = 0x01,
+  kUser = 0x02,
+  kGroupObj = 0x04,
+  kGroup = 0x08,
+  kMask = 0x10,
+  kOther = 0x20
+};
 
 bool is_acl_value(const std::string& value) {
   return value.size() >= kAclHeader && (value.size() - kAclHeader) % kAclEntry == 0;
@@ -246,6 +253,24 @@ XattrValue without_mode(const XattrValue& acl) {
     if (tag == kUser || tag == kGroupObj || tag == kGroup) rest.value += acl.value.substr(at, kAclEntry);
   }
   return rest;
+}
+
+std::optional<mode_t> most_by_default_acl(int directory) {
+  std::vector<XattrValue> found;
+  if (!read_value({path_of(directory), false}, std::string(kDefaultAcl), found) || found.empty()) return {};
+  const std::string& acl = found.front().value;
+  if (!is_acl_value(acl) || acl.size() == kAclHeader) return {};
+  mode_t owner = 0, group = 0, others = 0;
+  std::optional<mode_t> mask;
+  for (std::size_t at = kAclHeader; at < acl.size(); at += kAclEntry) {
+    const mode_t rights = little_endian(acl, at + 2, 2) & S_IRWXO;
+    const std::uint32_t tag = little_endian(acl, at, 2);
+    if (tag == kUserObj) owner = rights;
+    if (tag == kGroupObj) group = rights;
+    if (tag == kMask) mask = rights;
+    if (tag == kOther) others = rights;
+  }
+  return owner << 6 | mask.value_or(group) << 3 | others;
 }
 
 mode_t format_of(EntryType type) {
@@ -315,5 +340,13 @@ mode_t umask_of_self() {
 }
 
 bool is_root() { return ::geteuid() == 0; }
+
+std::vector<gid_t> groups_of_self() {
+  std::vector<gid_t> groups(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
+  const int count = groups.empty() ? 0 : ::getgroups(static_cast<int>(groups.size()), groups.data());
+  groups.resize(static_cast<std::size_t>(std::max(count, 0)));
+  groups.push_back(::getegid());
+  return groups;
+}
 
 }  // namespace rdpipe

@@ -54,6 +54,10 @@ struct XattrChoice {
 // attributes as they are.
 [[nodiscard]] XattrValue without_mode(const XattrValue& acl);
 
+// The mode's rights (0777) that a new file in the open `directory`, which may be O_PATH, can have by its
+// default ACL. Nothing where it has none: then it is the umask that decides.
+[[nodiscard]] std::optional<mode_t> most_by_default_acl(int directory);
+
 // The name of a user or group; empty where it has none.
 [[nodiscard]] std::string name_of_id(bool group, std::uint32_t id);
 [[nodiscard]] std::optional<std::uint32_t> id_of_name(bool group, const std::string& name);
@@ -63,5 +67,7 @@ struct XattrChoice {
 
 [[nodiscard]] mode_t umask_of_self();
 [[nodiscard]] bool is_root();
+// Those that this user may give to a file of theirs.
+[[nodiscard]] std::vector<gid_t> groups_of_self();
 
 }  // namespace rdpipe

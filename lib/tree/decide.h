@@ -78,7 +78,8 @@ class Decider {
   void take_directory(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                       const std::string& name);
   void make_directory(TargetDirectory& made, const TargetDirectory& parent, const std::string& name, int at);
-  void open_up(TargetDirectory& directory) const;
+  void open_up(TargetDirectory& directory);
+  [[nodiscard]] struct stat as_in_the_end(const TargetDirectory& directory, struct stat now) const;
   void add_directory(std::shared_ptr<TargetDirectory> directory);
   void take_file(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                  const std::string& name);
@@ -92,14 +93,15 @@ class Decider {
   [[nodiscard]] bool may_hold_part();
   void take_other(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                   const std::string& name);
-  void make_other(const EntryRecord& entry, const TargetDirectory& parent, const std::string& name, int at,
-                  const Attributes& attributes) const;
+  [[nodiscard]] std::optional<EntryError> make_other(const EntryRecord& entry, const TargetDirectory& parent,
+                                                     const std::string& name, int at,
+                                                     const Attributes& attributes) const;
   void take_link(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                  const std::string& name);
   void compare(const Attributes& wanted, const struct stat& now, int at, const std::string& name,
                Changes& changes) const;
-  void correct(const std::string& name, int at, const struct stat& now, const Attributes& attributes,
-               const Changes& changes);
+  void correct(const TargetDirectory& parent, const std::string& name, int at, const struct stat& now,
+               const Attributes& attributes, const Changes& changes);
   void make_way(const TargetDirectory& parent, const std::string& name, const struct stat& now, int at);
   [[nodiscard]] Attributes attributes_of(const EntryRecord& entry, const struct stat* old);
   [[nodiscard]] std::uint32_t local_id(bool group, std::uint32_t id) const;
@@ -130,6 +132,9 @@ class Decider {
   std::shared_ptr<TargetDirectory> base_;  // receives the names at the top
   std::shared_ptr<Directory> root_;
   NameSet claimed_;  // paths that several sources have brought
+  // Of directories that several sources may have, by path: the owner's rights (S_IRWXU) that they will have.
+  // Only where these are not all of them.
+  std::unordered_map<std::string, mode_t> opened_;
   // With `inplace`, files of several names that entries have found, and those that will be written into.
   std::set<std::pair<dev_t, ino_t>> seen_, written_into_;
   std::unordered_map<std::uint64_t, std::shared_ptr<TargetDirectory>> directories_;

@@ -83,7 +83,7 @@ void Decider::compare(const Attributes& wanted, const struct stat& now, int at, 
   const bool keeps_mode = options_.perms || options_.acls;
   changes.mode = keeps_mode && !is_link && (now.st_mode & kPermissions) != wanted.mode;
   changes.owner = options_.owner && writer_.as_root() && now.st_uid != wanted.uid;
-  changes.group = options_.group && now.st_gid != wanted.gid;
+  changes.group = writer_.sets_group(wanted.gid) && now.st_gid != wanted.gid;
   const XattrChoice choice = writer_.xattr_choice(wanted);
   if (!choice.acls && !choice.xattrs) return;
   std::vector<XattrValue> present;
@@ -102,13 +102,14 @@ void Decider::compare(const Attributes& wanted, const struct stat& now, int at, 
   changes.xattrs = choice.xattrs && differs(false);
 }
 
-void Decider::correct(const std::string& name, int at, const struct stat& now, const Attributes& attributes,
-                      const Changes& changes) {
+// What cannot be had is said, and the entry is the sender's all the same: hard links may lead to it.
+void Decider::correct(const TargetDirectory& parent, const std::string& name, int at, const struct stat& now,
+                      const Attributes& attributes, const Changes& changes) {
   if (options_.dry_run || !changes.attributes()) return;
-  if (options_.perms || options_.acls) return writer_.update_attributes(at, name, now, attributes);
-  Attributes without_mode = attributes;
-  without_mode.exact_mode = false;
-  writer_.update_attributes(at, name, now, without_mode);
+  Attributes wanted = attributes;
+  wanted.exact_mode = options_.perms || options_.acls;
+  const auto lacking = writer_.update_attributes(at, name, now, wanted);
+  if (lacking) fail(next_entry_, parent, name, cause_of(*lacking));
 }
 
 void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
@@ -126,9 +127,8 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
     const bool exists =
         at >= 0 && !parent->fresh && ::fstatat(at, name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
     if (exists) remember_target(now);
-    const bool passed = exists ? options_.ignore_existing ||
-                                     (options_.update && is_newer(now, entry.seconds, entry.nanoseconds))
-                               : options_.existing;
+    // Not `update`: that is for files in the place of files, as in rsync.
+    const bool passed = exists ? options_.ignore_existing : options_.existing;
     if (passed && entry.is_head) decision_.heads.back().second.passed_over = true;
     if (passed) return keep_source();
     const bool same_type = exists && (now.st_mode & S_IFMT) == format_of(entry.type);
@@ -145,12 +145,15 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
     }
     if (same_type) compare(attributes, now, at, name, changes);
     if (changes.created || changes.replaced || changes.content) {
+      // The kernel lets anybody make the character device 0:0, which hides files from an overlay file system.
+      if (is_device(entry.type) && !writer_.as_root()) throw EntryError{EPERM};
       if (exists && S_ISDIR(now.st_mode)) make_way(*parent, name, now, at);
-      if (!options_.dry_run) make_other(entry, *parent, name, at, attributes);
+      const auto lacking = options_.dry_run ? std::nullopt : make_other(entry, *parent, name, at, attributes);
       if (changes.created) ++decision_.counts.created;
       show(entry, *parent, name, 'c', changes);
+      if (lacking) fail(next_entry_, *parent, name, cause_of(*lacking) + " (it is in place)");
     } else if (changes.any()) {
-      correct(name, at, now, attributes, changes);
+      correct(*parent, name, at, now, attributes, changes);
       show(entry, *parent, name, '.', changes);
     }
   } catch (const EntryError& error) {
@@ -160,14 +163,15 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
   }
 }
 
-void Decider::make_other(const EntryRecord& entry, const TargetDirectory& parent, const std::string& name,
-                         int at, const Attributes& attributes) const {
+std::optional<EntryError> Decider::make_other(const EntryRecord& entry, const TargetDirectory& parent,
+                                              const std::string& name, int at,
+                                              const Attributes& attributes) const {
   if (entry.type == EntryType::kSymlink) {
     return writer_.make_symlink(parent.directory, at, name, std::string(entry.target), attributes,
                                 parent.fresh);
   }
   const dev_t device = is_device(entry.type) ? makedev(entry.device_major, entry.device_minor) : 0;
-  writer_.make_special(parent.directory, at, name, format_of(entry.type), device, attributes);
+  return writer_.make_special(parent.directory, at, name, format_of(entry.type), device, attributes);
 }
 
 void Decider::make_way(const TargetDirectory& parent, const std::string& name, const struct stat& now,

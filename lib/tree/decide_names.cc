@@ -38,7 +38,7 @@ std::shared_ptr<TargetDirectory> Decider::top_of(const EntryRecord& entry, std::
   if (!base_) {
     base_ = std::make_shared<TargetDirectory>();
     base_->directory = destination_->directory;
-    base_->fresh = destination_->created;
+    base_->fresh = destination_->created && sources_ == 1;  // the contents of another may come first
     base_->absent = !destination_->directory;
     base_->merged = true;
     if (!base_->absent && !destination_->rename.empty()) {

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "files/temporary.h"
@@ -58,6 +59,7 @@ Eraser Deleter::eraser_for(Account account) {
   Eraser::Voice voice;
   voice.budget = options_.max_delete ? &budget_ : nullptr;
   voice.dry_run = options_.dry_run;
+  voice.opens = opens();
   voice.one_file_system = options_.one_file_system;
   voice.spares = [this](const auto& at, const std::string& name, bool is_directory) {
     return spares(at, name, is_directory);
@@ -109,19 +111,21 @@ void Deleter::make_way(const std::shared_ptr<Directory>& where, int directory, c
   const auto remove = [&] { return ::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0; };
   if (options_.dry_run ? is_empty_directory(directory, name) : remove()) return;
   if (!options_.delete_extra) throw EntryError{EISDIR};
-  if (!empty(where, name, account)) throw EntryError{ENOTEMPTY};
+  const auto itself = std::make_shared<Directory>(where, name, false);
+  std::optional<OpenedToOwner> opened;
+  if (opens()) opened.emplace(writer_.cache(), itself);
+  if (!empty(itself, account)) throw EntryError{ENOTEMPTY};
   if (!options_.dry_run && !remove()) throw EntryError{errno};
 }
 
-bool Deleter::empty(const std::shared_ptr<Directory>& directory, const std::string& name, Account account) {
+bool Deleter::empty(const std::shared_ptr<Directory>& directory, Account account) {
   std::vector<NamedEntry> entries;
-  const auto below = std::make_shared<Directory>(directory, name, false);
-  const auto lease = writer_.cache().open(below);
-  if (!lease || !list_directory(lease->get(), entries)) return false;
+  const auto lease = writer_.cache().open(directory);
+  if (!lease || !list_directory(lease->get(), entries)) throw EntryError{errno, "list it"};
   Eraser eraser = eraser_for(account);
   bool whole = true;
   for (const NamedEntry& entry : entries) {
-    whole = eraser.erase(below, entry.name, entry.is_directory) && whole;
+    whole = eraser.erase(directory, entry.name, entry.is_directory) && whole;
   }
   account.counts.deleted += eraser.counts().deleted;
   account.counts.undeleted += eraser.counts().kept;

@@ -38,8 +38,8 @@ class Deleter {
                 Account account);
 
  private:
-  [[nodiscard]] bool empty(const std::shared_ptr<Directory>& directory, const std::string& name,
-                           Account account);
+  [[nodiscard]] bool opens() const { return !options_.dry_run && !writer_.as_root(); }
+  [[nodiscard]] bool empty(const std::shared_ptr<Directory>& directory, Account account);
   [[nodiscard]] Eraser eraser_for(Account account);
   [[nodiscard]] bool spares(const std::shared_ptr<Directory>& directory, const std::string& name,
                             bool is_directory) const;

@@ -170,4 +170,20 @@ bool DirectoryCache::is_within(const Directory* directory, dev_t device, ino_t i
   return false;
 }
 
+OpenedToOwner::OpenedToOwner(DirectoryCache& cache, std::shared_ptr<Directory> directory)
+    : cache_(cache), directory_(std::move(directory)) {
+  const auto lease = cache_.open(directory_);
+  const auto mode = lease ? open_to_owner(lease->get()) : std::nullopt;
+  if (mode && (*mode & S_IRWXU) != S_IRWXU) mode_ = mode;
+}
+
+OpenedToOwner::~OpenedToOwner() {
+  if (!mode_) return;
+  try {
+    const auto lease = cache_.open(directory_);  // nothing where it was removed
+    if (lease) ::chmod(fmt::format("/proc/self/fd/{}", lease->get()).c_str(), *mode_);
+  } catch (...) {  // NOLINT(bugprone-empty-catch): without memory it stays open
+  }
+}
+
 }  // namespace rdpipe

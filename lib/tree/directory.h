@@ -90,4 +90,19 @@ class DirectoryCache {
   std::list<std::weak_ptr<Directory>> recent_;  // most recent first
 };
 
+// A directory that is open to its owner for as long as this lives, and has its mode again then; where that
+// may not be, it stays as it is. `cache` outlives it.
+class OpenedToOwner {
+ public:
+  OpenedToOwner(DirectoryCache& cache, std::shared_ptr<Directory> directory);
+  OpenedToOwner(const OpenedToOwner&) = delete;
+  OpenedToOwner& operator=(const OpenedToOwner&) = delete;
+  ~OpenedToOwner();
+
+ private:
+  DirectoryCache& cache_;
+  std::shared_ptr<Directory> directory_;
+  std::optional<mode_t> mode_;  // nothing: it was open
+};
+
 }  // namespace rdpipe

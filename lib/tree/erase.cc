@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "io/workers.h"
@@ -60,11 +61,7 @@ bool Eraser::erase_one(const std::shared_ptr<Directory>& directory, const std::s
   const bool moves = voice_.set_aside && !is_directory;
   const bool gone =
       voice_.dry_run || (moves ? voice_.set_aside(directory, name) : remove(directory, name, is_directory));
-  if (!gone) {
-    ++counts_.failed;
-    if (voice_.fail) voice_.fail(directory, name, moves ? "back it up" : "delete it", errno);
-    return false;
-  }
+  if (!gone) return fail(directory, name, moves ? "back it up" : "delete it"), false;
   ++counts_.deleted;
   if (voice_.tell) voice_.tell(directory, name, is_directory);
   return true;
@@ -86,47 +83,50 @@ bool Eraser::is_mounted(const std::shared_ptr<Directory>& directory, const std::
          itself.st_dev != parent.st_dev;
 }
 
+void Eraser::fail(const std::shared_ptr<Directory>& directory, const std::string& name, const char* attempt) {
+  const int error = errno;
+  ++counts_.failed;
+  if (voice_.fail) voice_.fail(directory, name, attempt, error);
+}
+
+Eraser::Level Eraser::enter(const std::shared_ptr<Directory>& parent, const std::string& name) {
+  Level level{parent, std::make_shared<Directory>(parent, name, false), name};
+  if (voice_.opens) level.opened = std::make_unique<OpenedToOwner>(cache_, level.directory);
+  const auto lease = cache_.open(level.directory);
+  level.whole = lease && list_directory(lease->get(), level.entries);
+  if (!level.whole) fail(parent, name, "list it");
+  return level;
+}
+
 // Depth first, with a stack of its own: a tree may be deeper than the thread's.
 bool Eraser::erase(const std::shared_ptr<Directory>& top, const std::string& top_name,
                    bool top_is_directory) {
-  struct Level {
-    std::shared_ptr<Directory> parent, directory;
-    std::string name;
-    std::vector<NamedEntry> entries{};
-    bool listed = false, whole = true;
-  };
   if (spares(top, top_name, top_is_directory)) return false;
   if (!top_is_directory) return erase_one(top, top_name, false);
   std::vector<Level> levels;
-  const auto enter = [&](const std::shared_ptr<Directory>& parent, const std::string& name) {
-    levels.push_back({parent, std::make_shared<Directory>(parent, name, false), name});
-  };
-  enter(top, top_name);
-  bool last = true;
-  while (!levels.empty()) {
-    if (is_unwanted()) return false;
+  levels.push_back(enter(top, top_name));
+  bool gone = false;  // the last directory that was left
+  while (!levels.empty() && !is_unwanted()) {
     Level& level = levels.back();
-    if (!std::exchange(level.listed, true)) {
-      const auto lease = cache_.open(level.directory);
-      if (!lease || !list_directory(lease->get(), level.entries)) level.whole = false;
-    }
     if (!level.entries.empty()) {
       const NamedEntry entry = std::move(level.entries.back());
       level.entries.pop_back();
       if (spares(level.directory, entry.name, entry.is_directory)) {
         level.whole = false;
       } else if (entry.is_directory) {
-        enter(level.directory, entry.name);
+        levels.push_back(enter(level.directory, entry.name));
       } else {
         level.whole = erase_one(level.directory, entry.name, false) && !voice_.backups_stay && level.whole;
       }
       continue;
     }
-    last = level.whole && erase_one(level.parent, level.name, true);
+    gone = level.whole && erase_one(level.parent, level.name, true);
     levels.pop_back();
-    if (!levels.empty()) levels.back().whole = levels.back().whole && last;
+    if (!levels.empty()) levels.back().whole = levels.back().whole && gone;
   }
-  return last;
+  const bool whole = levels.empty() && gone;
+  while (!levels.empty()) levels.pop_back();  // each has its mode again before what it lies in
+  return whole;
 }
 
 }  // namespace rdpipe

@@ -48,9 +48,9 @@ void Finisher::take(const LinkStep& step) {
     bool made = true;
     struct stat now {};
     const bool exists = find(*link.directory, link.name, now);
-    const bool is_left = exists ? options_.ignore_existing ||
-                                      (options_.update && is_newer(now, link.seconds, link.nanoseconds))
-                                : options_.existing;
+    const bool are_files = exists && link.type == EntryType::kFile && S_ISREG(now.st_mode);
+    const bool is_held_back = are_files && options_.update && is_newer(now, link.seconds, link.nanoseconds);
+    const bool is_left = exists ? options_.ignore_existing || is_held_back : options_.existing;
     if (is_left) return result_.unplaced.push_back(link.entry);
     const auto is_one = [&] {  // already
       struct stat first {};
@@ -145,12 +145,48 @@ void Finisher::set_attributes(const TargetDirectory& directory) {
     attributes.mode = now.st_mode & kPermissions & ~(S_IRWXU & ~attributes.mode);
     attributes.exact_mode = true;
   }
+  if (directory.meets) keep_open(directory, now, attributes);
   const bool same = (now.st_mode & kPermissions) == attributes.mode &&
                     now.st_mtim.tv_sec == attributes.seconds &&
                     now.st_mtim.tv_nsec == static_cast<long>(attributes.nanoseconds);
   const Changes& changes = directory.changes;
   const bool named = changes.owner || changes.group || changes.acl || changes.xattrs || directory.fresh;
-  if (!same || named) writer_.update_attributes(reach.lease->get(), reach.name, now, attributes);
+  if (same && !named) return;
+  const auto lacking = writer_.update_attributes(reach.lease->get(), reach.name, now, attributes);
+  if (lacking) fail(self->path(), cause_of(*lacking));
+}
+
+// Content of another source may be on its way into it.
+void Finisher::keep_open(const TargetDirectory& directory, const struct stat& now, Attributes& attributes) {
+  const std::string path = directory.directory->relative();
+  const mode_t rights = now.st_mode & S_IRWXU & ~attributes.mode;
+  attributes.mode |= rights;
+  if (rights == 0) {
+    opened_.erase(path);
+  } else {
+    opened_.insert_or_assign(path, std::pair(directory.directory, rights));
+  }
+}
+
+FinishResult Finisher::end() {
+  result_ = {};
+  for (const auto& [path, opened] : std::exchange(opened_, {})) {
+    try {
+      shut(opened.first, opened.second);
+    } catch (const EntryError& error) {
+      fail(opened.first->path(), cause_of(error));
+    }
+  }
+  return std::move(result_);
+}
+
+// Takes these rights from its owner.
+void Finisher::shut(const std::shared_ptr<Directory>& directory, mode_t rights) {
+  const auto lease = writer_.open(directory);
+  struct stat now {};
+  const std::string path = fmt::format("/proc/self/fd/{}", lease->get());
+  if (::fstat(lease->get(), &now) == -1 || ::chmod(path.c_str(), now.st_mode & kPermissions & ~rights) == -1)
+    throw EntryError{errno, "set its mode"};
 }
 
 void Finisher::fail(const std::string& path, const std::string& cause) {

@@ -5,9 +5,12 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -43,6 +46,10 @@ class Finisher {
   // `shows`: somebody wants lines of what is listed.
   [[nodiscard]] FinishResult finish(const std::vector<FinishStep>& steps, bool shows);
 
+  // After all of them, where there is anything left: directories that were open to their owner are no more.
+  [[nodiscard]] bool has_more() const { return !opened_.empty(); }
+  [[nodiscard]] FinishResult end();
+
   // Removes what --partial-dir has become in it, if it is empty.
   void drop_partials(const TargetDirectory& directory) const;
 
@@ -53,12 +60,17 @@ class Finisher {
                           struct stat& status) const;
   void sweep(const TargetDirectory& directory);
   void set_attributes(const TargetDirectory& directory);
+  void keep_open(const TargetDirectory& directory, const struct stat& now, Attributes& attributes);
+  void shut(const std::shared_ptr<Directory>& directory, mode_t rights);
   void fail(const std::string& path, const std::string& cause);
 
   const CopyOptions& options_;
   Writer& writer_;
   Deleter& deleter_;
   bool shows_ = false;
+  // Directories that meet, by path, last first: what is beneath one comes before it. And the rights of their
+  // owner that go in the end.
+  std::map<std::string, std::pair<std::shared_ptr<Directory>, mode_t>, std::greater<>> opened_;
   FinishResult result_;
 };
 

@@ -141,7 +141,9 @@ void LargeSink::complete(int fd) {
   if (writer_.options().verify) verify(fd);
   const auto lease = writer_.open(wanted_.directory->directory);
   Attributes attributes = wanted_.attributes;
-  if (!attributes.exact_mode) attributes.mode &= ~writer_.umask();  // it was made with mode 0600
+  if (!attributes.exact_mode) {  // it was made with mode 0600
+    attributes.mode &= most_by_default_acl(lease->get()).value_or(~writer_.umask());
+  }
   attributes.exact_mode = true;
   lacking_ = writer_.set_attributes(fd, attributes);
   if (wanted_.in_place) return;

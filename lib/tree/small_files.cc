@@ -20,12 +20,15 @@ constexpr int kMaxReadings = 4;              // of a file that is rewritten all 
 
 class FrameWriter {
  public:
-  FrameWriter(std::span<std::byte> frame, std::size_t used, bool follow, DirectoryCache& cache)
-      : frame_(frame), no_follow_(follow ? 0 : O_NOFOLLOW), cache_(cache) {
+  // `kept`: bytes of the frame that all of the items may need.
+  FrameWriter(std::span<std::byte> frame, std::size_t used, std::size_t kept, bool follow,
+              DirectoryCache& cache)
+      : frame_(frame), kept_(kept), no_follow_(follow ? 0 : O_NOFOLLOW), cache_(cache) {
     content_.size = used;
   }
 
   void add(const SourceItem& item) {
+    kept_ -= room_for(item);
     if (item.kind == SourceItem::Kind::kFile) return add_file(item);
     std::vector<std::byte> record;
     if (item.kind == SourceItem::Kind::kLink) append(LinkRecord{item.number}, record);
@@ -43,10 +46,9 @@ class FrameWriter {
     FileRecord record{
         .entry = item.number, .seconds = item.seconds, .nanoseconds = item.nanoseconds, .content = {}};
     const std::size_t head = file_head_size(record.entry, record.seconds, record.nanoseconds);
-    const auto size = static_cast<std::size_t>(item.size);
-    const auto into = frame_.subspan(content_.size + head, size);
+    const std::size_t room = frame_.size() - content_.size - kMaxFileHead - kept_;
     std::size_t got = 0;
-    record.status = read_file(item, into, got, record);
+    record.status = read_file(item, frame_.subspan(content_.size + head, room), got, record);
     put(record, head, got);
   }
 
@@ -61,9 +63,7 @@ class FrameWriter {
     content_.bytes += size;
   }
 
-  // What grew meanwhile is sent as far as its size was known, with its time of then: the next copy sees that
-  // it differs. What shrank is sent as it is now, and what was rewritten while it was read is read again.
-  FileStatus read_file(const SourceItem& item, std::span<std::byte> into, std::size_t& got,
+  FileStatus read_file(const SourceItem& item, std::span<std::byte> room, std::size_t& got,
                        FileRecord& record) {
     if (item.directory != directory_) {
       lease_ = cache_.open(item.directory);
@@ -72,21 +72,36 @@ class FrameWriter {
     if (!lease_) return fail(item, errno);
     const Descriptor fd(
         ::openat(lease_->get(), item.name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | no_follow_));
-    struct stat before {};
-    if (!fd || ::fstat(fd.get(), &before) == -1) return fail(item, errno);
+    if (!fd) return fail(item, errno);
+    return read_open(item, fd.get(), room, got, record);
+  }
+
+  // It is sent as it is now, with its time of now. Where it has become too long for `room`, what was appended
+  // is left out, with the time of when it was listed: the next copy sees that it differs. What was rewritten
+  // while it was read is read again.
+  FileStatus read_open(const SourceItem& item, int fd, std::span<std::byte> room, std::size_t& got,
+                       FileRecord& record) {
+    struct stat before {
+    }, now{};
+    if (::fstat(fd, &before) == -1) return fail(item, errno);
     if (!S_ISREG(before.st_mode)) return fail(item, FileStatus::kChanged, "it is no file any more");
     for (int reading = 1; reading <= kMaxReadings; ++reading) {
-      const ssize_t count = read_fully(fd.get(), into, 0);
-      struct stat now {};
-      if (count == -1 || ::fstat(fd.get(), &now) == -1) return fail(item, errno);
+      const bool fits = static_cast<std::uint64_t>(before.st_size) <= room.size();
+      if (!fits && FileIdentity{before.st_dev, before.st_ino} != item.identity) {
+        return fail(item, FileStatus::kChanged, "a longer one has replaced it");
+      }
+      const auto size = static_cast<std::size_t>(fits ? before.st_size : static_cast<off_t>(item.size));
+      const ssize_t count = read_fully(fd, room.first(size), 0);
+      if (count == -1 || ::fstat(fd, &now) == -1) return fail(item, errno);
       if (was_rewritten(before, now)) {
         before = now;
         continue;
       }
       got = static_cast<std::size_t>(count);
-      if (got < into.size()) {
-        record.seconds = now.st_mtim.tv_sec;
-        record.nanoseconds = static_cast<std::uint32_t>(now.st_mtim.tv_nsec);
+      if (fits) {
+        const timespec& time = got < size ? now.st_mtim : before.st_mtim;
+        record.seconds = time.tv_sec;
+        record.nanoseconds = static_cast<std::uint32_t>(time.tv_nsec);
       }
       return FileStatus::kWhole;
     }
@@ -106,6 +121,7 @@ class FrameWriter {
   }
 
   std::span<std::byte> frame_;
+  std::size_t kept_;  // bytes at its end that the items behind this one may need
   int no_follow_;
   DirectoryCache& cache_;
   FrameContent content_;
@@ -123,7 +139,9 @@ std::size_t room_for(const SourceItem& item) {
 
 FrameContent fill_frame(std::span<std::byte> frame, std::size_t used, const std::vector<SourceItem>& items,
                         bool follow, DirectoryCache& cache) {
-  FrameWriter writer(frame, used, follow, cache);
+  std::size_t kept = 0;
+  for (const SourceItem& item : items) kept += room_for(item);
+  FrameWriter writer(frame, used, kept, follow, cache);
   for (const SourceItem& item : items) {
     if (is_unwanted()) break;
     writer.add(item);

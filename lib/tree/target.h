@@ -76,6 +76,7 @@ struct TargetDirectory {
   bool absent = false;                   // not there, and it will not be made (dry_run)
   bool skipped = false;                  // what is in it is not copied either
   bool merged = false;                   // the destination itself: more than one source may go into it
+  bool meets = false;                    // stays open to its owner: another source may have it too
   bool touched = false;                  // something was written into it
   bool holds_backups = false;            // --backup-dir, or beneath it
   const FileList::Node* only = nullptr;  // what was asked for of it; null: all

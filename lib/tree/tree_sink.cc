@@ -154,6 +154,7 @@ void TreeSink::take_file(const RawRecord& record, std::vector<SmallFile>& files)
   wanted.attributes.seconds = file->seconds;
   wanted.attributes.nanoseconds = file->nanoseconds;
   progress_.now().bytes += file->content.size();
+  if (file->status == FileStatus::kUnreadable) is_missing_content_ = true;
   files.push_back({std::move(wanted), file->status, file->content});
 }
 
@@ -197,6 +198,7 @@ void TreeSink::take_end_file(const RawRecord& record) {
   const auto end = decode_end_file(record.body);
   if (!end) throw_malformed();
   if (!large_of(end->entry).end(*end)) throw_malformed("a file of another size");
+  if (end->status == FileStatus::kUnreadable) is_missing_content_ = true;
   receiving_ = nullptr;
   ++finishing_large_;
 }
@@ -211,7 +213,7 @@ void TreeSink::take_directory_end(const RawRecord& record) {
   const auto end = decode_directory_end(record.body);
   if (!end) throw_malformed();
   add_undecided(record);
-  add_ending({.complete = end->complete, .number = end->directory});
+  add_ending({.complete = end->complete && !is_missing_content_, .number = end->directory});
 }
 
 void TreeSink::take_end(const RawRecord& record) {

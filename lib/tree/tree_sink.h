@@ -114,7 +114,8 @@ class TreeSink final : public Sink {
   void commit();
   void tell(const std::vector<LineNote>& lines);
   [[nodiscard]] std::optional<LineNote> line_of(const WantedFile& wanted, std::uint64_t moved) const;
-  [[nodiscard]] std::int64_t end_all() const;
+  [[nodiscard]] bool has_more_to_do() const;
+  [[nodiscard]] std::int64_t end_all();
   template <typename Note, typename Value>
   void in_notes(const std::vector<Value>& values, std::size_t most);
   void note(const TreeNote& note) { notes_.push_back(encode(note)); }
@@ -138,6 +139,7 @@ class TreeSink final : public Sink {
   std::uint64_t decided_records_ = 0;  // ... and were
   std::uint64_t content_left_ = 0;     // bytes of a large file that come in frames of their own
   LargeSink* receiving_ = nullptr;     // the large file that is not ended
+  bool is_missing_content_ = false;    // a file could not be read: nothing may be deleted any more
   std::size_t endings_ = 0;            // that were not begun
   std::size_t finishing_large_ = 0;    // large files that are ended, and not in place
   std::unordered_map<std::uint64_t, WantedFile> wanted_;  // by entry: asked for, and not come yet
@@ -150,7 +152,8 @@ class TreeSink final : public Sink {
   std::optional<EndRecord> end_;
   ReportNote counts_;
   std::deque<std::vector<std::byte>> notes_;
-  bool finishing_ = false, synced_ = false, committed_ = false;
+  bool finishing_ = false, ended_all_ = false, committed_ = false;
+  FinishResult last_result_;  // of what end_all() does
   std::uint64_t stream_bytes_ = 0;
   ProgressMeter progress_;
   std::deque<HeldFrame> held_;        // in stream order
@@ -160,7 +163,7 @@ class TreeSink final : public Sink {
   Decision decision_;
   std::deque<Step> steps_;
   Operation decide_;  // these last: they end before what they work on
-  Operation syncing_;
+  Operation ending_all_;
 };
 
 }  // namespace rdpipe

@@ -236,13 +236,16 @@ void TreeSink::commit() {
   if (!steps_.empty() || !decide_.idle() || !undecided_.empty()) return;
   if (!wanted_.empty()) throw_malformed("less than it has listed");
   if (!end_->lists_as(decider_.listed())) throw_malformed("other counts than those of what it has listed");
-  if ((options_.fsync || !options_.partial_dir.empty()) && !options_.dry_run && !synced_) {
-    if (syncing_.idle()) return loop_->run(syncing_, [this]() -> std::int64_t { return end_all(); });
-    if (!syncing_.done()) return;
-    const std::int64_t result = syncing_.take();
-    if (result < 0) throw_errno(static_cast<int>(-result), Status::kFileIo, "store " + name_);
-    synced_ = true;
+  if (ending_all_.idle() && !ended_all_ && has_more_to_do()) {
+    return loop_->run(ending_all_, [this]() -> std::int64_t { return end_all(); });
   }
+  if (!ending_all_.idle()) {
+    if (!ending_all_.done()) return;
+    const std::int64_t result = ending_all_.take();
+    if (result < 0) throw_errno(static_cast<int>(-result), Status::kFileIo, "store " + name_);
+    count(last_result_);
+  }
+  ended_all_ = true;
   progress_.now().total_known = true;
   progress_.now().files = progress_.now().total_files;
   progress_.tell();
@@ -250,9 +253,14 @@ void TreeSink::commit() {
   committed_ = true;
 }
 
+bool TreeSink::has_more_to_do() const {
+  return !options_.dry_run && (options_.fsync || !options_.partial_dir.empty() || finisher_.has_more());
+}
+
 // -errno, for the loop.
-std::int64_t TreeSink::end_all() const {
+std::int64_t TreeSink::end_all() {
   if (decider_.base()) finisher_.drop_partials(*decider_.base());
+  last_result_ = finisher_.end();
   return options_.fsync ? -writer_.sync() : 0;
 }
 

@@ -22,16 +22,9 @@ namespace rdpipe {
 namespace {
 
 constexpr int kAttempts = 100;
-constexpr const char* kSetMode = "set its mode";
-constexpr mode_t kPermissions = 07777;
 
 void check_call(int result, const char* attempt = "") {
   if (result == -1) throw EntryError{errno, attempt};
-}
-
-std::array<timespec, 2> times_of(const Attributes& attributes) {
-  return {timespec{0, UTIME_OMIT},
-          timespec{static_cast<time_t>(attributes.seconds), static_cast<long>(attributes.nanoseconds)}};
 }
 
 }  // namespace
@@ -45,7 +38,11 @@ std::string cause_of(const EntryError& error) {
 }
 
 Writer::Writer(const CopyOptions& options, DirectoryCache& cache)
-    : options_(options), cache_(cache), root_(is_root()), umask_(umask_of_self()) {
+    : options_(options),
+      cache_(cache),
+      root_(is_root()),
+      umask_(umask_of_self()),
+      groups_(root_ ? std::vector<gid_t>() : groups_of_self()) {
   std::array<std::byte, sizeof seed_> random{};
   fill_random(random);
   std::memcpy(&seed_, random.data(), sizeof seed_);
@@ -76,7 +73,8 @@ Writer::Birth Writer::birth_of(const WantedFile& wanted, int directory) const {
   Birth birth;
   const auto owner = wanted.directory->new_files.owner();
   const bool same_uid = owner && (!options_.owner || !root_ || *owner >> 32 == attributes.uid);
-  const bool same_gid = owner && (!options_.group || static_cast<std::uint32_t>(*owner) == attributes.gid);
+  const bool same_gid =
+      owner && (!sets_group(attributes.gid) || static_cast<std::uint32_t>(*owner) == attributes.gid);
   birth.owner_is_final = !sets_owner() || (same_uid && same_gid);
   // Nobody's business before it has its owner.
   const bool plain = (attributes.mode & ~0777U) == 0 && (attributes.mode & umask_) == 0;
@@ -185,156 +183,40 @@ void Writer::verify_content(int fd, std::span<const std::byte> content) const {
   if (!std::ranges::equal(read, content)) throw EntryError{EIO, "verify it: what was read back differs"};
 }
 
-// Only root may give a file away; others may give it to a group of theirs, and what is not theirs to give
-// stays.
-void Writer::change_owner(int fd, const char* name, int flags, const Attributes& attributes,
-                          const struct stat* now) const {
-  constexpr auto kKeep = static_cast<std::uint32_t>(-1);
-  std::uint32_t uid = options_.owner && root_ ? attributes.uid : kKeep;
-  std::uint32_t gid = options_.group ? attributes.gid : kKeep;
-  if (now != nullptr && uid == now->st_uid) uid = kKeep;
-  if (now != nullptr && gid == now->st_gid) gid = kKeep;
-  if (uid == kKeep && gid == kKeep) return;
-  const bool failed = ::fchownat(fd, name, uid, gid, flags) == -1;
-  if (failed && (root_ || errno != EPERM)) throw EntryError{errno, "set its owner"};
-}
-
-// What a file does without, and the bits of its mode that are nobody's then.
-class Writer::Lacks {
- public:
-  // False when `work` failed, without which there are no `bits`. What no file can escape is thrown on.
-  template <typename Work>
-  bool try_to(mode_t bits, Work work) try {
-    work();
-    return true;
-  } catch (const EntryError& error) {
-    if (is_fatal(error)) throw;
-    if (!first_) first_ = error;
-    bits_ |= bits;
-    return false;
+std::optional<EntryError> Writer::make_symlink(const std::shared_ptr<Directory>& where, int directory,
+                                               const std::string& name, const std::string& target,
+                                               const Attributes& attributes, bool fresh) const {
+  if (fresh && ::symlinkat(target.c_str(), directory, name.c_str()) == 0) {
+    return complete(directory, name, attributes);
   }
-  [[nodiscard]] mode_t bits() const { return bits_; }
-  [[nodiscard]] const std::optional<EntryError>& first() const { return first_; }
-
- private:
-  mode_t bits_ = 0;
-  std::optional<EntryError> first_;
-};
-
-std::optional<EntryError> Writer::set_attributes(int fd, const Attributes& attributes) const {
-  Lacks lacks;
-  struct stat now {};
-  if (sets_owner()) {
-    check_call(::fstat(fd, &now));
-    set_owner(fd, attributes, now, lacks);
-  }
-  set_xattrs(fd, attributes, lacks);
-  // What was written in place may be another user's.
-  check_call(::fstat(fd, &now));
-  const mode_t mode = (attributes.exact_mode ? attributes.mode : now.st_mode & kPermissions) & ~lacks.bits();
-  if ((now.st_mode & kPermissions) != mode) {
-    lacks.try_to(0, [&] { check_call(::fchmod(fd, mode), kSetMode); });
-  }
-  set_time(fd, attributes, lacks);
-  return lacks.first();
-}
-
-std::optional<EntryError> Writer::set_new_attributes(int fd, const WantedFile& wanted,
-                                                     const Birth& birth) const {
-  const Attributes& attributes = wanted.attributes;
-  Lacks lacks;
-  struct stat now {};
-  if (!birth.owner_is_final) {
-    check_call(::fstat(fd, &now));
-    wanted.directory->new_files.set_owner(now.st_uid, now.st_gid);
-    set_owner(fd, attributes, now, lacks);
-  }
-  set_xattrs(fd, attributes, lacks);
-  if (!birth.mode_is_final || lacks.bits() != 0) {
-    if (birth.mode_is_final) check_call(::fstat(fd, &now));
-    const mode_t mode = birth.mode_is_final ? now.st_mode & kPermissions : attributes.mode;
-    lacks.try_to(0, [&] { check_call(::fchmod(fd, mode & ~lacks.bits()), kSetMode); });
-  }
-  set_time(fd, attributes, lacks);
-  return lacks.first();
-}
-
-// The group alone where the owner cannot be had: its bits are right then.
-void Writer::set_owner(int fd, const Attributes& attributes, const struct stat& now, Lacks& lacks) const {
-  const auto change = [&](std::uint32_t uid) {
-    change_owner(fd, "", AT_EMPTY_PATH, {.uid = uid, .gid = attributes.gid}, &now);
-  };
-  const bool whole = lacks.try_to(S_ISUID | S_ISGID, [&] { change(attributes.uid); });
-  if (!whole) lacks.try_to(S_IRWXG, [&] { change(now.st_uid); });
-}
-
-// The ACL by itself where not all can be had: the group's bits are its mask.
-void Writer::set_xattrs(int fd, const Attributes& attributes, Lacks& lacks) const {
-  const auto write = [&](XattrChoice choice) {
-    if (!write_xattrs(fd, choice, attributes.xattrs)) throw EntryError{errno, kSetXattrs};
-  };
-  const XattrChoice choice = xattr_choice(attributes);
-  if (!choice.acls && !choice.xattrs) return;
-  const bool whole = lacks.try_to(0, [&] { write(choice); });
-  if (!whole && choice.acls) lacks.try_to(S_IRWXG, [&] { write({.acls = true, .xattrs = false}); });
-}
-
-void Writer::set_time(int fd, const Attributes& attributes, Lacks& lacks) const {
-  if (!options_.times) return;
-  lacks.try_to(0, [&] { check_call(::futimens(fd, times_of(attributes).data()), "set its time"); });
-}
-
-void Writer::update_attributes(int directory, const std::string& name, const struct stat& now,
-                               const Attributes& attributes) const {
-  change_owner(directory, name.c_str(), AT_SYMLINK_NOFOLLOW, attributes, &now);
-  const XattrChoice choice = xattr_choice(attributes);
-  if ((choice.acls || choice.xattrs) && !write_xattrs(directory, name, choice, attributes.xattrs)) {
-    throw EntryError{errno, kSetXattrs};
-  }
-  if (!S_ISLNK(now.st_mode) && attributes.exact_mode) {
-    struct stat status {};
-    check_call(::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW));
-    if ((status.st_mode & kPermissions) != attributes.mode && !S_ISLNK(status.st_mode)) {
-      const Descriptor itself(::openat(directory, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-      check_call(itself.get(), kSetMode);
-      check_call(::chmod(fmt::format("/proc/self/fd/{}", itself.get()).c_str(), attributes.mode), kSetMode);
-    }
-  }
-  if (options_.times) {
-    check_call(::utimensat(directory, name.c_str(), times_of(attributes).data(), AT_SYMLINK_NOFOLLOW),
-               "set its time");
-  }
-}
-
-void Writer::make_symlink(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
-                          const std::string& target, const Attributes& attributes, bool fresh) const {
-  const auto complete = [&](const std::string& as) {
-    struct stat now {};
-    check_call(::fstatat(directory, as.c_str(), &now, AT_SYMLINK_NOFOLLOW));
-    update_attributes(directory, as, now, attributes);
-  };
-  if (fresh && ::symlinkat(target.c_str(), directory, name.c_str()) == 0) return complete(name);
   const std::string temporary = temporary_name(name);
   check_call(::symlinkat(target.c_str(), directory, temporary.c_str()));
-  try {
-    complete(temporary);
-    put_in_place(where, directory, temporary, name);
-  } catch (const EntryError&) {
-    ::unlinkat(directory, temporary.c_str(), 0);
-    throw;
-  }
+  return complete_in_place(where, directory, temporary, name, attributes);
 }
 
-void Writer::make_special(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
-                          mode_t type, dev_t device, const Attributes& attributes) const {
+std::optional<EntryError> Writer::make_special(const std::shared_ptr<Directory>& where, int directory,
+                                               const std::string& name, mode_t type, dev_t device,
+                                               const Attributes& attributes) const {
   const std::string temporary = temporary_name(name);
   const mode_t mode = attributes.exact_mode ? 0600 : attributes.mode & 0777;
   check_call(::mknodat(directory, temporary.c_str(), type | mode, device));
+  return complete_in_place(where, directory, temporary, name, attributes);
+}
+
+std::optional<EntryError> Writer::complete(int directory, const std::string& name,
+                                           const Attributes& attributes) const {
+  struct stat now {};
+  check_call(::fstatat(directory, name.c_str(), &now, AT_SYMLINK_NOFOLLOW));
+  return update_attributes(directory, name, now, attributes);
+}
+
+std::optional<EntryError> Writer::complete_in_place(const std::shared_ptr<Directory>& where, int directory,
+                                                    const std::string& temporary, const std::string& name,
+                                                    const Attributes& attributes) const {
   try {
-    struct stat now {};
-    check_call(::fstatat(directory, temporary.c_str(), &now, AT_SYMLINK_NOFOLLOW));
-    update_attributes(directory, temporary, now, attributes);
+    auto lacking = complete(directory, temporary, attributes);
     put_in_place(where, directory, temporary, name);
+    return lacking;
   } catch (const EntryError&) {
     ::unlinkat(directory, temporary.c_str(), 0);
     throw;

@@ -6,12 +6,14 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "ground/descriptor.h"
 #include "ground/error.h"
@@ -45,6 +47,10 @@ class Writer {
   [[nodiscard]] const CopyOptions& options() const { return options_; }
   [[nodiscard]] bool as_root() const { return root_; }
   [[nodiscard]] mode_t umask() const { return umask_; }
+  // Whether entries get this group: it was asked for, and is one that this user may give.
+  [[nodiscard]] bool sets_group(std::uint32_t gid) const {
+    return options_.group && (root_ || std::ranges::find(groups_, gid) != groups_.end());
+  }
   // Of an entry that is to have `attributes`.
   [[nodiscard]] XattrChoice xattr_choice(const Attributes& attributes) const {
     return {options_.acls, options_.xattrs && !attributes.lacks_xattrs};
@@ -66,10 +72,13 @@ class Writer {
                                                      std::span<const std::byte> content) const;
   // The same of an open file on this host.
   [[nodiscard]] std::optional<EntryError> copy_file(const WantedFile& wanted, int source) const;
-  void make_symlink(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
-                    const std::string& target, const Attributes& attributes, bool fresh) const;
-  void make_special(const std::shared_ptr<Directory>& where, int directory, const std::string& name,
-                    mode_t type, dev_t device, const Attributes& attributes) const;
+  // The same of what has no content.
+  [[nodiscard]] std::optional<EntryError> make_symlink(const std::shared_ptr<Directory>& where, int directory,
+                                                       const std::string& name, const std::string& target,
+                                                       const Attributes& attributes, bool fresh) const;
+  [[nodiscard]] std::optional<EntryError> make_special(const std::shared_ptr<Directory>& where, int directory,
+                                                       const std::string& name, mode_t type, dev_t device,
+                                                       const Attributes& attributes) const;
   // Returns false when it is one already.
   [[nodiscard]] bool make_link(int head_directory, const std::string& head,
                                const std::shared_ptr<Directory>& where, int directory,
@@ -78,9 +87,10 @@ class Writer {
   // Of a file that was written, and is not in its place yet. Returns what could not be set: without its owner
   // or its group it gives no rights that were meant for them. Throws EntryError for what is_fatal().
   [[nodiscard]] std::optional<EntryError> set_attributes(int fd, const Attributes& attributes) const;
-  // The same of what is there, all or EntryError: `now` is its status.
-  void update_attributes(int directory, const std::string& name, const struct stat& now,
-                         const Attributes& attributes) const;
+  // The same of what is there: `now` is its status.
+  [[nodiscard]] std::optional<EntryError> update_attributes(int directory, const std::string& name,
+                                                            const struct stat& now,
+                                                            const Attributes& attributes) const;
   // Renames what is complete over the target, with a backup of that where one is wanted.
   void put_in_place(const std::shared_ptr<Directory>& where, int directory, const std::string& temporary,
                     const std::string& name) const;
@@ -110,6 +120,12 @@ class Writer {
   [[nodiscard]] Descriptor create(int directory, const WantedFile& wanted, mode_t mode,
                                   std::string& temporary) const;
   class Lacks;
+  // An open file, or an entry of an open directory.
+  struct Reached {
+    int fd = -1;
+    std::string name{};
+    [[nodiscard]] bool is_open() const { return name.empty(); }
+  };
   [[nodiscard]] std::optional<EntryError> set_new_attributes(int fd, const WantedFile& wanted,
                                                              const Birth& birth) const;
   [[nodiscard]] Descriptor backup_root(mode_t mode) const;
@@ -126,17 +142,25 @@ class Writer {
   [[nodiscard]] std::optional<EntryError> write_new(const WantedFile& wanted, Fill fill) const;
   void write_content(int fd, std::span<const std::byte> content, bool sparse) const;
   void verify_content(int fd, std::span<const std::byte> content) const;
-  void set_owner(int fd, const Attributes& attributes, const struct stat& now, Lacks& lacks) const;
-  void set_xattrs(int fd, const Attributes& attributes, Lacks& lacks) const;
-  void set_time(int fd, const Attributes& attributes, Lacks& lacks) const;
+  [[nodiscard]] std::optional<EntryError> complete(int directory, const std::string& name,
+                                                   const Attributes& attributes) const;
+  [[nodiscard]] std::optional<EntryError> complete_in_place(const std::shared_ptr<Directory>& where,
+                                                            int directory, const std::string& temporary,
+                                                            const std::string& name,
+                                                            const Attributes& attributes) const;
+  void set_owner(const Reached& reached, const Attributes& attributes, const struct stat& now,
+                 Lacks& lacks) const;
+  void set_xattrs(const Reached& reached, const Attributes& attributes, Lacks& lacks) const;
+  static void change_mode(const Reached& reached, mode_t mode);
+  void set_time(const Reached& reached, const Attributes& attributes, Lacks& lacks) const;
   [[nodiscard]] bool sets_owner() const { return (options_.owner && root_) || options_.group; }
-  void change_owner(int fd, const char* name, int flags, const Attributes& attributes,
-                    const struct stat* now) const;
+  void change_owner(const Reached& reached, const Attributes& attributes, const struct stat& now) const;
 
   const CopyOptions& options_;
   DirectoryCache& cache_;
   bool root_;
   mode_t umask_;
+  std::vector<gid_t> groups_;  // of this user; not asked for where it is root
   std::uint64_t seed_;
   mutable std::atomic<std::uint64_t> next_name_{0};
   std::shared_ptr<Directory> base_;

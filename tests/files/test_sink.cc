@@ -180,13 +180,16 @@ TEST_CASE("What a killed process left is swept, what another still writes is not
   put(scratch / ".out.rdpipe-abcdefgh", "left over");
   put(scratch / ".out.rdpipe-bbbbbbbb", "alive");
   put(scratch / ".other.rdpipe-abcdefgh", "of another target");
+  const std::string fifo = scratch / ".out.rdpipe-cccccccc";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  const Descriptor reader(::open(fifo.c_str(), O_RDWR | O_CLOEXEC));
   const Descriptor alive(::open((scratch / ".out.rdpipe-bbbbbbbb").c_str(), O_RDWR | O_CLOEXEC));
   REQUIRE(::flock(alive.get(), LOCK_EX) == 0);
   Writer writer;
   writer.store(scratch / "out", "new");
   Names names = scratch.entries();
   std::sort(names.begin(), names.end());
-  CHECK(names == Names{".other.rdpipe-abcdefgh", ".out.rdpipe-bbbbbbbb", "out"});
+  CHECK(names == Names{".other.rdpipe-abcdefgh", ".out.rdpipe-bbbbbbbb", ".out.rdpipe-cccccccc", "out"});
 }
 
 TEST_CASE("Two writers of one target do not sweep each other; the later one wins", "[sink]") {

@@ -1,4 +1,5 @@
-// Sources that change while they are read. Every read of one waits for the test, which may write to it first.
+// Sources that change while they are read: every read of one waits for the test, which may write to it first.
+// And such as change between their listing and their reading.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/fanotify.h>
@@ -17,6 +18,8 @@
 using namespace rdpipe;
 using namespace rdpipe::test;
 using namespace std::literals;
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -127,4 +130,102 @@ TEST_CASE("a file that grows while it is read is sent as it was") {
   });
   CHECK(copied.report.failed == 0);
   CHECK(changing.arrived() == changing.old);
+}
+
+namespace {
+
+constexpr RingShape kFrames{64_KiB, 8};
+constexpr std::int64_t kThen = 1'000'000'000;
+
+// "src" with files of `size` bytes, which `change` is called for once all are listed and none was read.
+struct Between {
+  Copied copy(const std::vector<std::string>& names, std::size_t size,
+              const std::function<void(const std::string& path)>& change) {
+    fs::create_directory(scratch / "src");
+    for (const std::string& name : names) {
+      put(scratch / ("src/" + name), pattern(size, 1));
+      set_time(scratch / ("src/" + name), kThen, 0);
+    }
+    const auto change_all = [&] {
+      for (const std::string& name : names) change(scratch / ("src/" + name));
+    };
+    return copy_trees({scratch / "src/"}, scratch / "dst", archive(), kFrames, change_all);
+  }
+  void check_whole(const std::string& name, const std::string& content) const {
+    CHECK(get(scratch / ("dst/" + name)) == content);
+    const struct stat source = stat_of(scratch / ("src/" + name));
+    const struct stat copy = stat_of(scratch / ("dst/" + name));
+    CHECK(copy.st_mtim.tv_sec == source.st_mtim.tv_sec);
+    CHECK(copy.st_mtim.tv_nsec == source.st_mtim.tv_nsec);
+  }
+  Scratch scratch;
+};
+
+void replace(const std::string& path, const std::string& content) {
+  put(path + ".new", content);
+  set_time(path + ".new", kThen + 7, 7);
+  fs::rename(path + ".new", path);
+}
+
+}  // namespace
+
+TEST_CASE("a small file that became another one before it was read arrives whole") {
+  // Longer, shorter, and of the same size at another time; a new file, or written over.
+  const auto size = GENERATE(std::size_t{0}, std::size_t{40}, std::size_t{100}, std::size_t{60'000});
+  const bool renamed = GENERATE(true, false);
+  CAPTURE(size, renamed);
+  Between between;
+  const std::string fresh = pattern(size, 2);
+  const Copied copied = between.copy({"file"}, 100, [&](const std::string& path) {
+    if (renamed) return replace(path, fresh);
+    put(path, fresh);
+    set_time(path, kThen + 9, 9);
+  });
+  CHECK(copied.notices == std::vector<std::string>{});
+  CHECK(copied.report.failed == 0);
+  between.check_whole("file", fresh);
+  CHECK(copy_trees({between.scratch / "src/"}, between.scratch / "dst", archive()).report.files_moved == 0);
+}
+
+TEST_CASE("a small file that one too long for its frame has replaced fails") {
+  Between between;
+  fs::create_directory(between.scratch / "dst");
+  put(between.scratch / "dst/file", "before");
+  const Copied copied = between.copy(
+      {"file"}, 100, [&](const std::string& path) { replace(path, pattern(kFrames.slot_size, 2)); });
+  CHECK(copied.report.failed == 1);
+  REQUIRE(copied.notices.size() == 1);
+  CHECK(copied.notices[0].find("src/file': a longer one has replaced it") != std::string::npos);
+  CHECK(get(between.scratch / "dst/file") == "before");
+  const Copied again = copy_trees({between.scratch / "src/"}, between.scratch / "dst", archive(), kFrames);
+  CHECK(again.report.failed == 0);
+  between.check_whole("file", pattern(kFrames.slot_size, 2));
+}
+
+TEST_CASE("what was appended to a small file, and fits no more, goes with the next copy") {
+  Between between;
+  const Copied copied = between.copy({"file"}, 100, [&](const std::string& path) {
+    put(path, pattern(100, 1) + pattern(kFrames.slot_size, 2));
+  });
+  CHECK(copied.report.failed == 0);
+  CHECK(get(between.scratch / "dst/file") == pattern(100, 1));
+  CHECK(stat_of(between.scratch / "dst/file").st_mtim.tv_sec == kThen);
+  CHECK(copy_trees({between.scratch / "src/"}, between.scratch / "dst", archive()).report.files_moved == 1);
+  between.check_whole("file", pattern(100, 1) + pattern(kFrames.slot_size, 2));
+}
+
+// Each of them would take what room there is in their frame.
+TEST_CASE("a small file that became longer leaves those behind it their room") {
+  Between between;
+  const Copied copied = between.copy({"a", "b", "c"}, 15'000,
+                                     [&](const std::string& path) { replace(path, pattern(30'000, 2)); });
+  CHECK(copied.report.failed == copied.notices.size());
+  std::uint64_t whole = 0;
+  for (const std::string name : {"a", "b", "c"}) {
+    if (!fs::exists(between.scratch / ("dst/" + name))) continue;
+    ++whole;
+    between.check_whole(name, pattern(30'000, 2));
+  }
+  CHECK(whole > 0);
+  CHECK(whole + copied.report.failed == 3);
 }

@@ -314,6 +314,22 @@ TEST_CASE("where the contents of sources meet, the first one's file stays") {
   CHECK(get(scratch / "dst/only-b") == "b");
 }
 
+TEST_CASE("in a destination that is made, contents may come between names") {
+  const Scratch scratch;
+  fs::create_directories(scratch / "b/d");
+  fs::create_directories(scratch / "c/d");
+  for (const char* path : {"a", "b/d/of-b", "c/d/of-c"}) put(scratch / path, path);
+  CopyOptions options = archive();
+  options.mkpath = true;
+  const Copied copied =
+      copy_trees({scratch / "a", scratch / "b/", scratch / "c/d"}, scratch / "new/dst/", options);
+  CHECK(copied.notices == std::vector<std::string>{});
+  CHECK(copied.report.status() == 0);
+  CHECK(get(scratch / "new/dst/a") == "a");
+  CHECK(get(scratch / "new/dst/d/of-b") == "b/d/of-b");
+  CHECK(get(scratch / "new/dst/d/of-c") == "c/d/of-c");
+}
+
 TEST_CASE("a backup is made of what came after the decision, too") {
   CopyOptions options = archive();
   options.backup = true;

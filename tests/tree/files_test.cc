@@ -1,9 +1,12 @@
 // How large files are written: into what is there, and as the kernel copies them within one process.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <initializer_list>
 
 #include "catch.h"
 #include "tree/trees.h"
@@ -50,6 +53,39 @@ TEST_CASE("a large file is written into the one that is there") {
   CHECK(stat_of(scratch / "dst/small").st_ino != small);
   CHECK(stat_of(scratch / "dst/large").st_mtim.tv_nsec == stat_of(scratch / "src/large").st_mtim.tv_nsec);
   CHECK(copy_trees({scratch / "src/"}, scratch / "dst", in_place()).report.files_moved == 0);
+}
+
+TEST_CASE("a new file has no right that its directory's default ACL denies, large or small") {
+  // Entries of an ACL as the kernel takes it: tag, rights and id, little-endian.
+  struct AclEntry {
+    std::uint16_t tag, rights;
+    std::uint32_t id = 0xFFFFFFFF;
+  };
+  const auto acl_of = [](std::initializer_list<AclEntry> entries) {
+    std::string acl("\x02\0\0\0", 4);
+    for (const AclEntry& entry : entries) acl.append(reinterpret_cast<const char*>(&entry), sizeof entry);
+    return acl;
+  };
+  const auto [acl, mode] = GENERATE_COPY(table<std::string, mode_t>(
+      {{acl_of({{0x01, 7}, {0x04, 0}, {0x20, 0}}), 0600},
+       {acl_of({{0x01, 4}, {0x04, 6}, {0x20, 7}}), 0466},
+       {acl_of({{0x01, 7}, {0x02, 7, 12345}, {0x04, 7}, {0x10, 4}, {0x20, 0}}), 0640}}));
+  CAPTURE(mode);
+  const Scratch scratch;
+  fs::create_directories(scratch / "src");
+  fs::create_directories(scratch / "dst");
+  const std::string directory = scratch / "dst";
+  if (::setxattr(directory.c_str(), "system.posix_acl_default", acl.data(), acl.size(), 0) == -1) {
+    WARN("skipped: no ACLs here");
+    return;
+  }
+  put(scratch / "src/large", pattern(kLarge));
+  put(scratch / "src/small", "small");
+  for (const char* name : {"src/large", "src/small"}) fs::permissions(scratch / name, fs::perms(0666));
+  CopyOptions options;
+  options.recursive = true;
+  CHECK(copy_trees({scratch / "src/"}, directory, options).report.status() == 0);
+  for (const char* name : {"dst/large", "dst/small"}) CHECK((stat_of(scratch / name).st_mode & 0777) == mode);
 }
 
 TEST_CASE("nothing but a file is written into") {

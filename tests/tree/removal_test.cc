@@ -93,9 +93,18 @@ TEST_CASE("sources that --ignore-existing or --update skips stay") {
     (update ? options.update : options.ignore_existing) = true;
     const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
     CHECK(copied.report.status() == 0);
-    check_all(scratch, "src", true);
     check_all(scratch, "src/sub", false);
-    CHECK(get(scratch / "dst/file") == "mine file");
+    for (const std::string name : {"file", "one", "two"}) {
+      CAPTURE(update, name);
+      CHECK(is_there(scratch / ("src/" + name)));
+      CHECK(get(scratch / ("dst/" + name)) == "mine " + name);
+    }
+    // --update is for files in the place of files only, as in rsync.
+    for (const std::string name : {"symlink", "fifo"}) {
+      CAPTURE(update, name);
+      CHECK(is_there(scratch / ("src/" + name)) != update);
+      CHECK(fs::is_regular_file(fs::symlink_status(scratch / ("dst/" + name))) != update);
+    }
   }
 }
 
@@ -240,6 +249,31 @@ TEST_CASE("a newer file is left alone, whatever else of the sender's it is a nam
   CHECK(get(scratch / "dst/newer") == "mine");
   CHECK(get(scratch / "dst/older") == "old");
   CHECK(fs::hard_link_count(scratch / "dst/first") == 2);
+}
+
+TEST_CASE("with --update, names of one symlink replace newer ones and what is newer and no file") {
+  const Scratch scratch;
+  fs::create_directories(scratch / "src");
+  fs::create_directories(scratch / "dst");
+  fs::create_symlink("source", scratch / "src/first");
+  set_seconds(scratch / "src/first", 1'000'000'000);
+  put(scratch / "src/file", "source");
+  set_seconds(scratch / "src/file", 1'000'000'000);
+  for (const std::string name : {"first", "file"}) {
+    const std::string from = scratch / ("src/" + name), to = scratch / ("src/" + name + "-too");
+    REQUIRE(::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), 0) == 0);
+    for (const std::string end : {"", "-too"}) fs::create_symlink("mine", scratch / ("dst/" + name + end));
+  }
+  CopyOptions options = archive();
+  options.update = true;
+  const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+  CHECK(copied.report.status() == 0);
+  CHECK(copied.notices == std::vector<std::string>{});
+  for (const std::string end : {"", "-too"}) {
+    CHECK(fs::read_symlink(scratch / ("dst/first" + end)) == "source");
+    CHECK(fs::hard_link_count(scratch / ("dst/file" + end)) == 2);
+    CHECK(get(scratch / ("dst/file" + end)) == "source");
+  }
 }
 
 TEST_CASE("names of a file that could not be put in place are not linked to another one") {

@@ -5,13 +5,18 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <functional>
+#include <span>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "catch.h"
 #include "files/scratch.h"
 #include "io/loop.h"
 #include "ring/ring.h"
+#include "tree/note.h"
 #include "tree/tree_sink.h"
 #include "tree/tree_source.h"
 
@@ -22,14 +27,22 @@ struct Copied {
   std::vector<std::string> notices, listed;
 };
 
-// Every piece of one into the other, and notes back, as send and receive would pass them.
-inline void pump(Loop& loop, Ring& ring, TreeSource& source, TreeSink& sink) {
+// Every piece of one into the other, and notes back, as send and receive would pass them. `listed` is called
+// once, before the sender hears what is wanted of the first files: nothing of them was read.
+inline void pump(Loop& loop, Ring& ring, TreeSource& source, TreeSink& sink,
+                 std::function<void()> listed = {}) {
+  const auto pass = [&](std::span<const std::byte> bytes) {
+    const auto note = decode_note(bytes);
+    const bool answers = note && std::holds_alternative<VerdictNote>(*note);
+    if (listed && answers) std::exchange(listed, {})();
+    source.note(bytes);
+  };
   source.start(loop, ring, ring.shape().slot_size);
   sink.start(loop, ring, {});
   bool ended = false;
   while (!sink.committed()) {
     sink.poll();
-    while (auto note = sink.take_note()) source.note(*note);
+    while (auto note = sink.take_note()) pass(*note);
     if (sink.committed()) break;
     auto event = ended ? std::nullopt : source.poll(true);
     if (!event) {
@@ -43,11 +56,12 @@ inline void pump(Loop& loop, Ring& ring, TreeSource& source, TreeSink& sink) {
       sink.write_hole({}, std::get<Hole>(*event).length);
     }
   }
-  while (auto note = sink.take_note()) source.note(*note);
+  while (auto note = sink.take_note()) pass(*note);
 }
 
 inline Copied copy_trees(const std::vector<std::string>& sources, const std::string& destination,
-                         CopyOptions options, RingShape shape = {64_KiB, 8}) {
+                         CopyOptions options, RingShape shape = {64_KiB, 8},
+                         std::function<void()> listed = {}) {
   Copied copied;
   options.notice = [&](const std::string& line) { copied.notices.push_back(line); };
   options.listed = [&](const std::string& line) { copied.listed.push_back(line); };
@@ -55,7 +69,7 @@ inline Copied copy_trees(const std::vector<std::string>& sources, const std::str
   Ring ring(shape);
   TreeSource source(sources, options, "sender");
   TreeSink sink(destination, options, "receiver");
-  pump(loop, ring, source, sink);
+  pump(loop, ring, source, sink, std::move(listed));
   copied.report = source.report();
   copied.report.failed += source.take_removals().run(options.notice);
   return copied;

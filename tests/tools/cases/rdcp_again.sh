@@ -102,6 +102,65 @@ test_rdcp_delete_stops_where_the_source_could_not_be_read() {
   holds home/copy/extra extra
 }
 
+# What is shut to its owner is deleted all the same, as by rsync, and has its mode again where something of it stays.
+# What is shut to us stays, and that is said.
+# Nor is anything deleted once the content of a file could not be read, be it small or large.
+# over rdma with --long: what is deleted is not sent
+test_rdcp_delete_stops_where_a_file_could_not_be_read() {
+  make_rsh
+  mkdir -p src/sub
+  echo small >src/sub/small
+  make_data 300001 src/sub/large
+  echo readable >src/readable
+  become_nobody
+  copies 0 -rt src/ db2:copy
+  echo extra | tee home/copy/extra home/copy/sub/extra >/dev/null
+  chown -R nobody src home
+  local name
+  copy=("${wrap[@]}" "${copy[@]}")
+  for name in small large; do
+    chmod 644 src/sub/small src/sub/large
+    chmod 000 "src/sub/$name"
+    touch "src/sub/$name"
+    copies 23 -rt --delete src/ db2:copy
+    says copy.err "sub/$name': Permission denied"
+    holds home/copy/sub/extra extra
+    holds home/copy/extra extra
+  done
+  chmod 644 src/sub/large
+  copies 0 -rt --delete src/ db2:copy
+  absent home/copy/sub/extra
+  absent home/copy/extra
+}
+
+# over rdma with --long: what is deleted is not sent
+test_rdcp_delete_in_directories_that_are_shut() {
+  make_rsh
+  mkdir -p src home/copy/{own/in,shut,kept/in,theirs,place/in,barred}
+  echo extra | tee home/copy/{own/in,shut,kept/in,theirs,place/in,barred}/extra >/dev/null
+  echo keep >home/copy/kept/keep.o
+  echo file | tee src/place src/barred >/dev/null
+  become_nobody
+  chown -R nobody home src
+  chmod 555 home/copy/own{/in,} home/copy/place{/in,} home/copy/kept{/in,}
+  chmod 000 home/copy/shut
+  chown root home/copy/theirs home/copy/barred
+  chmod 700 home/copy/theirs home/copy/barred
+  copy=("${wrap[@]}" "${copy[@]}")
+  copies 23 -r --delete --exclude='*.o' src/ db2:copy
+  absent home/copy/own
+  absent home/copy/shut
+  absent home/copy/kept/in
+  holds home/copy/kept/keep.o keep
+  [[ $(stat -c %a home/copy/kept) == 555 ]] || fail "mode $(stat -c %a home/copy/kept) of what stays"
+  holds home/copy/place file
+  says copy.err "/theirs': list it: Permission denied"
+  says copy.err "/barred': list it: Permission denied"
+  (($(grep -c "': " copy.err) == 2)) || { show copy.err; fail "not a line for each"; }
+  holds home/copy/theirs/extra extra
+  holds home/copy/barred/extra extra
+}
+
 # over rdma with --long: what is deleted is not sent
 test_rdcp_delete_stops_for_a_missing_source() {
   make_rsh
@@ -132,6 +191,32 @@ test_rdcp_delete_refuses_sources_that_meet() {
   copies 0 -a one/ two/ db2:copy
   holds home/copy/sub/of-one one
   holds home/copy/sub/of-two two
+}
+
+# A group that is not one of the user's is neither set nor listed as a change, again and again.
+# tcp only: nothing moves
+test_rdcp_groups_of_others() {
+  make_rsh
+  make_tree src
+  mkdir src/mine
+  echo mine >src/mine/file
+  echo other >src/other
+  become_nobody
+  wrap=("${wrap[@]/--clear-groups/--groups=12345}")
+  chown -R nobody:root src
+  chown nobody home
+  chgrp -R 12345 src/mine
+  copy=("${wrap[@]}" "${copy[@]}")
+  copies 0 -rltpg -i src/ db2:copy
+  [[ $(stat -c %g home/copy/mine home/copy/mine/file home/copy/other | xargs) == "12345 12345 65534" ]] ||
+    fail "groups $(stat -c '%n %g' home/copy/mine{,/file} home/copy/other)"
+  copies 0 -rltpg -i src/ db2:copy
+  [[ ! -s copy.out ]] || { show copy.out; fail "something is changed again"; }
+  chgrp 65534 home/copy/mine/file  # back to one of theirs
+  copies 0 -rltpg -i src/ db2:copy
+  says copy.out '^\.f\.+g\.+ mine/file$'
+  (($(wc -l <copy.out) == 1)) || { show copy.out; fail "more than a group is changed"; }
+  [[ $(stat -c %g home/copy/mine/file) == 12345 ]] || fail "its group is not set"
 }
 
 # over rdma with --long: what is deleted is not sent
@@ -211,6 +296,39 @@ test_rdcp_decisions_are_those_of_rsync() {
 EOT
   [[ $failed == no ]] || fail "see above"
 }
+
+# -u is for files in the place of files: everything else is replaced whatever its time.
+# tcp only: what is chosen, not how it moves
+test_rdcp_updates_what_is_no_file_as_rsync() {
+  need_rsync
+  make_rsh
+  local options name failed=no
+  for options in -u "-u --delete" "-u -c" "-H -u"; do
+    rm -rf src theirs home/copy
+    mkdir -p src theirs home
+    for name in newer older file-where-symlink file-where-fifo; do echo "source $name" >"src/$name"; done
+    for name in newer older symlink-where-file fifo-where-file; do echo "target $name" >"theirs/$name"; done
+    for name in symlink symlink-where-file; do ln -s source "src/$name"; done
+    for name in symlink file-where-symlink; do ln -s target "theirs/$name"; done
+    mkfifo -m 644 src/fifo src/fifo-where-file
+    mkfifo -m 600 theirs/fifo theirs/file-where-fifo
+    touch -h -d @1000000000 src/*
+    touch -h -d @1100000000 theirs/* src/older
+    touch -d @1000000000 theirs/older
+    cp -a theirs home/copy
+    # shellcheck disable=SC2086  # words
+    rsync -a $options src/ theirs/
+    # shellcheck disable=SC2086
+    copies 0 -a $options src/ db2:copy/
+    diff <(list_tree theirs) <(list_tree home/copy) || { echo "not as rsync -a $options"; failed=yes; }
+    diff <(list_times theirs) <(list_times home/copy) || { echo "times are not as rsync -a $options"; failed=yes; }
+  done
+  [[ $failed == no ]] || fail "see above"
+  holds home/copy/newer "target newer"
+  holds home/copy/older "source older"
+  [[ $(readlink home/copy/symlink) == source && -p home/copy/fifo-where-file ]] || fail "something is held back"
+}
+list_times() { (cd "$1" && find . -mindepth 1 -printf '%y %P %T@\n' | LC_ALL=C sort); }  # DIRECTORY
 
 # over rdma with --long: sources
 test_rdcp_removes_source_files_that_are_in_place() {

@@ -137,6 +137,36 @@ EOT
   [[ $failed == no ]] || fail "see above"
 }
 
+# What is shut in one source is open to what comes of the other, and has its mode in the end.
+test_rdcp_contents_meet_in_directories_that_are_shut() {
+  make_rsh
+  mkdir -p one/{both,only} two/both/sub
+  echo one | tee one/both/of-one >one/only/file
+  echo two | tee two/both/of-two two/both/sub/file >two/file
+  make_data 300001 two/both/large
+  become_nobody
+  umask 022
+  chown -R nobody one two home
+  chmod 555 one{,/both,/only} two{,/both{,/sub}}
+  copy=("${wrap[@]}" "${copy[@]}")
+  local options
+  for options in -rtp -rt; do
+    rm -rf home/copy
+    copies 0 "$options" one/ two/ db2:copy
+    holds home/copy/both/of-one one
+    holds home/copy/only/file one
+    holds home/copy/both/of-two two
+    holds home/copy/both/sub/file two
+    same two/both/large home/copy/both/large
+    [[ $(stat -c %a home/copy{,/both{,/sub},/only} | xargs) == "555 555 555 555" ]] ||
+      fail "$(stat -c '%n %a' home/copy{,/both{,/sub},/only})"
+    copies 0 "$options" -i one/ two/ db2:copy
+    ! grep -q '^[<>ch]' copy.out || { show copy.out; fail "something moved again"; }
+    [[ $(stat -c %a home/copy{,/both{,/sub},/only} | xargs) == "555 555 555 555" ]] || fail "other modes again"
+  done
+  [[ $fabric != rdma ]] || echo 600002 >>"$run/moved"
+}
+
 # over rdma with --long: rules, not bytes
 test_rdcp_directory_without_r() {
   make_rsh

@@ -67,6 +67,24 @@ test_rdcp_umask_that_shuts_its_own_directories() {
   same_tree src home/one/two/src
 }
 
+# Not even the one that the kernel lets anybody make.
+# over rdma with --long: errors of files
+test_rdcp_devices_without_root() {
+  make_rsh
+  mkdir -p src home/copy/place
+  echo one >src/one
+  echo keep >home/copy/place/keep
+  as_nobody
+  mknod src/null c 1 3 2>/dev/null || skip "may make no devices here"
+  mknod src/place c 0 0 2>/dev/null || skip "may make no such device here"
+  copies 23 -rD --delete src/ db2:copy
+  one_line_about /null 'not permitted'
+  one_line_about /place 'not permitted'
+  absent home/copy/null
+  holds home/copy/place/keep keep
+  holds home/copy/one one
+}
+
 # over rdma with --long: errors of files
 test_rdcp_file_in_place_of_a_full_directory() {
   make_rsh
@@ -277,6 +295,36 @@ test_rdcp_owner_that_cannot_be_set() {
   copy=("$bin/rdcp")
   copies 0 -aHX src/ dst
   [[ $(stat -c %u:%a dst/small dst/large | xargs) == "1234:6775 1234:664" ]] || fail "not made good"
+}
+
+# The same of directories, symlinks and FIFOs, and of a file that is there already: its hard links are made.
+# tcp only: what is written, not how it moves
+test_rdcp_owner_of_others_that_cannot_be_set() {
+  need_root
+  type -P setpriv >/dev/null || skip "setpriv is not installed"
+  mkdir -p src/dir dst
+  echo inside >src/dir/file
+  ln -s target src/link
+  mkfifo src/fifo
+  echo same | tee src/same dst/same >dst/name
+  ln src/same src/name
+  chown -h 1234:1234 src/{dir,link,fifo,same}
+  chmod 2775 src/dir
+  chmod 664 src/fifo src/same
+  touch -h -d @1000000000 src/{dir,link,fifo,same} dst/{same,name}
+  copy=(setpriv --bounding-set=-chown "$bin/rdcp")
+  copies 23 -aH src/ dst
+  (($(grep -c "set its owner: Operation not permitted" copy.err) == 4)) || { show copy.err; fail "not a line for each"; }
+  (($(grep -cE "(link|fifo)': .*(it is in place)" copy.err) == 2)) || { show copy.err; fail "not in place"; }
+  [[ dst/same -ef dst/name ]] || fail "the hard link is missing"
+  [[ $(stat -c %u:%g:%a:%Y dst/dir dst/fifo dst/same | xargs) == \
+    "0:0:705:1000000000 0:0:604:1000000000 0:0:604:1000000000" ]] || fail "$(stat -c '%n %u:%g:%a:%Y' dst/*)"
+  [[ $(readlink dst/link) == target && $(stat -c %Y dst/link) == 1000000000 ]] || fail "not the symlink"
+  holds dst/dir/file inside
+  copy=("$bin/rdcp")
+  copies 0 -aH src/ dst
+  [[ $(stat -c %u:%a dst/dir dst/fifo dst/same | xargs) == "1234:2775 1234:664 1234:664" ]] || fail "not made good"
+  [[ $(stat -c %u dst/link) == 1234 ]] || fail "the symlink is not made good"
 }
 
 # tcp only: what is written, not how it moves

@@ -59,6 +59,22 @@ test_rdcp_inplace_without_permission() {
   same src/two dst/two
 }
 
+# What a copy that was killed has left goes with the next one, also where it may not be written.
+# tcp only: what is written, not how it moves
+test_rdcp_read_only_left_overs() {
+  become_nobody
+  mkdir -m 777 src dst
+  echo new >src/file
+  echo left | tee dst/.file.rdpipe-aaaaaaaa >dst/.file.rdpipe-bbbbbbbb
+  mkfifo dst/.file.rdpipe-cccccccc
+  chown nobody dst/.file.*
+  chmod 444 dst/.file.rdpipe-aaaaaaaa
+  copy=("${wrap[@]}" "$bin/rdcp")
+  copies 0 -r src/ dst
+  [[ $(find dst -mindepth 1 -printf '%P\n' | LC_ALL=C sort | xargs) == ".file.rdpipe-cccccccc file" ]] ||
+    fail "there are $(ls -A dst)"
+}
+
 # limit 150
 test_rdcp_many_long_symlinks() {
   need_python
