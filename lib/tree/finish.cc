@@ -126,7 +126,7 @@ void Finisher::sweep(const TargetDirectory& directory) {
 }
 
 void Finisher::drop_partials(const TargetDirectory& directory) const {
-  if (!directory.touched || directory.absent || options_.partial_dir.empty()) return;
+  if (options_.dry_run || directory.absent || options_.partial_dir.empty()) return;
   const auto lease = writer_.cache().open(directory.directory);
   if (lease) drop_partial_directory(lease->get(), directory.names, options_);
 }
