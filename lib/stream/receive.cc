@@ -135,6 +135,7 @@ bool Receiving::advance() {
   pass_notes();
   const bool granted = grant();
   if (freed || (granted && sequence_ > 0)) clock_.moved();
+  if (granted) work_.told();
   // A slow reader's taking counts as well. With two slots an RDMA link has no room to say so again and again.
   const bool is_news = work_.is_news(loop_.job_steps() + sink_.taken(), clock_);
   if (is_news && !committed_ && ring_.shape().slots > 2) session_.send(Working{});

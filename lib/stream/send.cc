@@ -106,6 +106,7 @@ void Sending::take(const Message& message) {
 bool Sending::advance() {
   read_source();
   const bool posted = post_ready();
+  if (posted) work_.told();
   return post_end() || posted;
 }
 

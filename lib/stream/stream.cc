@@ -27,15 +27,19 @@ void ProgressClock::throw_if_stalled(const std::string& peer) const {
 }
 
 bool QuietWork::is_news(std::uint64_t done, ProgressClock& clock) {
-  constexpr Nanoseconds kSayEvery = std::chrono::milliseconds(200);  // less than jobs take to wake a loop
   if (std::exchange(done_, done) != done) {
     clock.stirred();
     untold_ = true;
   }
   if (!untold_ || !quiet_.passed()) return false;
+  told();
+  return true;
+}
+
+void QuietWork::told() {
+  constexpr Nanoseconds kSayEvery = std::chrono::milliseconds(200);  // less than jobs take to wake a loop
   untold_ = false;
   quiet_ = Deadline::in(kSayEvery);
-  return true;
 }
 
 StreamDigests::StreamDigests(const Terms& terms, const std::string& hash) {

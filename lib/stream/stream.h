@@ -56,6 +56,8 @@ class QuietWork {
  public:
   // `done` grows with what is done. True when the other end is to hear of it.
   [[nodiscard]] bool is_news(std::uint64_t done, ProgressClock& clock);
+  // Something crosses the line, by which the other end sees that this one works.
+  void told();
 
  private:
   std::uint64_t done_ = 0;
