@@ -121,8 +121,10 @@ struct Connection::State {
       : options(std::move(its_options)), loop(std::move(its_loop)), session(std::move(its_session)) {}
 
   void agree_on(Role role, std::optional<std::uint64_t> size, Content content = Content::kStream);
-  Result close(const StreamResult& stream);
-  CopyReport close(const StreamResult& stream, CopyReport report);
+  // Waits for the other end to close as well, at most `limit`. What comes meanwhile, signals too, comes too
+  // late.
+  Result close(const StreamResult& stream, Nanoseconds limit = kLastWords);
+  CopyReport close(const StreamResult& stream, CopyReport report, Nanoseconds limit = kLastWords);
   // Runs `work`; when it fails, the other end is told.
   template <typename Work>
   auto guarded(Work work);
@@ -174,7 +176,7 @@ auto Connection::State::guarded(Work work) {
   }
 }
 
-Result Connection::State::close(const StreamResult& stream) {
+Result Connection::State::close(const StreamResult& stream, Nanoseconds limit) {
   over = true;
   const LinkInfo& info = session->link().info();
   Result result;
@@ -188,15 +190,15 @@ Result Connection::State::close(const StreamResult& stream) {
   result.sealed = session->terms().sealed;
   result.warning = stream.warning;
   try {
-    static_cast<void>(session->finish(*loop, kLastWords));
+    static_cast<void>(session->finish(*loop, limit));
   } catch (const Error&) {
     // The stream is in place and both ends know it: nothing that happens now can change that.
   }
   return result;
 }
 
-CopyReport Connection::State::close(const StreamResult& stream, CopyReport report) {
-  const Result result = close(stream);
+CopyReport Connection::State::close(const StreamResult& stream, CopyReport report, Nanoseconds limit) {
+  const Result result = close(stream, limit);
   report.elapsed = result.elapsed;
   report.fabric = result.fabric;
   report.device = result.device;
@@ -273,7 +275,8 @@ CopyReport Connection::receive_tree(const std::string& destination, const CopyOp
     state.sink = sink;
     const StreamResult result =
         receive_stream(*state.loop, *state.session, **state.ring, *sink, stream_options(state.options));
-    return state.close(result, sink->report());
+    // The sender has long to do where it removes its sources, and that may be interrupted.
+    return state.close(result, sink->report(), copy.remove_source_files ? Nanoseconds(0) : kLastWords);
   });
 }
 

@@ -103,8 +103,7 @@ void Finisher::take(const DirectoryStep& step) {
   if (!directory.fresh && !directory.merged && options_.delete_extra && step.complete)
     deleter_.delete_extra(directory, {result_.lines, result_.counts, shows_});
   if (options_.dry_run) return;
-  if (!directory.fresh && directory.touched) sweep(directory);
-  drop_partials(directory);
+  clean(directory);
   try {
     set_attributes(directory);
   } catch (const EntryError& error) {
@@ -112,9 +111,15 @@ void Finisher::take(const DirectoryStep& step) {
   }
 }
 
+void Finisher::clean(const TargetDirectory& directory) const {
+  if (options_.dry_run || directory.absent) return;
+  if (!directory.fresh && directory.touched) sweep(directory);
+  drop_partials(directory);
+}
+
 // What a copy that was killed has left in it, on the way to a name that this one has too. A file of the
 // sender's that looks like one is none.
-void Finisher::sweep(const TargetDirectory& directory) {
+void Finisher::sweep(const TargetDirectory& directory) const {
   std::vector<NamedEntry> entries;
   const auto lease = writer_.cache().open(directory.directory);
   if (!lease || !list_directory(lease->get(), entries)) return;
@@ -126,7 +131,7 @@ void Finisher::sweep(const TargetDirectory& directory) {
 }
 
 void Finisher::drop_partials(const TargetDirectory& directory) const {
-  if (options_.dry_run || directory.absent || options_.partial_dir.empty()) return;
+  if (options_.partial_dir.empty()) return;
   const auto lease = writer_.cache().open(directory.directory);
   if (lease) drop_partial_directory(lease->get(), directory.names, options_);
 }

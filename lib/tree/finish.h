@@ -50,15 +50,16 @@ class Finisher {
   [[nodiscard]] bool has_more() const { return !opened_.empty(); }
   [[nodiscard]] FinishResult end();
 
-  // Removes what --partial-dir has become in it, if it is empty.
-  void drop_partials(const TargetDirectory& directory) const;
+  // Removes what killed copies have left in it, and what --partial-dir has become there, if it is empty.
+  void clean(const TargetDirectory& directory) const;
 
  private:
   void take(const LinkStep& step);
   void take(const DirectoryStep& step);
   [[nodiscard]] bool find(const TargetDirectory& directory, const std::string& name,
                           struct stat& status) const;
-  void sweep(const TargetDirectory& directory);
+  void sweep(const TargetDirectory& directory) const;
+  void drop_partials(const TargetDirectory& directory) const;
   void set_attributes(const TargetDirectory& directory);
   void keep_open(const TargetDirectory& directory, const struct stat& now, Attributes& attributes);
   void shut(const std::shared_ptr<Directory>& directory, mode_t rights);

@@ -254,12 +254,13 @@ void TreeSink::commit() {
 }
 
 bool TreeSink::has_more_to_do() const {
-  return !options_.dry_run && (options_.fsync || !options_.partial_dir.empty() || finisher_.has_more());
+  const bool has_base = decider_.base() && (decider_.base()->touched || !options_.partial_dir.empty());
+  return !options_.dry_run && (options_.fsync || has_base || finisher_.has_more());
 }
 
 // -errno, for the loop.
 std::int64_t TreeSink::end_all() {
-  if (decider_.base()) finisher_.drop_partials(*decider_.base());
+  if (decider_.base()) finisher_.clean(*decider_.base());
   last_result_ = finisher_.end();
   return options_.fsync ? -writer_.sync() : 0;
 }
