@@ -35,13 +35,13 @@ class FileSource final : public Source {
     std::uint64_t length = 0;  // of the hole, or wanted
     std::size_t got = 0;
     bool direct = false;
-    bool blocking = false;  // by a worker: the caller's descriptor has O_NONBLOCK, which io_uring heeds
+    bool by_worker = false;
     bool complete = false;
     Slot slot;
     Operation operation;
   };
 
-  void choose_direct_io();
+  void choose_way_to_read();
   void read_ahead();
   bool plan_next();
   bool plan_read(std::uint64_t end);
@@ -71,7 +71,8 @@ class FileSource final : public Source {
   ExtentScanner extents_;
   std::size_t unit_ = 0;  // bytes of one read
   std::size_t depth_ = 0;
-  bool ended_ = false;  // a read met the end of the file
+  bool by_workers_ = false;  // buffered reads
+  bool ended_ = false;       // a read met the end of the file
   Loop* loop_ = nullptr;
   Ring* ring_ = nullptr;
   std::deque<Piece> pieces_;  // in stream order

@@ -1,8 +1,8 @@
-// Memory and who holds it; knows no device. A Ring is one anonymous mapping: an area of 64-byte frame headers
-// and an area of payloads, each payload at a 4 KiB boundary. A Slot is one header and one payload. Whoever
-// holds a Slot owns that memory: posting a slot moves it away, a completion moves it back, destroying it
-// sends it home to the ring. A Ring and its slots belong to one thread; a worker may touch a slot's bytes
-// while the owner holds the slot still.
+// Memory and who holds it; knows no device, only whether there is one. A Ring is one anonymous mapping: an
+// area of 64-byte frame headers and an area of payloads, each payload at a 4 KiB boundary. A Slot is one
+// header and one payload. Whoever holds a Slot owns that memory: posting a slot moves it away, a completion
+// moves it back, destroying it sends it home to the ring. A Ring and its slots belong to one thread; a worker
+// may touch a slot's bytes while the owner holds the slot still.
 #pragma once
 
 #include <cstddef>
@@ -84,6 +84,9 @@ class Ring {
   // A free slot with size() 0, or nothing while all are held.
   [[nodiscard]] std::optional<Slot> acquire();
   [[nodiscard]] std::size_t free_slots() const noexcept { return free_.size(); }
+  // Payloads go to and from memory by a device: the thread that owns the ring need not touch them.
+  void attach_device() noexcept { has_device_ = true; }
+  [[nodiscard]] bool has_device() const noexcept { return has_device_; }
   // Everything a device must be able to reach: headers and payloads, one contiguous range.
   [[nodiscard]] std::span<std::byte> memory() const noexcept { return memory_; }
   [[nodiscard]] std::span<std::byte> payloads() const noexcept {
@@ -95,6 +98,7 @@ class Ring {
   void give_back(std::uint32_t index) noexcept { free_.push_back(index); }
 
   RingShape shape_;
+  bool has_device_ = false;
   std::span<std::byte> memory_;      // headers first, rounded up to a page, then payloads
   std::vector<std::uint32_t> free_;  // a stack, so that warm memory is used again first; capacity reserved
 };

@@ -52,6 +52,7 @@ void RdmaLink::fail(Error error) {
 
 void RdmaLink::attach(Ring& ring) {
   regions_.emplace_back(endpoint_->domain(), ring.memory(), Access::kLocal);
+  ring.attach_device();
 }
 
 std::array<Segment, 2> RdmaLink::segments(const Slot& slot, std::size_t payload) const {

@@ -7,7 +7,10 @@ namespace {
 constexpr std::size_t kSlot = 64_KiB;
 
 struct Reader {
-  explicit Reader(bool use_uring = true) : loop(LoopOptions{.use_uring = use_uring}) {}
+  explicit Reader(bool use_uring = true, bool has_device = false)
+      : loop(LoopOptions{.use_uring = use_uring}) {
+    if (has_device) ring.attach_device();
+  }
   Content read(const std::string& path, DirectIo direct = DirectIo::kAuto) {
     const auto source = open_file_source(path, {.direct = direct});
     source->start(loop, ring, kSlot);
@@ -31,8 +34,9 @@ Error failure_of(const std::function<void()>& action) {
 TEST_CASE("A file is read whole, whatever its size, the back end and O_DIRECT", "[source]") {
   const auto use_uring = GENERATE(true, false);
   const auto direct = GENERATE(DirectIo::kOff, DirectIo::kAuto, DirectIo::kOn);
+  const auto has_device = GENERATE(false, true);
   const Scratch scratch;
-  Reader reader(use_uring);
+  Reader reader(use_uring, has_device);
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{4095}, std::size_t{4096},
                                  std::size_t{4097}, kSlot - 1, kSlot, kSlot + 1, 5_MiB + 333}) {
     const std::string bytes = pattern(size);
@@ -127,9 +131,10 @@ TEST_CASE("A descriptor is read from its position and left behind the last byte"
 
 TEST_CASE("A source that is dropped half-way brings all slots home", "[source]") {
   const auto direct = GENERATE(DirectIo::kOff, DirectIo::kOn);
+  const auto has_device = GENERATE(false, true);
   const Scratch scratch;
   put(scratch / "file", pattern(4_MiB));
-  Reader reader;
+  Reader reader(true, has_device);
   {
     const auto source = open_file_source(scratch / "file", {.direct = direct});
     source->start(reader.loop, reader.ring, kSlot);
