@@ -212,7 +212,7 @@ rdma_file_row() {  # ADDRESS
     rm -rf "$trees/target"
     other+=("$(ours "$1" "file:$trees/source" "file:$trees/target" --fabric=rdma)")
     rm -rf "$trees/target"
-    "$bin/rdcp" -v --fabric=rdma -e "$shell" --rdcp-path "$bin/rdcp" "$trees/source" "$remote:$trees/target" 2>"$work/sent" ||
+    "$bin/rdcp" -v --fabric=rdma -e "$shell" --rdcp-path "$bin/rdcp" "$trees/source" "$remote:$trees/target" >/dev/null 2>"$work/sent" ||
       note_failure rdcp "failed: $(cat "$work/sent")"
     same_files rdcp "$trees/target"
     mine+=("$(sed -n 's/.* s, \([0-9.]*\) MB\/s.*/\1/p' "$work/sent" | grep . || echo 0)")

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <limits>
+#include <utility>
 
 #include "options.h"
 #include "values.h"
@@ -40,9 +41,22 @@ void set_archive(Line& line, const Text&) {
 
 void clear_recursive(Line& line) { line.copy.copy.recursive = line.copy.archive = false; }
 
+void set_one_file_system(Line& line, const Text&) {
+  CopyOptions& copy = line.copy.copy;
+  copy.skip_mount_points = std::exchange(copy.one_file_system, true);
+}
+void clear_one_file_system(Line& line) {
+  line.copy.copy.one_file_system = line.copy.copy.skip_mount_points = false;
+}
+
 void set_itemize(Line& line, const Text&) {
   line.copy.list = true;
   if (line.copy.copy.out_format == CopyOptions{}.out_format) line.copy.copy.out_format = "%i %n%L";
+}
+
+void clear_itemize(Line& line) {
+  line.copy.list = false;
+  line.copy.copy.out_format = CopyOptions{}.out_format;
 }
 
 void set_chmod(Line& line, const Text& value) {
@@ -92,7 +106,9 @@ constexpr auto
                                                     "owners and groups by number, not by name"),
                     {0, "chmod", "CHANGES", kCopy, "change modes on the way: u+rw,D755,Fgo-w", set_chmod,
                      nullptr, true},
-                    flag<&CopyOptions::one_file_system>('x', "one-file-system", "do not cross mount points"),
+                    {'x', "one-file-system", nullptr,
+                     kCopy, "do not cross mount points; twice: leave them out", set_one_file_system,
+                     clear_one_file_system, true},
                     {0, "exclude", "PATTERN", kCopy, "leave out what matches",
                      [](Line& line, const Text& value) {
                        line.copy.filters.push_back({false, false, value});
@@ -136,7 +152,7 @@ constexpr auto kWhen = std::to_array<Option>({
                                             "delete source files once all is in its place"),
     flag<&CopyOptions::dry_run>('n', "dry-run", "only say what would be done"),
     flag<&CopyOptions::backup>('b', "backup", "keep what is replaced or deleted, with a suffix"),
-    {0, "suffix", "SUFFIX", kCopy, "for -b (default ~)",
+    {0, "suffix", "SUFFIX", kCopy, "for -b (default ~; with --backup-dir none)",
      [](Line& line, const Text& value) { line.copy.copy.backup_suffix = value; }, nullptr, true},
     {0, "backup-dir", "DIR", kCopy, "move it to DIR instead",
      [](Line& line, const Text& value) {
@@ -171,10 +187,11 @@ constexpr auto kWhen = std::to_array<Option>({
 });
 
 constexpr auto kHow = std::to_array<Option>({
-    {'v', "verbose", nullptr, kCopy,
-     "say which way the data takes, and end with a summary; twice: list names",
-     [](Line& line, const Text&) { ++line.settings.verbose; }},
-    {'i', "itemize-changes", nullptr, kCopy, "list what is changed, and how", set_itemize, nullptr, true},
+    {'v', "verbose", nullptr, kCopy, "list what is copied, say which way the data takes, end with a summary",
+     [](Line& line, const Text&) { line.settings.verbose = 1; },
+     [](Line& line) { line.settings.verbose = 0; }},
+    {'i', "itemize-changes", nullptr, kCopy, "list what is changed, and how", set_itemize, clear_itemize,
+     true},
     {0, "out-format", "FORMAT", kCopy, "list it so: %i %n %L %l %b %M %o %B %U %G",
      [](Line& line, const Text& value) {
        line.copy.list = true;

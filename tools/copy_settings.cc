@@ -33,21 +33,25 @@ std::vector<std::string> read_names(const std::string& path, bool from0) {
   return lines;
 }
 
-// As in rsync, a pattern may begin with "+ " or "- ", which say what it is.
-CopyFilter filter_of(bool include, const std::string& text) {
-  if (text.starts_with("+ ")) return {.include = true, .pattern = text.substr(2)};
-  if (text.starts_with("- ")) return {.include = false, .pattern = text.substr(2)};
-  return {.include = include, .pattern = text};
+// As in rsync, a pattern may begin with "+ " or "- ", which say what it is, and "!" forgets all before it.
+void add_filter(std::vector<CopyFilter>& filters, bool include, const std::string& text) {
+  if (text == "!") {
+    filters.clear();
+  } else if (text.starts_with("+ ") || text.starts_with("- ")) {
+    filters.push_back({.include = text.front() == '+', .pattern = text.substr(2)});
+  } else {
+    filters.push_back({.include = include, .pattern = text});
+  }
 }
 
 void complete_filters(CopySettings& copy) {
   for (const FilterWord& word : copy.filters) {
     if (!word.from_file) {
-      copy.copy.filters.push_back(filter_of(word.include, word.text));
+      add_filter(copy.copy.filters, word.include, word.text);
       continue;
     }
     for (const std::string& line : read_names(word.text, copy.from0)) {
-      copy.copy.filters.push_back(filter_of(word.include, line));
+      add_filter(copy.copy.filters, word.include, line);
     }
   }
 }
@@ -61,7 +65,7 @@ void complete(CommandLine& line) {
     throw Error(Status::kUsage, "option --inplace",
                 copy.copy.backup ? "it leaves nothing for --backup" : "it leaves nothing for --partial-dir");
   }
-  if (copy.copy.backup_suffix.find('/') != std::string::npos) {
+  if (copy.copy.backup_suffix.value_or("").find('/') != std::string::npos) {
     throw Error(Status::kUsage, "option --suffix", "it has no '/'");
   }
   complete_filters(copy);
@@ -71,7 +75,7 @@ void complete(CommandLine& line) {
   // As in rsync: of a directory in a list, -a alone takes the directory and nothing in it.
   if (copy.archive && !copy.copy.files_from) copy.copy.recursive = true;
   if (!copy.target_directory.empty()) copy.copy.target_directory = true;
-  if (line.settings.verbose > 1 || (copy.copy.dry_run && !line.settings.quiet)) copy.list = true;
+  if ((line.settings.verbose > 0 || copy.copy.dry_run) && !line.settings.quiet) copy.list = true;
 }
 
 std::vector<std::string> words_for_peer(const CopySettings& settings, PeerRole role,

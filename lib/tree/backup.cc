@@ -99,7 +99,7 @@ void Writer::set_base(std::shared_ptr<Directory> base) {
   if (base_) return;
   base_ = std::move(base);
   if (!options_.backup) return;
-  if (options_.backup_suffix.find('/') != std::string::npos) {
+  if (suffix_of_backups(options_).find('/') != std::string::npos) {
     throw Error(Status::kUsage, "keep backups", "a suffix has no '/'", "--backup-dir keeps them elsewhere");
   }
   if (backup_name("x") != "x") return;
@@ -110,10 +110,7 @@ void Writer::set_base(std::shared_ptr<Directory> base) {
               "another --backup-dir or --suffix");
 }
 
-std::string Writer::backup_name(const std::string& name) const {
-  const bool keeps_name = !options_.backup_dir.empty() && options_.backup_suffix == "~";
-  return keeps_name ? name : name + options_.backup_suffix;
-}
+std::string Writer::backup_name(const std::string& name) const { return name + suffix_of_backups(options_); }
 
 // Whatever was there when it was decided on: something may be there by now.
 void Writer::make_way(const std::shared_ptr<Directory>& where, int directory, const std::string& name) const {
@@ -132,7 +129,8 @@ std::string Writer::free_backup_name(int into, const std::string& name) const {
     return key && reserved_.contains(*key);
   };
   if (!is_reserved()) return backup;
-  while (is_reserved()) backup += options_.backup_suffix.empty() ? "~" : options_.backup_suffix;
+  const std::string suffix = suffix_of_backups(options_);
+  while (is_reserved()) backup += suffix.empty() ? "~" : suffix;
   if (auto key = name_in(into, backup)) reserved_.insert(*key);  // that of another file comes after this one
   return backup;
 }

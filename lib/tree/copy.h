@@ -55,9 +55,10 @@ struct CopyOptions {
   bool symlinks = true;          // as symlinks; false (--no-links): each is left out, with a line
   bool copy_links = false;       // -L: what they point to, instead
   bool safe_links = false;       // --safe-links: those that are absolute or lead out of the tree are left out
-  bool one_file_system = false;  // -x
-  bool devices = false;          // device nodes (-D); needs root at the receiver
-  bool specials = false;         // FIFOs and sockets (-D)
+  bool one_file_system = false;  // -x: mount points are copied as empty directories
+  bool skip_mount_points = false;     // -xx: they are not copied at all; with `one_file_system`
+  bool devices = false;               // device nodes (-D); needs root at the receiver
+  bool specials = false;              // FIFOs and sockets (-D)
   std::vector<CopyFilter> filters{};  // in order; an --exclude-from is read by the caller into these
   // --files-from, read by the caller: only these, relative to the (single) source directory, with the
   // directories on the way. "" is skipped, "." is all of it; ".." is an Error{kUsage}.
@@ -98,8 +99,8 @@ struct CopyOptions {
                          // entries; it is neither old nor new if that fails. Not with `backup` or
                          // `partial_dir`.
   bool backup = false;   // -b: what is replaced or deleted keeps its name with a suffix
-  std::string backup_suffix =
-      "~";                   // --suffix, without '/'; with `backup_dir` it is added where it is another one
+  // --suffix, without '/'; where there is none: "~", and with `backup_dir` nothing.
+  std::optional<std::string> backup_suffix{};
   std::string backup_dir{};  // --backup-dir: it is moved there instead (relative: to the destination); needs
                              // `backup`
   bool partial = false;  // --partial: what arrived of an interrupted file is kept and used by the next run

@@ -163,6 +163,7 @@ bool Decider::wants(const EntryRecord& entry, WantedFile& file, int at) {
   file.in_place = writes_in_place(file);
   if (!is_same_content(entry, now, at, file.name) || is_written_into(now)) {
     file.changes.content = options_.checksum && !file.changes.size;
+    file.changes.time_now = !options_.times;
     return true;
   }
   if (file.changes.attributes()) {

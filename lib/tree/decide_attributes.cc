@@ -145,6 +145,7 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
     }
     if (same_type) compare(attributes, now, at, name, changes);
     if (changes.created || changes.replaced || changes.content) {
+      changes.time_now = !options_.times;
       // The kernel lets anybody make the character device 0:0, which hides files from an overlay file system.
       if (is_device(entry.type) && !writer_.as_root()) throw EntryError{EPERM};
       if (exists && S_ISDIR(now.st_mode)) make_way(*parent, name, now, at);

@@ -46,7 +46,8 @@ Deleter::Deleter(const CopyOptions& options, Writer& writer)
 bool Deleter::spares(const std::shared_ptr<Directory>& directory, const std::string& name,
                      bool is_directory) const {
   if (keeps_partial(options_) && is_partial_name(name, is_directory, options_)) return true;
-  if (options_.backup && options_.backup_dir.empty() && name.ends_with(options_.backup_suffix)) return true;
+  if (options_.backup && options_.backup_dir.empty() && name.ends_with(suffix_of_backups(options_)))
+    return true;
   if (is_directory && !options_.backup_dir.empty()) {
     const auto lease = writer_.cache().open(directory);
     if (lease && writer_.keeps_backups(lease->get(), name)) return true;

@@ -109,14 +109,14 @@ std::string itemize(const ListedEntry& entry) {
   const auto put = [&](bool changed, char letter) { text += changed ? letter : '.'; };
   put(changes.content, 'c');
   put(changes.size, 's');
-  put(changes.time, 't');
+  put(changes.time || changes.time_now, changes.time ? 't' : 'T');
   put(changes.mode, 'p');
   put(changes.owner, 'o');
   put(changes.group, 'g');
   text += '.';
   put(changes.acl, 'a');
   put(changes.xattrs, 'x');
-  return changes.any() ? text : text.substr(0, 2) + "         ";
+  return changes.any() || changes.time_now ? text : text.substr(0, 2) + "         ";
 }
 
 std::string format_line(const std::string& format, const ListedEntry& entry) {

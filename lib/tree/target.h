@@ -25,6 +25,7 @@ namespace rdpipe {
 struct Changes {
   bool created = false, replaced = false;  // not there; there as something of another type
   bool content = false;                    // of a file: its digest differs, as far as that was asked
+  bool time_now = false;                   // without -t, what moves has the time of the copy
   bool size = false, time = false, mode = false, owner = false, group = false, acl = false, xattrs = false;
   [[nodiscard]] bool any() const {
     return created || replaced || content || size || time || mode || owner || group || acl || xattrs;

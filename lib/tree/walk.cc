@@ -225,6 +225,7 @@ void Walk::visit_directory(const Place& place, const std::string& name, const st
   if (options_.copy_links && cache_.is_within(place.directory.get(), status.st_dev, status.st_ino)) {
     return leave_out(place, name, ""), fail(path, "the symlink leads to a directory above it");
   }
+  if (options_.skip_mount_points && is_mount_point(status)) return leave_out(place, name, "");
   EntryRecord entry;
   entry.type = EntryType::kDirectory;
   entry.name = name;
@@ -243,8 +244,12 @@ void Walk::visit_directory(const Place& place, const std::string& name, const st
   levels_.push_back(std::move(level));
 }
 
+bool Walk::is_mount_point(const struct stat& status) const {
+  return options_.one_file_system && status.st_dev != top_device_;
+}
+
 bool Walk::enters(const Place& place, const struct stat& status, const Wanted*& only) const {
-  if (options_.one_file_system && status.st_dev != top_device_) return false;
+  if (is_mount_point(status)) return false;
   if (place.wanted == nullptr) return true;
   const bool whole = place.wanted->listed && options_.recursive;
   if (!whole) only = place.wanted;

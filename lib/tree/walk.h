@@ -105,6 +105,8 @@ class Walk {
   void visit(const Place& place, const std::string& name);
   void fail_below(const Place& place, const std::string& name);
   void visit_directory(const Place& place, const std::string& name, const struct stat& status);
+  [[nodiscard]] bool is_mount_point(
+      const struct stat& status) const;  // of another file system than the source
   [[nodiscard]] bool enters(const Place& place, const struct stat& status, const Wanted*& only) const;
   [[nodiscard]] bool follows(const Place& place) const;
   void visit_other(const Place& place, const std::string& name, const struct stat& status);

@@ -25,6 +25,11 @@
 
 namespace rdpipe {
 
+// What the name of a file that is kept ends with; may be empty.
+[[nodiscard]] inline std::string suffix_of_backups(const CopyOptions& options) {
+  return options.backup_suffix.value_or(options.backup_dir.empty() ? "~" : "");
+}
+
 // A failure of one entry, with errno kept.
 struct EntryError {
   int error = 0;

@@ -251,7 +251,7 @@ TEST_CASE("no file is its own backup") {
     CHECK(get(scratch / "dst/f") == "old");
   }
   options.backup_dir.clear();
-  options.backup_suffix.clear();
+  options.backup_suffix = "";
   CHECK_THROWS_AS(copy_trees({scratch / "src/"}, scratch / "dst", options), Error);
   CHECK(get(scratch / "dst/f") == "old");
   options.backup_suffix = "~";

@@ -51,6 +51,20 @@ test_rdcp_itemizes_as_rsync() { itemizes_as_rsync -aHAX new again deleted; }
 # Without -H: what it sends is not what rsync does where a file has got another name.
 # tcp only: what is chosen, not how it moves
 test_rdcp_itemizes_what_changed_as_rsync() { itemizes_as_rsync -aAX new changed; }
+# tcp only: what is chosen, not how it moves
+test_rdcp_itemizes_without_times_as_rsync() { itemizes_as_rsync -rlpgoD new again changed; }
+
+# over rdma with --long: what is said, not how it moves
+test_rdcp_lists_names_when_verbose() {
+  make_rsh
+  mkdir -p src/sub
+  echo one >src/sub/one
+  copies 0 -rv src/ db2:copy
+  says copy.out '^sub/one$'
+  says copy.err '1 file'
+  copies 0 -rvi --no-v --no-i -I src/ db2:copy
+  [[ ! -s copy.out && ! -s copy.err ]] || { show copy.out copy.err; fail "it says something"; }
+}
 
 # over rdma with --long: nothing moves
 test_rdcp_dry_run_does_nothing() {
@@ -291,6 +305,7 @@ test_rdcp_decisions_are_those_of_rsync() {
 -b --suffix=.old
 --backup-dir=old
 --backup-dir=old --delete
+--backup-dir=old --suffix=~
 --no-t
 --no-t -c
 EOT

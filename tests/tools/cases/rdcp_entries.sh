@@ -76,6 +76,8 @@ test_rdcp_stays_in_one_file_system() {
   [[ -e home/ours/mounted/below/file ]] || fail "without -x it is copied"
   as_rsync 0 -rlx
   absent home/ours/mounted/below
+  as_rsync 0 -rlxx
+  absent home/ours/mounted
   # Nor is what is mounted in the destination deleted.
   mkdir home/ours/extra home/ours/extra/mounted
   mount -t tmpfs tmpfs home/ours/extra/mounted

@@ -95,6 +95,9 @@ test_rdcp_patterns_of_a_file() {
   same_as_rsync --include-from=patterns --exclude='*'
   printf '%s\r\n' '- file.o' '; a comment' >patterns
   same_as_rsync --exclude-from=patterns
+  printf '%s\n' '*' '!' 'keep.o' >patterns
+  same_as_rsync --exclude-from=patterns
+  same_as_rsync --exclude=a --exclude='!' --exclude=file.o
   printf '%s\r\n' 'a/keep.o' '# a comment' ';' >list
   same_as_rsync --files-from=list
   echo . >list
