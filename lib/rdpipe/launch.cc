@@ -85,6 +85,7 @@ struct Launcher::State {
     return end.start({.key = key_text, .words = words});
   }
   std::unique_ptr<Session> go_there(const HostPath& where, Contact contact);
+  [[nodiscard]] std::unique_ptr<Doorway> open_door();
   std::unique_ptr<Session> let_in(RemoteEnd& end);
   std::unique_ptr<Session> through_shell(RemoteEnd& end);
   bool send_to(RemoteEnd& connector, const Contact& contact, const std::string& listener);
@@ -101,6 +102,7 @@ struct Launcher::State {
     if (launch.detail) launch.detail(line);
   }
   void warn_of_detour(const std::string& text) const;
+  void add_reason(const std::string& reason) { why_not += (why_not.empty() ? "" : "; ") + reason; }
   // Why it is not the way that was tried first; empty where it is.
   [[nodiscard]] std::string because() const { return why_not.empty() ? "" : "; " + why_not; }
 
@@ -133,22 +135,35 @@ std::unique_ptr<Session> Launcher::State::go_there(const HostPath& where, Contac
     tell(fmt::format("{} listens: {}{}", where.host, describe(reached.session->link().info()), why));
     return std::move(reached.session);
   }
-  why_not += fmt::format("{} listens, but {}", where.host, reached.why_not);
+  add_reason(fmt::format("{} listens, but {}", where.host, reached.why_not));
   return nullptr;
+}
+
+// Nothing where no port can be had and there is another way.
+std::unique_ptr<Doorway> Launcher::State::open_door() {
+  try {
+    const PortRange ports{launch.lowest_port, launch.highest_port};
+    return std::make_unique<Doorway>(*loop, ports, key, fabric);
+  } catch (const Error& error) {
+    if (launch.listen == ListenUse::kLocal || error.status() == Status::kMemory) throw;
+    add_reason(fmt::format("this host cannot {}: {}", error.attempt(), error.cause()));
+    return nullptr;
+  }
 }
 
 // From where this end listens.
 std::unique_ptr<Session> Launcher::State::let_in(RemoteEnd& end) {
-  Doorway door(*loop, {launch.lowest_port, launch.highest_port}, key, fabric);
-  end.say("CONNECT " + contact_text(door.contact(fabric, launch.address, {})));
+  const auto door = open_door();
+  if (!door) return nullptr;
+  end.say("CONNECT " + contact_text(door->contact(fabric, launch.address, {})));
   const Deadline deadline = Deadline::in(kAnswer);
   while (!deadline.passed()) {
-    if (auto session = door.poll()) {
+    if (auto session = door->poll()) {
       tell(fmt::format("this host listens: {}{}", describe(session->link().info()), because()));
       return session;
     }
     if (const auto verdict = end.poll_verdict(); verdict && !verdict->reached) {
-      why_not += fmt::format("{}this host listens, but {}", why_not.empty() ? "" : "; ", verdict->text);
+      add_reason(fmt::format("this host listens, but {}", verdict->text));
       return nullptr;
     }
     loop->wait(deadline);
@@ -185,7 +200,7 @@ bool Launcher::State::send_to(RemoteEnd& connector, const Contact& contact, cons
         tell(fmt::format("{} connects:{}{}", what, verdict->text, because()));
         return true;
       }
-      why_not += fmt::format("{}{} cannot connect: {}", why_not.empty() ? "" : "; ", what, verdict->text);
+      add_reason(fmt::format("{} cannot connect: {}", what, verdict->text));
       return false;
     }
     loop->wait();

@@ -221,3 +221,33 @@ test_rdcp_fsync_all_file_systems() {
   holds small/two two
   (($(grep -c 'syncfs.*= 0' calls) == 2)) || { show calls; fail "not what is mounted beneath"; }
 }
+
+# As between two hosts that number their users differently: the other end has a passwd and group of its own.
+test_rdcp_owners_by_name() {
+  ((EUID == 0)) || skip "only root gives files away"
+  may_mount || skip "may not mount here"
+  make_rsh
+  local here
+  for here in passwd group; do cp "/etc/$here" "$here.here" && cp "/etc/$here" "$here.there"; done
+  printf '%s\n' alice:x:7001:7001::/:/bin/sh carol:x:7003:7003::/:/bin/sh >>passwd.here
+  printf '%s\n' alice:x:7001: carol:x:7003: >>group.here
+  echo alice:x:8001:8001::/:/bin/sh >>passwd.there
+  echo alice:x:8001: >>group.there
+  mount --bind passwd.here /etc/passwd && undo+=("umount /etc/passwd")
+  mount --bind group.here /etc/group && undo+=("umount /etc/group")
+  sed -i "s|exec sh -c|mount --bind '$PWD/passwd.there' /etc/passwd \&\& mount --bind '$PWD/group.there' /etc/group \&\& &|" rsh
+  sed -i '1a [[ -n ${apart-} ]] || apart=yes exec unshare --mount "$0" "$@"' rsh
+  mkdir src
+  echo one | tee src/alices src/carols src/nobodys >/dev/null
+  chown 7001:7001 src/alices
+  chown 7003:7003 src/carols
+  chown 7009:7009 src/nobodys
+  copies 0 -a src/ db2:copy
+  [[ $(stat -c %u:%g home/copy/alices) == 8001:8001 ]] || fail "alice's is $(stat -c %u:%g home/copy/alices)'s"
+  [[ $(stat -c %u:%g home/copy/carols) == 7003:7003 ]] || fail "carol's, whom nobody knows there"
+  [[ $(stat -c %u:%g home/copy/nobodys) == 7009:7009 ]] || fail "that of a number without a name"
+  copies 0 -a --numeric-ids src/ db2:numbers
+  [[ $(stat -c %u:%g home/numbers/alices) == 7001:7001 ]] || fail "not by number"
+  copies 0 -a db2:copy/ back
+  [[ $(stat -c %u:%g back/alices) == 7001:7001 ]] || fail "pulled, alice's is $(stat -c %u:%g back/alices)'s"
+}

@@ -186,6 +186,17 @@ test_rdcp_listens_within_a_range() {
   ((used >= port && used <= port + 20)) || fail "port $used"
 }
 
+test_rdcp_listens_at_an_address() {
+  make_rsh
+  make_data 100000 in
+  copies 0 -v --address "$host" in db2:out
+  says copy.err "db2 listens: .*$host:"
+  same in home/out
+  copies 0 -v --listen=local --address "$host" db2:out back
+  says copy.err 'this host listens'
+  same in back
+}
+
 # tcp only: it is TCP's last resort
 test_rdcp_goes_through_the_shell_where_no_port_does() {
   make_rsh
@@ -201,6 +212,30 @@ test_rdcp_goes_through_the_shell_where_no_port_does() {
   done
   copies 0 --address 255.255.255.255 db2:../in back
   same in back
+}
+
+# tcp only: it is TCP's last resort
+test_rdcp_behind_a_firewall_that_drops() {
+  ((EUID == 0)) && unshare --net true 2>/dev/null || skip "may not make a network namespace here"
+  make_rsh
+  make_data 3000000 in
+  # What the listener answers goes nowhere, without a word.
+  cat >walled <<'EOF'
+#!/bin/bash
+ip link set lo up && ip rule add pref 10 lookup local && ip rule delete pref 0 || exit 77
+ip rule add pref 5 ipproto tcp sport 4711 blackhole || exit 77
+exec "$@"
+EOF
+  chmod +x walled
+  local rdcp=("${copy[@]}" --fabric=auto --address 127.0.0.1 --port 4711) began=$SECONDS
+  copy=(unshare --net ./walled)
+  copies 0 true
+  copy+=("${rdcp[@]}")
+  copies 0 -v in db2:out
+  says copy.err 'no answer'
+  says copy.err 'the data goes through ssh'
+  same in home/out
+  ((SECONDS - began < 60)) || fail "it took $((SECONDS - began)) s"
 }
 
 # tcp only: RDMA is asked for
