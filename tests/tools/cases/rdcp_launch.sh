@@ -2,6 +2,8 @@
 # Starting rdcp on other hosts: the words that arrive, the ways that the data takes, and what is said when it fails.
 # shellcheck source=../sshd.bash
 source "$cases/../sshd.bash"
+# shellcheck source=tests/tools/trees.bash
+source "$cases/../trees.bash"
 
 # tcp only: no data moves
 test_rdcp_words_of_the_remote_shell() {
@@ -195,6 +197,41 @@ test_rdcp_listens_at_an_address() {
   copies 0 -v --listen=local --address "$host" db2:out back
   says copy.err 'this host listens'
   same in back
+}
+
+# rdma only: where there is RDMA
+test_rdcp_takes_rdma_by_itself() {
+  make_rsh
+  copy=("$bin/rdcp" -e ./rsh --rdcp-path "$bin/rdcp")
+  make_data 1000000 in
+  copies 0 -v in db2:out
+  says copy.err 'RDMA \(.*\), '
+  same in home/out
+  copies 0 -v db2:out back
+  says copy.err 'RDMA \(.*\), '
+  same in back
+  echo 2000000 >>"$run/moved"
+}
+
+# The other end is told to send one thing and sends another: nothing of it may come in.
+test_rdcp_takes_only_what_it_asked_for() {
+  need_python
+  make_rsh
+  mkdir -p home/good_ones home/evil_ones back
+  echo evil | tee home/evil_ones/file home/evil >/dev/null
+  echo good | tee home/good_ones/file home/good >/dev/null
+  cat >twist <<'EOF'
+import os
+while words := os.read(0, 65536):
+    os.write(1, words.replace(b"good", b"evil"))
+EOF
+  sed -i 's/exec sh -c/python3 -B "$OLDPWD\/twist" | &/' rsh
+  local source
+  for source in good good_ones; do
+    copies 12 -r "db2:$source" back
+    says copy.err 'asked for'
+  done
+  [[ -z $(ls -A back) ]] || { ls -AR back; fail "it came in"; }
 }
 
 # tcp only: it is TCP's last resort
