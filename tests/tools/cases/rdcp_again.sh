@@ -46,12 +46,12 @@ itemizes_as_rsync() {  # OPTIONS STEP...
     copies 0 "$options" src/ db2:copy/
   done
 }
-# tcp only: what is chosen, not how it moves
+# over rdma with --long: what is chosen, not how it moves
 test_rdcp_itemizes_as_rsync() { itemizes_as_rsync -aHAX new again deleted; }
 # Without -H: what it sends is not what rsync does where a file has got another name.
-# tcp only: what is chosen, not how it moves
+# over rdma with --long: what is chosen, not how it moves
 test_rdcp_itemizes_what_changed_as_rsync() { itemizes_as_rsync -aAX new changed; }
-# tcp only: what is chosen, not how it moves
+# over rdma with --long: what is chosen, not how it moves
 test_rdcp_itemizes_without_times_as_rsync() { itemizes_as_rsync -rlpgoD new again changed; }
 
 # over rdma with --long: what is said, not how it moves
@@ -313,7 +313,7 @@ EOT
 }
 
 # -u is for files in the place of files: everything else is replaced whatever its time.
-# tcp only: what is chosen, not how it moves
+# over rdma with --long: what is chosen, not how it moves
 test_rdcp_updates_what_is_no_file_as_rsync() {
   need_rsync
   make_rsh
@@ -369,7 +369,7 @@ slow_removals() {  # MICROSECONDS
 make_hundred() { mkdir src; for number in {1..100}; do echo "$number" >"src/$number"; done; }
 
 # However long it takes: nobody ends it meanwhile.
-# tcp only: what is removed, not how it moves
+# over rdma with --long: what is removed, not how it moves
 # limit 120
 test_rdcp_waits_for_slow_removals() {
   local way number
@@ -388,7 +388,7 @@ test_rdcp_waits_for_slow_removals() {
 }
 
 # But who is told to end does, and what is not removed by then stays.
-# tcp only: what is removed, not how it moves
+# over rdma with --long: what is removed, not how it moves
 test_rdcp_signal_while_sources_are_removed() {
   local number tries=0 left
   slow_removals 100000
@@ -410,7 +410,7 @@ test_rdcp_signal_while_sources_are_removed() {
 }
 
 # What the destination leaves as it is stays at the source too, as rsync has it.
-# tcp only: what is chosen, not how it moves
+# over rdma with --long: what is chosen, not how it moves
 # limit 120
 test_rdcp_removes_the_sources_that_rsync_does() {
   need_rsync

@@ -110,7 +110,7 @@ EOT
 }
 
 # A trailing slash on a source: its contents, as rsync has it.
-# tcp only: what is chosen, not how it moves
+# over rdma with --long: what is chosen, not how it moves
 test_rdcp_contents_of_a_source_as_rsync() {
   need_rsync
   make_rsh

@@ -35,7 +35,7 @@ make_links() {
   ln -s nowhere src/dangling
 }
 
-# tcp only: what is chosen, not how it moves
+# over rdma with --long: what is chosen, not how it moves
 test_rdcp_symlinks_as_rsync() {
   need_rsync
   make_rsh
@@ -47,7 +47,7 @@ test_rdcp_symlinks_as_rsync() {
   as_rsync 0 -rL
 }
 
-# tcp only: what is chosen, not how it moves
+# over rdma with --long: what is chosen, not how it moves
 test_rdcp_chmod_as_rsync() {
   need_rsync
   make_rsh
@@ -121,7 +121,7 @@ test_rdcp_setuid_of_what_is_the_same() {
 }
 
 # --fsync: one call for the whole file system, after the last file is in place and before the end is told.
-# tcp only: what is written, not how it moves
+# over rdma with --long: what is written, not how it moves
 test_rdcp_fsync_comes_last() {
   type -P strace >/dev/null || skip "strace is not installed"
   make_rsh

@@ -232,7 +232,7 @@ test_rdcp_source_that_is_its_own_copy() {
 }
 
 # What NFS and its like find out when a file is closed counts as a failure to write it.
-# tcp only: what is written, not how it moves
+# over rdma with --long: what is written, not how it moves
 test_rdcp_close_fails() {
   type -P strace >/dev/null || skip "strace is not installed"
   mkdir src copy
@@ -265,7 +265,7 @@ test_rdcp_deletes_no_source_in_the_destination() {
 }
 
 # Content arrives also where not all attributes can be set, with no right that was another owner's or group's.
-# tcp only: what is written, not how it moves
+# over rdma with --long: what is written, not how it moves
 test_rdcp_owner_that_cannot_be_set() {
   need_root
   type -P setpriv >/dev/null || skip "setpriv is not installed"
@@ -298,7 +298,7 @@ test_rdcp_owner_that_cannot_be_set() {
 }
 
 # The same of directories, symlinks and FIFOs, and of a file that is there already: its hard links are made.
-# tcp only: what is written, not how it moves
+# over rdma with --long: what is written, not how it moves
 test_rdcp_owner_of_others_that_cannot_be_set() {
   need_root
   type -P setpriv >/dev/null || skip "setpriv is not installed"
@@ -327,7 +327,7 @@ test_rdcp_owner_of_others_that_cannot_be_set() {
   [[ $(stat -c %u dst/link) == 1234 ]] || fail "the symlink is not made good"
 }
 
-# tcp only: what is written, not how it moves
+# over rdma with --long: what is written, not how it moves
 test_rdcp_attributes_that_cannot_be_set() {
   type -P setfattr setfacl >/dev/null || skip "needs setfattr and setfacl"
   may_mount || skip "may not mount here"

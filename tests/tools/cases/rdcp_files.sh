@@ -43,7 +43,7 @@ test_rdcp_inplace_excludes() {
   holds old "the new one"
 }
 
-# tcp only: what is written, not how it moves
+# over rdma with --long: what is written, not how it moves
 test_rdcp_inplace_without_permission() {
   become_nobody
   mkdir -m 777 src dst
@@ -60,7 +60,7 @@ test_rdcp_inplace_without_permission() {
 }
 
 # What a copy that was killed has left goes with the next one, also where it may not be written.
-# tcp only: what is written, not how it moves
+# over rdma with --long: what is written, not how it moves
 test_rdcp_read_only_left_overs() {
   become_nobody
   mkdir -m 777 src dst
@@ -192,7 +192,7 @@ test_rdcp_keeps_holes() {
   [[ $fabric != rdma ]] || echo 20 >>"$run/moved"
 }
 
-# tcp only: what is written, not how it moves
+# over rdma with --long: what is written, not how it moves
 test_rdcp_fsync_without_reading() {
   become_nobody
   mkdir -m 777 dst
@@ -205,7 +205,7 @@ test_rdcp_fsync_without_reading() {
   holds drop/out hello
 }
 
-# tcp only: what is written, not how it moves
+# over rdma with --long: what is written, not how it moves
 test_rdcp_fsync_all_file_systems() {
   type -P strace >/dev/null || skip "strace is not installed"
   make_small_disk 8m

@@ -78,7 +78,7 @@ EOT
   [[ $failed == no ]] || fail "see above"
 }
 
-# tcp only: what is chosen, not how it moves
+# over rdma with --long: what is chosen, not how it moves
 test_rdcp_patterns_of_a_file() {
   need_rsync
   make_rsh
