@@ -49,26 +49,16 @@ void clear_one_file_system(Line& line) {
   line.copy.copy.one_file_system = line.copy.copy.skip_mount_points = false;
 }
 
-void set_itemize(Line& line, const Text&) {
-  line.copy.list = true;
-  if (line.copy.copy.out_format == CopyOptions{}.out_format) line.copy.copy.out_format = "%i %n%L";
-}
-
-void clear_itemize(Line& line) {
-  line.copy.list = false;
-  line.copy.copy.out_format = CopyOptions{}.out_format;
-}
-
 void set_chmod(Line& line, const Text& value) {
   if (const auto wrong = check_chmod(value)) throw Error(Status::kUsage, "option --chmod", *wrong);
   std::string& all = line.copy.copy.chmod;
   all += all.empty() ? value : "," + value;
 }
 
-// "4711" or "4711-4720".
+// "4711" or "4711-4720", or "0" for any.
 void set_ports(Line& line, const Text& value) {
   const std::size_t dash = value.find('-');
-  const int low = number_value("--port", value.substr(0, dash), 1, 65535);
+  const int low = number_value("--port", value.substr(0, dash), dash == Text::npos ? 0 : 1, 65535);
   const int high = dash == Text::npos ? low : number_value("--port", value.substr(dash + 1), 1, 65535);
   if (high < low) throw Error(Status::kUsage, "option --port", "LO is above HI");
   line.copy.launch.lowest_port = static_cast<std::uint16_t>(low);
@@ -153,7 +143,7 @@ constexpr auto kWhen = std::to_array<Option>({
     flag<&CopyOptions::dry_run>('n', "dry-run", "only say what would be done"),
     flag<&CopyOptions::backup>('b', "backup", "keep what is replaced or deleted, with a suffix"),
     {0, "suffix", "SUFFIX", kCopy, "for -b (default ~; with --backup-dir none)",
-     [](Line& line, const Text& value) { line.copy.copy.backup_suffix = value; }, nullptr, true},
+     [](Line& line, const Text& value) { line.copy.copy.backup_suffix = value; }, nullptr, true, ~0U, true},
     {0, "backup-dir", "DIR", kCopy, "move it to DIR instead",
      [](Line& line, const Text& value) {
        line.copy.copy.backup = true;
@@ -187,17 +177,14 @@ constexpr auto kWhen = std::to_array<Option>({
 });
 
 constexpr auto kHow = std::to_array<Option>({
-    {'v', "verbose", nullptr, kCopy, "list what is copied, say which way the data takes, end with a summary",
-     [](Line& line, const Text&) { line.settings.verbose = 1; },
-     [](Line& line) { line.settings.verbose = 0; }},
-    {'i', "itemize-changes", nullptr, kCopy, "list what is changed, and how", set_itemize, clear_itemize,
+    {'v', "verbose", nullptr, kCopy, "list what changes, say which way the data takes, end with a summary",
+     [](Line& line, const Text&) { line.settings.verbose = true; },
+     [](Line& line) { line.settings.verbose = false; }},
+    {'i', "itemize-changes", nullptr, kCopy, "list what is changed, and how",
+     [](Line& line, const Text&) { line.copy.itemize = true; }, [](Line& line) { line.copy.itemize = false; },
      true},
     {0, "out-format", "FORMAT", kCopy, "list it so: %i %n %L %l %b %M %o %B %U %G",
-     [](Line& line, const Text& value) {
-       line.copy.list = true;
-       line.copy.copy.out_format = value;
-     },
-     nullptr, true},
+     [](Line& line, const Text& value) { line.copy.out_format = value; }, nullptr, true},
     {0, "progress", nullptr, kCopy, "show on the terminal how far it is",
      [](Line& line, const Text&) { line.copy.progress = true; },
      [](Line& line) { line.copy.progress = false; }},

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <string_view>
@@ -29,7 +30,10 @@ std::vector<std::string> read_names(const std::string& path, bool from0) {
     const bool comment = !from0 && (line.starts_with('#') || line.starts_with(';'));
     if (!line.empty() && !comment) lines.push_back(std::move(line));
   }
-  if (input.bad()) throw Error(Status::kEndpoint, fmt::format("read '{}'", path), "Input/output error");
+  if (input.bad()) {
+    const int error = std::filesystem::is_directory(path) ? EISDIR : EIO;
+    throw Error(Status::kEndpoint, fmt::format("read '{}'", path), ::strerror(error));
+  }
   return lines;
 }
 
@@ -75,7 +79,11 @@ void complete(CommandLine& line) {
   // As in rsync: of a directory in a list, -a alone takes the directory and nothing in it.
   if (copy.archive && !copy.copy.files_from) copy.copy.recursive = true;
   if (!copy.target_directory.empty()) copy.copy.target_directory = true;
-  if ((line.settings.verbose > 0 || copy.copy.dry_run) && !line.settings.quiet) copy.list = true;
+  if (line.settings.quiet) line.settings.verbose = false;
+  const bool lists = line.settings.verbose || (copy.copy.dry_run && !line.settings.quiet);
+  copy.list = copy.list || copy.itemize || copy.out_format || lists;
+  if (copy.itemize) copy.copy.out_format = "%i %n%L";
+  if (copy.out_format) copy.copy.out_format = *copy.out_format;
 }
 
 std::vector<std::string> words_for_peer(const CopySettings& settings, PeerRole role,

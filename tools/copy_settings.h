@@ -28,7 +28,9 @@ struct CopySettings {
   std::string files_from{};        // a file; "-": standard input
   bool archive = false;            // -a: it implies -r where no files are listed
   bool from0 = false;              // names in files end with NUL
-  bool list = false;               // prints what moves
+  bool list = false;               // prints what changes: in this format, if one was given
+  bool itemize = false;
+  std::optional<std::string> out_format{};
   bool progress = false;
   bool stats = false;
   bool human_readable = false;

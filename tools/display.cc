@@ -96,7 +96,7 @@ void Display::attach(CopyOptions& copy) {
 void Display::attach(LaunchOptions& launch, Options& connection) {
   launch.remote_line = [this](const std::string& host, const std::string& line) { say(host + ": " + line); };
   if (!quiet_) connection.notice = [this](const std::string& line) { say(line); };
-  if (verbose_ > 0) launch.detail = [this](const std::string& line) { say(line); };
+  if (verbose_) launch.detail = [this](const std::string& line) { say(line); };
 }
 
 void Display::say(const std::string& line) {
@@ -160,14 +160,18 @@ int Display::conclude(const CopyReport& report) {
   if (std::exchange(drawn_, false)) write_error("\n");  // what was drawn last stays
   if (stats_) print_stats(report);
   if (std::fflush(stdout) != 0 && output_error_ == 0) output_error_ = errno;
-  if (output_error_ != 0) throw Error(Status::kFileIo, "write the list", std::strerror(output_error_));
   if (report.failed + report.vanished > 0) {
     say(fmt::format("{} failed, {} vanished; everything else is in its place", report.failed,
                     report.vanished));
   }
   if (report.undeleted > 0) say(fmt::format("{} not deleted: --max-delete", report.undeleted));
-  if (verbose_ > 0) print_summary(report);
+  if (verbose_) print_summary(report);
   if (!report.warning.empty() && !quiet_) print_warning(Tool::kCopy, report.warning);
+  if (output_error_ == 0) return report.status();
+  const Error error(Status::kFileIo, "write the list", std::strerror(output_error_),
+                    "the copy itself is done");
+  if (report.status() == 0) throw error;
+  say(error.what());
   return report.status();
 }
 

@@ -34,7 +34,7 @@ class Display {
   [[nodiscard]] std::string number(std::uint64_t value) const;
 
   bool quiet_, list_, progress_, stats_, human_, dry_run_;
-  int verbose_;
+  bool verbose_;
   bool drawn_ = false;  // there is a progress line
   int output_error_ = 0;
 };

@@ -26,6 +26,7 @@ struct Option {
   void (*deny)(CommandLine&) = nullptr;  // rdcp: what --no-NAME and --no-LETTER do
   bool travels = false;                  // rdcp: the other end is told
   unsigned letter_tools = ~0U;  // of `tools`, those that know the letter: rdcp's mean what rsync's mean
+  bool may_be_empty = false;    // the argument
 };
 
 [[nodiscard]] std::span<const Option> stream_options();  // rdsend's and rdrecv's; some are rdcp's, too

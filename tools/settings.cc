@@ -97,7 +97,7 @@ std::vector<int> take_words(Tool tool, int argc, char** argv, CommandLine& line)
       const Option& option = option_of(verdict, tool, options);
       const bool has_value = option.argument != nullptr && !denied;
       // What a script leaves empty by mistake must not pass for the default.
-      if (has_value && optarg != nullptr && *optarg == '\0') {
+      if (has_value && !option.may_be_empty && optarg != nullptr && *optarg == '\0') {
         reject(fmt::format("option --{} needs an argument that is not empty", option.name));
       }
       apply_option(option, denied, optarg == nullptr || denied ? "" : optarg, line);

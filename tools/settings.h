@@ -29,7 +29,7 @@ struct Settings {
   std::string host;  // rdsend only
   std::string port;
   std::optional<std::string> path;  // FILE; none: standard input or output
-  int verbose = 0;                  // how often it was said
+  bool verbose = false;
   bool quiet = false;
 };
 

@@ -33,7 +33,7 @@ void choose_encryption(CommandLine& line, Switch wanted) {
 
 constexpr auto kOptions = std::to_array<Option>({
     {'v', "verbose", nullptr, kStream, "print one line at the end: rate, bytes, seconds, fabric",
-     [](CommandLine& line, const std::string&) { ++line.settings.verbose; }},
+     [](CommandLine& line, const std::string&) { line.settings.verbose = true; }},
     {'q', "quiet", nullptr, kAll, "print errors only",
      [](CommandLine& line, const std::string&) { line.settings.quiet = true; }},
     {0, "key-file", "FILE", kStream, "read the key from FILE (first line); KEY is then left out",

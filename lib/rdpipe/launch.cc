@@ -180,10 +180,9 @@ void Launcher::State::warn_of_detour(const std::string& text) const {
 }
 
 std::unique_ptr<Session> Launcher::State::through_shell(RemoteEnd& end) {
-  warn_of_detour(
-      fmt::format("no data port of {} or of this host can be reached: the data goes through ssh; "
-                  "--port LO-HI names ports that a firewall lets through",
-                  end.host()));
+  warn_of_detour(fmt::format(
+      "no data port of {} or of this host can be reached: the data goes through ssh{}", end.host(),
+      launch.lowest_port == 0 ? "; --port LO-HI names ports that a firewall lets through" : ""));
   end.say("STREAM listener");
   auto link = std::make_unique<TcpLink>(*loop, end.take_stream());
   return authenticate(*loop, std::move(link), key, Deadline::in(kHandshake));

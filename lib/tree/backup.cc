@@ -102,10 +102,12 @@ void Writer::set_base(std::shared_ptr<Directory> base) {
   if (suffix_of_backups(options_).find('/') != std::string::npos) {
     throw Error(Status::kUsage, "keep backups", "a suffix has no '/'", "--backup-dir keeps them elsewhere");
   }
-  if (backup_name("x") != "x") return;
-  const auto lease = cache_.open(base_);
-  const Descriptor root = options_.backup_dir.empty() ? Descriptor() : backup_root(0);
-  if (!options_.backup_dir.empty() && !(lease && root && is_same_file(lease->get(), root.get()))) return;
+  if (!options_.backup_dir.empty()) {
+    const auto lease = cache_.open(base_);
+    const Descriptor root = backup_root(0);
+    backs_up_beside_ = lease && root && is_same_file(lease->get(), root.get());
+  }
+  if (!backs_up_beside_ || backup_name("x") != "x") return;
   throw Error(Status::kUsage, "keep backups", "they would be the files themselves",
               "another --backup-dir or --suffix");
 }

@@ -162,7 +162,7 @@ bool Decider::wants(const EntryRecord& entry, WantedFile& file, int at) {
   file.changes.size = static_cast<std::uint64_t>(now.st_size) != entry.size;
   file.in_place = writes_in_place(file);
   if (!is_same_content(entry, now, at, file.name) || is_written_into(now)) {
-    file.changes.content = options_.checksum && !file.changes.size;
+    file.changes.content = options_.checksum;
     file.changes.time_now = !options_.times;
     return true;
   }

@@ -75,7 +75,7 @@ bool Decider::claim(TargetDirectory& parent, const std::string& name, bool is_di
 void Decider::reserve(const TargetDirectory& parent, const std::string& name) {
   if (!options_.backup || parent.absent || parent.skipped) return;
   const bool looks_like_one =
-      options_.backup_dir.empty() ? name.ends_with(suffix_of_backups(options_)) : parent.holds_backups;
+      writer_.backs_up_beside() ? name.ends_with(suffix_of_backups(options_)) : parent.holds_backups;
   const auto lease = looks_like_one ? writer_.cache().open(parent.directory) : DirectoryLease();
   if (lease) writer_.reserve(lease->get(), name);
 }

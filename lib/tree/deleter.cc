@@ -46,8 +46,8 @@ Deleter::Deleter(const CopyOptions& options, Writer& writer)
 bool Deleter::spares(const std::shared_ptr<Directory>& directory, const std::string& name,
                      bool is_directory) const {
   if (keeps_partial(options_) && is_partial_name(name, is_directory, options_)) return true;
-  if (options_.backup && options_.backup_dir.empty() && name.ends_with(suffix_of_backups(options_)))
-    return true;
+  const bool may_be_kept = options_.backup && writer_.backs_up_beside();
+  if (may_be_kept && name.ends_with(suffix_of_backups(options_))) return true;
   if (is_directory && !options_.backup_dir.empty()) {
     const auto lease = writer_.cache().open(directory);
     if (lease && writer_.keeps_backups(lease->get(), name)) return true;
@@ -72,7 +72,7 @@ Eraser Deleter::eraser_for(Account account) {
     fail(account, at->path_of(name), attempt, error);
   };
   if (options_.backup) {
-    voice.backups_stay = options_.backup_dir.empty();
+    voice.backups_stay = writer_.backs_up_beside();
     voice.set_aside = [this](const auto& at, const std::string& name) {
       const auto where = writer_.cache().open(at);
       return where && writer_.set_aside(at, where->get(), name);

@@ -116,7 +116,8 @@ std::string itemize(const ListedEntry& entry) {
   text += '.';
   put(changes.acl, 'a');
   put(changes.xattrs, 'x');
-  return changes.any() || changes.time_now ? text : text.substr(0, 2) + "         ";
+  const bool moves = entry.update == '<' || entry.update == '>';
+  return moves || changes.any() || changes.time_now ? text : text.substr(0, 2) + "         ";
 }
 
 std::string format_line(const std::string& format, const ListedEntry& entry) {

@@ -24,7 +24,7 @@ namespace rdpipe {
 // How an entry at the receiver differs from that at the sender; all of it where it is new.
 struct Changes {
   bool created = false, replaced = false;  // not there; there as something of another type
-  bool content = false;                    // of a file: its digest differs, as far as that was asked
+  bool content = false;                    // of a file: its digest was asked for, and differs
   bool time_now = false;                   // without -t, what moves has the time of the copy
   bool size = false, time = false, mode = false, owner = false, group = false, acl = false, xattrs = false;
   [[nodiscard]] bool any() const {

@@ -68,11 +68,7 @@ void Walk::begin_source(const std::string& source) {
   if (!fd) return fail_errno(source, errno);
   const bool plain = path == "." && !source.starts_with("./");
   auto directory = std::make_shared<Directory>(std::move(fd), plain ? "" : path, "");
-  struct stat status {};
-  const int at = cache_.open(directory)->get();
-  const int flags = options_.copy_links ? 0 : AT_SYMLINK_NOFOLLOW;
-  if (::fstatat(at, name.c_str(), &status, flags) == 0) top_device_ = status.st_dev;
-  visit({directory, at, 0, nullptr}, name);
+  visit({directory, cache_.open(directory)->get(), 0, nullptr}, name);
 }
 
 void Walk::begin_contents(const std::string& source) {
@@ -84,7 +80,6 @@ void Walk::begin_contents(const std::string& source) {
   if (!options_.recursive && !options_.files_from) {
     return fail(source, "is a directory (not copied without -r)");
   }
-  top_device_ = status.st_dev;
   auto directory = std::make_shared<Directory>(std::move(fd), path, "");
   const Place place{directory, cache_.open(directory)->get(), 0, nullptr};
   EntryRecord entry;
@@ -225,7 +220,7 @@ void Walk::visit_directory(const Place& place, const std::string& name, const st
   if (options_.copy_links && cache_.is_within(place.directory.get(), status.st_dev, status.st_ino)) {
     return leave_out(place, name, ""), fail(path, "the symlink leads to a directory above it");
   }
-  if (options_.skip_mount_points && is_mount_point(status)) return leave_out(place, name, "");
+  if (options_.skip_mount_points && crosses(place, status)) return leave_out(place, name, "");
   EntryRecord entry;
   entry.type = EntryType::kDirectory;
   entry.name = name;
@@ -244,12 +239,15 @@ void Walk::visit_directory(const Place& place, const std::string& name, const st
   levels_.push_back(std::move(level));
 }
 
-bool Walk::is_mount_point(const struct stat& status) const {
-  return options_.one_file_system && status.st_dev != top_device_;
+// Of -x: whether a directory is on another file system than the one it is in. What is listed is copied
+// wherever it is, as in rsync.
+bool Walk::crosses(const Place& place, const struct stat& status) const {
+  if (!options_.one_file_system || place.wanted != nullptr || levels_.empty()) return false;
+  return status.st_dev != levels_.back().device;
 }
 
 bool Walk::enters(const Place& place, const struct stat& status, const Wanted*& only) const {
-  if (is_mount_point(status)) return false;
+  if (crosses(place, status)) return false;
   if (place.wanted == nullptr) return true;
   const bool whole = place.wanted->listed && options_.recursive;
   if (!whole) only = place.wanted;

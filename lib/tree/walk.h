@@ -105,8 +105,7 @@ class Walk {
   void visit(const Place& place, const std::string& name);
   void fail_below(const Place& place, const std::string& name);
   void visit_directory(const Place& place, const std::string& name, const struct stat& status);
-  [[nodiscard]] bool is_mount_point(
-      const struct stat& status) const;  // of another file system than the source
+  [[nodiscard]] bool crosses(const Place& place, const struct stat& status) const;
   [[nodiscard]] bool enters(const Place& place, const struct stat& status, const Wanted*& only) const;
   [[nodiscard]] bool follows(const Place& place) const;
   void visit_other(const Place& place, const std::string& name, const struct stat& status);
@@ -133,7 +132,6 @@ class Walk {
   std::optional<FileList> list_;  // of --files-from
   std::size_t next_source_ = 0;
   std::vector<Level> levels_;
-  dev_t top_device_ = 0;     // of the source that is walked
   bool read_error_ = false;  // something was not seen: nothing may be deleted any more
   std::uint64_t next_directory_ = 1;
   std::unordered_set<std::uint64_t> introduced_;  // ids, groups with bit 32

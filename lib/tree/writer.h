@@ -113,6 +113,8 @@ class Writer {
   // The destination, where a relative --backup-dir begins; the first one counts, before anything is backed
   // up. Throws Error{kUsage} when files there would be their own backups.
   void set_base(std::shared_ptr<Directory> base);
+  // Whether what is kept stays in its directory: no --backup-dir, or one that is the destination itself.
+  [[nodiscard]] bool backs_up_beside() const noexcept { return backs_up_beside_; }
 
  private:
   // What can be had from open() itself, so that no other call is needed for it.
@@ -169,6 +171,7 @@ class Writer {
   std::uint64_t seed_;
   mutable std::atomic<std::uint64_t> next_name_{0};
   std::shared_ptr<Directory> base_;
+  bool backs_up_beside_ = true;
   mutable std::mutex backing_up_;
   mutable NameSet reserved_;  // guarded by it
   mutable FileSystems file_systems_;

@@ -1,3 +1,5 @@
+#include <future>
+
 #include "catch.h"
 #include "scratch.h"
 
@@ -141,6 +143,30 @@ TEST_CASE("A source that is dropped half-way brings all slots home", "[source]")
     static_cast<void>(next(reader.loop, *source));
   }
   CHECK(reader.ring.free_slots() == reader.ring.shape().slots);
+}
+
+TEST_CASE("What is cached is read by workers where a device takes it, and in the loop's thread elsewhere") {
+  const auto has_device = GENERATE(false, true);
+  const Scratch scratch;
+  put(scratch / "file", pattern(4_MiB));
+  Loop loop(LoopOptions{.workers = 1});
+  Ring ring(RingShape{kSlot, 8});
+  if (has_device) ring.attach_device();
+  std::promise<void> let_go;
+  Operation busy;
+  loop.run(busy, [held = let_go.get_future().share()]() -> std::int64_t {
+    held.wait();
+    return 0;
+  });
+  const auto source = open_file_source(scratch / "file", {});
+  source->start(loop, ring, kSlot);
+  std::optional<SourceEvent> first;
+  const Deadline patience = Deadline::in(std::chrono::milliseconds(has_device ? 100 : 20000));
+  while (!(first = source->poll(true)) && !patience.passed()) loop.wait(patience);
+  CHECK(first.has_value() != has_device);
+  let_go.set_value();
+  first.reset();
+  CHECK(drain(loop, *source).bytes.size() == (has_device ? 4_MiB : 4_MiB - kSlot));
 }
 
 TEST_CASE("A FIFO waits for its writer and ends when it goes", "[source]") {

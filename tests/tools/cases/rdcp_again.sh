@@ -53,6 +53,8 @@ test_rdcp_itemizes_as_rsync() { itemizes_as_rsync -aHAX new again deleted; }
 test_rdcp_itemizes_what_changed_as_rsync() { itemizes_as_rsync -aAX new changed; }
 # over rdma with --long: what is chosen, not how it moves
 test_rdcp_itemizes_without_times_as_rsync() { itemizes_as_rsync -rlpgoD new again changed; }
+# over rdma with --long: what is chosen, not how it moves
+test_rdcp_itemizes_digests_as_rsync() { itemizes_as_rsync -ac new again changed; }
 
 # over rdma with --long: what is said, not how it moves
 test_rdcp_lists_names_when_verbose() {
@@ -62,6 +64,10 @@ test_rdcp_lists_names_when_verbose() {
   copies 0 -rv src/ db2:copy
   says copy.out '^sub/one$'
   says copy.err '1 file'
+  copies 0 -rvq -I src/ db2:copy
+  [[ ! -s copy.out && ! -s copy.err ]] || { show copy.out copy.err; fail "it is not quiet"; }
+  copies 0 -r --out-format='= %n' --no-i -I src/ db2:copy
+  says copy.out '^= sub/one$'
   copies 0 -rvi --no-v --no-i -I src/ db2:copy
   [[ ! -s copy.out && ! -s copy.err ]] || { show copy.out copy.err; fail "it says something"; }
 }
@@ -306,6 +312,8 @@ test_rdcp_decisions_are_those_of_rsync() {
 --backup-dir=old
 --backup-dir=old --delete
 --backup-dir=old --suffix=~
+--backup-dir=old --suffix=
+--backup-dir=. --suffix=~ --delete
 --no-t
 --no-t -c
 EOT

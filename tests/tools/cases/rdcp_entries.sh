@@ -78,6 +78,16 @@ test_rdcp_stays_in_one_file_system() {
   absent home/ours/mounted/below
   as_rsync 0 -rlxx
   absent home/ours/mounted
+  mkdir home/ours/mounted
+  echo kept >home/ours/mounted/file
+  copies 0 -rlxx --delete src/ db2:ours
+  holds home/ours/mounted/file kept
+  # What is listed is copied wherever it is.
+  printf '%s\n' mounted/below/file >list
+  as_rsync 0 -rlx --files-from=list
+  [[ -s home/ours/mounted/below/file ]] || fail "with -x what is listed is not copied"
+  as_rsync 0 -rlxx --files-from=list
+  as_rsync 0 -rlx
   # Nor is what is mounted in the destination deleted.
   mkdir home/ours/extra home/ours/extra/mounted
   mount -t tmpfs tmpfs home/ours/extra/mounted

@@ -195,7 +195,7 @@ test_rdcp_listens_at_an_address() {
   says copy.err "db2 listens: .*$host:"
   same in home/out
   copies 0 -v --listen=local --address "$host" db2:out back
-  says copy.err 'this host listens'
+  says copy.err "this host listens: .*$host"
   same in back
 }
 
@@ -266,7 +266,7 @@ EOF
   chmod +x walled
   local rdcp=("${copy[@]}" --fabric=auto --address 127.0.0.1 --port 4711) began=$SECONDS
   copy=(unshare --net ./walled)
-  copies 0 true
+  "${copy[@]}" true 2>rules.err || skip "no rules for ports here: $(head -n 1 rules.err)"
   copy+=("${rdcp[@]}")
   copies 0 -v in db2:out
   says copy.err 'no answer'
