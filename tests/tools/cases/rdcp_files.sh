@@ -236,6 +236,7 @@ test_rdcp_owners_by_name() {
   mount --bind passwd.here /etc/passwd && undo+=("umount /etc/passwd")
   mount --bind group.here /etc/group && undo+=("umount /etc/group")
   sed -i "s|exec sh -c|mount --bind '$PWD/passwd.there' /etc/passwd \&\& mount --bind '$PWD/group.there' /etc/group \&\& &|" rsh
+  # shellcheck disable=SC2016  # for the script that it makes
   sed -i '1a [[ -n ${apart-} ]] || apart=yes exec unshare --mount "$0" "$@"' rsh
   mkdir src
   echo one | tee src/alices src/carols src/nobodys >/dev/null

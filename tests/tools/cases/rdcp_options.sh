@@ -21,7 +21,7 @@ test_rdcp_option_errors() {
   refused --chmod=q+x in out
   refused --max-delete=many in out
   refused --listen=nowhere in out
-  refused --port=0 in out
+  refused --port=0-5 in out
   refused --port=20-10 in out
   refused --no-archive in out
   refused --no-nonsense in out
