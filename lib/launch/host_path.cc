@@ -20,13 +20,13 @@ namespace {
 // Where the host's part ends: its colon; npos where the text is a path.
 std::size_t host_end(const std::string& text) {
   const std::size_t slash = std::min(text.find('/'), text.size());
-  const std::size_t at = text.rfind('@', slash == 0 ? 0 : slash - 1);
-  const std::size_t start = at == std::string::npos || at > slash ? 0 : at + 1;
+  const std::size_t colon = text.find(':');  // behind the user, perhaps within brackets
+  const std::size_t at = text.rfind('@', std::min(slash, colon));
+  const std::size_t start = at == std::string::npos ? 0 : at + 1;
   if (start < text.size() && text[start] == '[') {
     const std::size_t close = text.find("]:", start);
     if (close != std::string::npos && close < slash) return close + 1;
   }
-  const std::size_t colon = text.find(':');
   return colon < slash ? colon : std::string::npos;
 }
 

@@ -22,7 +22,7 @@ bool LineReader::fill(int fd) {
 std::optional<std::string> LineReader::next() {
   const std::size_t end = bytes_.find('\n');
   if (end == std::string::npos) {
-    if (bytes_.size() < longest_) return {};
+    if (bytes_.size() <= longest_) return {};
     return std::exchange(bytes_, {});
   }
   std::string line = bytes_.substr(0, end);

@@ -1,0 +1,93 @@
+// What words_test.cc leaves out of operands: literals with '@' about, home directories, and who is who.
+#include "launch/host_path.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include "catch.h"
+#include "ground/error.h"
+
+using namespace rdpipe;
+
+namespace {
+
+struct Home {
+  std::string user, directory;
+};
+
+// Of who runs this; empty where the system does not know.
+Home own_home() {
+  const passwd* entry = ::getpwuid(::geteuid());
+  return entry == nullptr ? Home{} : Home{entry->pw_name, entry->pw_dir};
+}
+
+Error refusal_of(const std::string& text) {
+  try {
+    static_cast<void>(parse_host_path(text));
+  } catch (const Error& error) {
+    return error;
+  }
+  return {Status::kOk, "", ""};
+}
+
+}  // namespace
+
+TEST_CASE("an '@' of a path is none of its host") {
+  CHECK(parse_host_path("[::1]:a@b") == HostPath{"", "::1", "a@b"});
+  CHECK(parse_host_path("[::1]:a@[b]:c") == HostPath{"", "::1", "a@[b]:c"});
+  CHECK(parse_host_path("me@[::1]:a@b") == HostPath{"me", "::1", "a@b"});
+  CHECK(parse_host_path("me@corp@[::1]:x") == HostPath{"me@corp", "::1", "x"});
+  CHECK(parse_host_path("[::1]:/a@b:c") == HostPath{"", "::1", "/a@b:c"});
+  CHECK(parse_host_path("host:x@[y]:z") == HostPath{"", "host", "x@[y]:z"});
+  CHECK(parse_host_path("me@host:x@y") == HostPath{"me", "host", "x@y"});
+  CHECK(parse_host_path("a@b") == HostPath{"", "", "a@b"});
+  CHECK(parse_host_path("a@b/c:d") == HostPath{"", "", "a@b/c:d"});
+}
+
+TEST_CASE("a literal's brackets are taken off, and an empty path is the home") {
+  CHECK(parse_host_path("[db2]:x") == HostPath{"", "db2", "x"});
+  CHECK(parse_host_path("[::1]:") == HostPath{"", "::1", "."});
+  CHECK(parse_host_path("[a/b]:x") == HostPath{"", "", "[a/b]:x"});
+  CHECK(parse_host_path("[ab]") == HostPath{"", "", "[ab]"});
+}
+
+TEST_CASE("a refused operand is quoted, with what it lacks") {
+  const Error option = refusal_of("-oProxyCommand=x:y");
+  CHECK(option.status() == Status::kUsage);
+  CHECK(option.attempt() == "'-oProxyCommand=x:y'");
+  CHECK(option.cause() == "a host does not begin with '-'");
+  CHECK(option.hint() == "a local name with a colon is ./a:b");
+  CHECK(refusal_of("-me@host:x").cause() == "a user does not begin with '-'");
+  CHECK(refusal_of("@host:x").cause() == "the user is empty");
+  CHECK(refusal_of(":x").cause() == "the host is empty");
+  CHECK(refusal_of("a b:x").cause() == "the host has a character that no host has");
+  CHECK(refusal_of("host::module").cause() == "rsync daemons ('host::module') are not spoken to");
+  CHECK(refusal_of("a\x1b[2J:x").attempt() == "'a?[2J:x'");
+}
+
+TEST_CASE("a host is the same for the same user only") {
+  const HostPath one{"me", "db2", "x"};
+  CHECK(one.same_host({"me", "db2", "y"}));
+  CHECK(!one.same_host({"you", "db2", "x"}));
+  CHECK(!one.same_host({"", "db2", "x"}));
+  CHECK(!one.same_host({"me", "db3", "x"}));
+  CHECK(one.is_remote());
+  CHECK(!HostPath{"", "", "x"}.is_remote());
+}
+
+TEST_CASE("a leading tilde is a home directory") {
+  const Home home = own_home();
+  CHECK(expand_home("~") == (home.user.empty() ? "~" : home.directory));
+  CHECK(expand_home("~/a ~/b") == (home.user.empty() ? "~" : home.directory) + "/a ~/b");
+  if (!home.user.empty()) {
+    const passwd* named = ::getpwnam(home.user.c_str());  // of several with one number, perhaps another
+    REQUIRE(named != nullptr);
+    CHECK(expand_home("~" + home.user) == named->pw_dir);
+    CHECK(expand_home("~" + home.user + "/x") == std::string(named->pw_dir) + "/x");
+  }
+}
+
+TEST_CASE("what is no home directory stays as it is") {
+  const std::string path = GENERATE("", "x", "/~", "./~", "a/~/b", " ~", "~no:such user/x", "~no:such user");
+  CHECK(expand_home(path) == path);
+}
