@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iostream>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "settings.h"
@@ -31,8 +32,9 @@ std::vector<std::string> read_names(const std::string& path, bool from0) {
     if (!line.empty() && !comment) lines.push_back(std::move(line));
   }
   if (input.bad()) {
-    const int error = std::filesystem::is_directory(path) ? EISDIR : EIO;
-    throw Error(Status::kEndpoint, fmt::format("read '{}'", path), ::strerror(error));
+    std::error_code unknown;
+    const bool is_directory = std::filesystem::is_directory(path, unknown);
+    throw Error(Status::kEndpoint, fmt::format("read '{}'", path), ::strerror(is_directory ? EISDIR : EIO));
   }
   return lines;
 }

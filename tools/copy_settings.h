@@ -24,13 +24,13 @@ struct CopySettings {
   LaunchOptions launch{};
   std::vector<std::string> operands{};
   std::vector<FilterWord> filters{};
-  std::string target_directory{};  // --target-directory: the destination; all operands are sources
-  std::string files_from{};        // a file; "-": standard input
-  bool archive = false;            // -a: it implies -r where no files are listed
-  bool from0 = false;              // names in files end with NUL
-  bool list = false;               // prints what changes: in this format, if one was given
-  bool itemize = false;
-  std::optional<std::string> out_format{};
+  std::string target_directory{};           // --target-directory: the destination; all operands are sources
+  std::string files_from{};                 // a file; "-": standard input
+  bool archive = false;                     // -a: it implies -r where no files are listed
+  bool from0 = false;                       // names in files end with NUL
+  bool list = false;                        // prints what changes
+  bool itemize = false;                     // -i
+  std::optional<std::string> out_format{};  // as was asked; it wins over -i
   bool progress = false;
   bool stats = false;
   bool human_readable = false;

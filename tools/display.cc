@@ -167,11 +167,10 @@ int Display::conclude(const CopyReport& report) {
   if (report.undeleted > 0) say(fmt::format("{} not deleted: --max-delete", report.undeleted));
   if (verbose_) print_summary(report);
   if (!report.warning.empty() && !quiet_) print_warning(Tool::kCopy, report.warning);
-  if (output_error_ == 0) return report.status();
-  const Error error(Status::kFileIo, "write the list", std::strerror(output_error_),
-                    "the copy itself is done");
-  if (report.status() == 0) throw error;
-  say(error.what());
+  if (output_error_ != 0) {
+    throw Error(Status::kFileIo, "write the list", std::strerror(output_error_),
+                "the copy has been made; its list is incomplete");
+  }
   return report.status();
 }
 

@@ -139,13 +139,13 @@ std::unique_ptr<Session> Launcher::State::go_there(const HostPath& where, Contac
   return nullptr;
 }
 
-// Nothing where no port can be had and there is another way.
+// Nothing where no port can be had, unless this end alone was to listen.
 std::unique_ptr<Doorway> Launcher::State::open_door() {
   try {
     const PortRange ports{launch.lowest_port, launch.highest_port};
     return std::make_unique<Doorway>(*loop, ports, key, fabric);
   } catch (const Error& error) {
-    if (launch.listen == ListenUse::kLocal || error.status() == Status::kMemory) throw;
+    if (launch.listen == ListenUse::kLocal || error.status() != Status::kNetwork) throw;
     add_reason(fmt::format("this host cannot {}: {}", error.attempt(), error.cause()));
     return nullptr;
   }

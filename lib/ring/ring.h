@@ -84,7 +84,7 @@ class Ring {
   // A free slot with size() 0, or nothing while all are held.
   [[nodiscard]] std::optional<Slot> acquire();
   [[nodiscard]] std::size_t free_slots() const noexcept { return free_.size(); }
-  // A device moves the payloads: the thread that owns the ring copies none of them.
+  // A device takes payloads from memory and puts them there: no thread copies them.
   void attach_device() noexcept { has_device_ = true; }
   [[nodiscard]] bool has_device() const noexcept { return has_device_; }
   // Everything a device must be able to reach: headers and payloads, one contiguous range.

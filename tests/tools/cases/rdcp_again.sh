@@ -57,6 +57,20 @@ test_rdcp_itemizes_without_times_as_rsync() { itemizes_as_rsync -rlpgoD new agai
 test_rdcp_itemizes_digests_as_rsync() { itemizes_as_rsync -ac new again changed; }
 
 # over rdma with --long: what is said, not how it moves
+test_rdcp_list_that_cannot_be_written() {
+  make_rsh
+  mkdir src
+  echo one >src/one
+  local status=0
+  "${copy[@]}" -rv src/ missing db2:copy/ >/dev/full 2>copy.err || status=$?
+  ((status == 11)) || { show copy.err; fail "status $status, not 11"; }
+  says copy.err '^rdcp: 1 failed'
+  says copy.err '^rdcp: error: write the list: No space left on device$'
+  says copy.err '^rdcp: hint: the copy has been made'
+  holds home/copy/one one
+}
+
+# over rdma with --long: what is said, not how it moves
 test_rdcp_lists_names_when_verbose() {
   make_rsh
   mkdir -p src/sub

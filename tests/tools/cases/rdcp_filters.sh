@@ -98,6 +98,9 @@ test_rdcp_patterns_of_a_file() {
   printf '%s\n' '*' '!' 'keep.o' >patterns
   same_as_rsync --exclude-from=patterns
   same_as_rsync --exclude=a --exclude='!' --exclude=file.o
+  copies 3 --exclude-from=. src/ db2:none
+  says copy.err "read '.': Is a directory"
+  absent home/none
   printf '%s\r\n' 'a/keep.o' '# a comment' ';' >list
   same_as_rsync --files-from=list
   echo . >list

@@ -271,6 +271,7 @@ EOF
   copy+=("${rdcp[@]}")
   copies 0 -v in db2:out
   says copy.err 'no answer'
+  says copy.err 'this host cannot listen on port 4711: Address already in use'
   says copy.err 'the data goes through ssh'
   same in home/out
   ((SECONDS - began < 60)) || fail "it took $((SECONDS - began)) s"
