@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <getopt.h>
 
+#include <array>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "options.h"
@@ -68,14 +70,40 @@ void apply_option(const Option& option, bool denied, const std::string& value, C
   if (option.travels) line.copy.travelling.push_back(word_for_peer(option, denied, value));
 }
 
+// What the fingers of rsync's and scp's users type, and what they need not or may in its place.
+struct Foreign {
+  std::string_view letter;
+  std::string_view name;
+  std::string_view hint;
+};
+constexpr auto kForeign = std::to_array<Foreign>({
+    {"-z", "--compress", "rdcp does not compress: leave it out"},
+    {"-C", "", "rdcp does not compress, and for what CVS ignores there is --exclude"},
+    {"-W", "--whole-file", "rdcp always sends whole files: leave it out"},
+    {"-R", "--relative", "--files-from keeps the paths that it lists"},
+    {"-y", "--fuzzy", "rdcp always sends whole files: leave it out"},
+    {"", "--append", "--partial goes on where a copy was interrupted"},
+    {"", "--append-verify", "--partial goes on where a copy was interrupted"},
+    {"", "--info", "--progress shows how far it is, --stats what was done"},
+});
+
+std::string_view hint_for(Tool tool, std::string_view given) {
+  const std::string_view name = given.substr(0, given.find('='));
+  for (const Foreign& foreign : kForeign) {
+    if (tool == Tool::kCopy && (given == foreign.letter || name == foreign.name)) return foreign.hint;
+  }
+  return "see --help";
+}
+
 [[noreturn]] void reject(const std::string& cause) { throw Error(Status::kUsage, "", cause, "see --help"); }
 
-[[noreturn]] void reject_option(int verdict, const char* word) {
+[[noreturn]] void reject_option(Tool tool, int verdict, const char* word) {
   const std::string given =
       optopt != 0 && optopt < kLongOnly ? fmt::format("-{}", static_cast<char>(optopt)) : std::string(word);
   if (verdict == ':') reject(fmt::format("option {} needs an argument", given));
   if (optopt >= kLongOnly) reject(fmt::format("option {} takes no argument", given));
-  reject(fmt::format("unknown or ambiguous option {}", given));
+  throw Error(Status::kUsage, "", fmt::format("unknown or ambiguous option {}", given),
+              std::string(hint_for(tool, given)));
 }
 
 // Applies the options and returns the operands before `--`, as indices into argv; optind is then behind it.
@@ -91,7 +119,7 @@ std::vector<int> take_words(Tool tool, int argc, char** argv, CommandLine& line)
     if (verdict == 1) {
       operands.push_back(optind - 1);
     } else if (verdict == ':' || verdict == '?') {
-      reject_option(verdict, argv[optind - 1]);
+      reject_option(tool, verdict, argv[optind - 1]);
     } else {
       const bool denied = verdict >= kLongOnly && (verdict - kLongOnly) % 2 != 0;
       const Option& option = option_of(verdict, tool, options);

@@ -35,6 +35,21 @@ test_rdcp_option_errors() {
 }
 
 # tcp only: no data moves
+test_rdcp_options_of_rsync_that_it_lacks() {
+  local word
+  echo hello >in
+  for word in -avz -z --compress; do
+    refused "$word" in out
+    says refusal 'hint: rdcp does not compress'
+  done
+  refused --info=progress2 in out
+  says refusal 'hint: --progress '
+  refused --infor in out
+  says refusal 'hint: see --help'
+  absent out
+}
+
+# tcp only: no data moves
 test_rdcp_help_and_version() {
   "$bin/rdcp" --help >help || fail "--help fails"
   "$bin/rdcp" -h >help2 || fail "-h fails"
