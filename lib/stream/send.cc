@@ -103,32 +103,38 @@ void Sending::take(const Message& message) {
   committed_ = true;
 }
 
+// What is framed goes at once, and the link gets its turn every now and then: it moves the one while the next
+// is digested.
 bool Sending::advance() {
-  read_source();
-  const bool posted = post_ready();
+  constexpr std::size_t kEnough = 512_KiB;  // of a link's buffers a small part
+  const std::uint64_t begin = offset_;
+  bool posted = post_ready();
+  bool more = true;
+  while (more && offset_ - begin < kEnough) {
+    more = frame_next();
+    if (post_ready()) posted = true;
+  }
   if (posted) work_.told();
-  return post_end() || posted;
+  return post_end() || posted || more;
 }
 
-void Sending::read_source() {
-  while (!source_ended_ && queued_ < session_.link().send_credits()) {
-    if (hole_) {
-      if (!frame_hole()) return;
-      continue;
-    }
-    auto event = source_.poll(line_is_idle());
-    if (!event) return;
-    clock_.moved();
-    if (auto* filled = std::get_if<Filled>(&*event)) {
-      digests_.add(filled->slot.filled());
-      const std::size_t length = filled->slot.size();
-      frame(std::move(filled->slot), FrameKind::kData, length);
-    } else if (const auto* hole = std::get_if<Hole>(&*event)) {
-      hole_ = *hole;
-    } else {
-      source_ended_ = true;
-    }
+// False: there is nothing to frame, or no credit for it.
+bool Sending::frame_next() {
+  if (source_ended_ || queued_ >= session_.link().send_credits()) return false;
+  if (hole_) return frame_hole();
+  auto event = source_.poll(line_is_idle());
+  if (!event) return false;
+  clock_.moved();
+  if (auto* filled = std::get_if<Filled>(&*event)) {
+    digests_.add(filled->slot.filled());
+    const std::size_t length = filled->slot.size();
+    frame(std::move(filled->slot), FrameKind::kData, length);
+  } else if (const auto* hole = std::get_if<Hole>(&*event)) {
+    hole_ = *hole;
+  } else {
+    source_ended_ = true;
   }
+  return true;
 }
 
 bool Sending::frame_hole() {

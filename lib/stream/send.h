@@ -29,8 +29,8 @@ class Sending {
   void turn();
   // Takes what the link and the peer have brought since the last step; what was posted goes out.
   void take_events();
-  // Reads, seals and posts all that can go without waiting, and END behind it. True when something was
-  // posted: the link then has work to do before anybody sleeps.
+  // Reads, seals and posts what can go without waiting, and END behind it. True when something was posted,
+  // for which the link has work to do before anybody sleeps, or when more can go.
   [[nodiscard]] bool advance();
   [[nodiscard]] bool committed() const noexcept { return committed_; }
   // The last word: BYE, and the result.
@@ -40,7 +40,7 @@ class Sending {
   [[nodiscard]] std::optional<LinkEvent> next_event();
   void take_messages();
   void take(const Message& message);
-  void read_source();
+  [[nodiscard]] bool frame_next();
   void frame(Slot slot, FrameKind kind, std::uint64_t length);
   [[nodiscard]] bool frame_hole();
   [[nodiscard]] bool post_ready();

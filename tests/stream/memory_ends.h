@@ -6,10 +6,12 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "ground/deadline.h"
@@ -114,6 +116,44 @@ class SlowSink : public MemorySink {
   Loop* loop_ = nullptr;
   std::deque<Slot> waiting_;
   Deadline next_ = Deadline::now();
+};
+
+// Begins late, when all that the peer grants at first has come. Tells before it is asked for something
+// (false), and when it has given a slot (true).
+class WatchedSource : public MemorySource {
+ public:
+  WatchedSource(std::vector<std::byte> bytes, std::function<void(bool)> tell)
+      : MemorySource(std::move(bytes)), tell_(std::move(tell)) {}
+  void start(Loop& loop, Ring& ring, std::size_t max_payload) override {
+    MemorySource::start(loop, ring, max_payload);
+    loop_ = &loop;
+    begin_ = Deadline::in(std::chrono::milliseconds(200));
+  }
+  std::optional<SourceEvent> poll(bool urgent) override {
+    if (!begin_.passed()) return loop_->wake_at(begin_), std::nullopt;
+    tell_(false);
+    auto event = MemorySource::poll(urgent);
+    if (event && std::holds_alternative<Filled>(*event)) tell_(true);
+    return event;
+  }
+
+ private:
+  std::function<void(bool)> tell_;
+  Loop* loop_ = nullptr;
+  Deadline begin_ = Deadline::never();
+};
+
+// Tells before it takes a slot.
+class WatchedSink : public MemorySink {
+ public:
+  explicit WatchedSink(std::function<void()> tell) : tell_(std::move(tell)) {}
+  void write(Slot slot) override {
+    tell_();
+    MemorySink::write(std::move(slot));
+  }
+
+ private:
+  std::function<void()> tell_;
 };
 
 // A job of 2 s, which says every 20 ms that it gets on, or never.

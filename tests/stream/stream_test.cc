@@ -1,4 +1,5 @@
 // The two main loops, end to end over the loopback link: each fault is a script and repeats exactly.
+#include <atomic>
 #include <functional>
 #include <future>
 #include <numeric>
@@ -308,6 +309,33 @@ TEST_CASE("a flipped bit is found at both ends, sealed or not") {
   CHECK(sent.status() == Status::kDamaged);
   CHECK(sent.error->from_peer());
   CHECK(!sink.finished);
+}
+
+TEST_CASE("a frame leaves before the next is read, and slots are granted before all that came is taken") {
+  std::atomic<std::size_t> given{0}, taken{0};
+  std::atomic<bool> left_at_once{true}, granted_at_once{true};
+  const auto come = [](const std::atomic<std::size_t>& count, std::size_t wanted) {
+    const auto limit = Deadline::in(std::chrono::seconds(5));
+    while (count < wanted && !limit.passed()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return count >= wanted;
+  };
+  WatchedSource source(pattern(10 * 16_KiB), [&](bool filled) {
+    if (filled) {
+      ++given;
+    } else if (given == 1 && !come(taken, 1)) {
+      left_at_once = false;
+    }
+  });
+  // The receiver's eight slots are granted at first: the ninth frame needs more.
+  WatchedSink sink([&] {
+    if (++taken == 1) static_cast<void>(come(given, 7));  // one of the sender's eight is for holes
+    if (taken == 5 && !come(given, 9)) granted_at_once = false;
+  });
+  const auto [sent, received] = transfer(source, sink, {});
+  CHECK(left_at_once);
+  CHECK(granted_at_once);
+  REQUIRE(received.result);
+  CHECK(sink.bytes == pattern(10 * 16_KiB));
 }
 
 TEST_CASE("without a digest a stream still ends by count") {
