@@ -1,5 +1,7 @@
 #include "rdpipe/connection.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <new>
 #include <optional>
@@ -7,6 +9,7 @@
 
 #include "files/files.h"
 #include "ground/error.h"
+#include "ground/units.h"
 #include "io/loop.h"
 #include "rdpipe/fabric_options.h"
 #include "ring/ring.h"
@@ -54,17 +57,26 @@ std::function<void(const std::string&)> notice_of(const Options& options) {
 
 StreamOptions stream_options(const Options& options) { return {options.timeout, options.hash}; }
 
-// A ring that `link` can reach: as asked for, or as large as the limits allow.
-std::unique_ptr<Ring> attach_ring(Link& link, RingShape shape) {
+// A ring that `link` can reach: as asked for, or as large as the limits allow, with a notice.
+std::unique_ptr<Ring> attach_ring(Link& link, RingShape shape,
+                                  const std::function<void(const std::string&)>& notice) {
+  const std::size_t wanted = shape.payload_bytes();
+  std::optional<Error> refusal;
   for (;;) {
     auto ring = std::make_unique<Ring>(shape);
     try {
       link.attach(*ring);
+      if (refusal) {
+        const std::string_view to_hint = refusal->hint().empty() ? "" : ": ";
+        notice(fmt::format("the ring is {}, not {}: {}{}{}", format_size(shape.payload_bytes()),
+                           format_size(wanted), refusal->what(), to_hint, refusal->hint()));
+      }
       return ring;
     } catch (const Error& error) {
       const auto smaller = shape.smaller();
       if (error.status() != Status::kMemory || !smaller) throw;
       shape = *smaller;
+      if (!refusal) refusal = error;
     }
   }
 }
@@ -101,7 +113,8 @@ bool is_short_key(std::string_view key) { return Key(Secret(key)).is_short(); }
 // pinned for io_uring again: the kernel would count it twice, and 8 MiB are all that most users may lock.
 class AttachedRing {
  public:
-  AttachedRing(Loop& loop, Link& link, RingShape shape) : loop_(loop), ring_(attach_ring(link, shape)) {
+  AttachedRing(Loop& loop, Link& link, RingShape shape, const std::function<void(const std::string&)>& notice)
+      : loop_(loop), ring_(attach_ring(link, shape, notice)) {
     if (link.info().fabric == Fabric::kRdma) return;
     static_cast<void>(loop.register_memory(ring_->memory()));  // where it may not, plain I/O does
   }
@@ -146,7 +159,7 @@ struct Connection::State {
 void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size, Content content) {
   if (ring) throw Error(Status::kUsage, "use a connection", "it carries a stream already");
   const RingShape shape = ring_shape(options);
-  ring.emplace(*loop, session->link(), shape);
+  ring.emplace(*loop, session->link(), shape, notice_of(options));
   Offer offer;
   offer.role = role;
   offer.slot_size = static_cast<std::uint32_t>((**ring).shape().slot_size);

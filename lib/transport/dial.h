@@ -1,6 +1,7 @@
 // What each fabric offers to fabric.cc: one try to connect, and one listener.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -26,9 +27,11 @@ class Dial {
 [[nodiscard]] std::unique_ptr<Dial> dial_tcp(Loop& loop, const PeerAddress& peer,
                                              const FabricOptions& options);
 
-// port 0: the fabric chooses.
+// port 0: the fabric chooses. `notice` hears once of memory that lacks to accept anybody: where RDMA is not
+// all that will do, its connector takes TCP.
 [[nodiscard]] std::unique_ptr<Acceptor> listen_rdma(Loop& loop, const std::string& port,
-                                                    const FabricOptions& options);
+                                                    const FabricOptions& options,
+                                                    std::function<void(const std::string&)> notice = {});
 [[nodiscard]] std::unique_ptr<Acceptor> listen_tcp(Loop& loop, const std::string& port,
                                                    const FabricOptions& options);
 

@@ -168,9 +168,9 @@ void tell(const Notice& notice, const std::string& why) {
 
 // Nothing, and why, where RDMA cannot listen and need not.
 std::unique_ptr<Acceptor> try_listen_rdma(Loop& loop, const std::string& port, const FabricOptions& options,
-                                          std::string& why_not) {
+                                          const Notice& notice, std::string& why_not) {
   try {
-    return listen_rdma(loop, port, options);
+    return listen_rdma(loop, port, options, [notice](const std::string& why) { tell(notice, why); });
   } catch (const Error& error) {
     // A port that another listener has on RDMA must not send this one's peers to it.
     const bool asked_wrongly = error.status() == Status::kUsage;  // as try_rdma() has it
@@ -190,13 +190,14 @@ bool is_any_port(const std::string& port) {
 }
 
 // TCP chooses where any port will do, and again while its choice is another listener's on RDMA.
-Bound bind_both(Loop& loop, const std::string& port, const FabricOptions& options, Rdma& rdma) {
+Bound bind_both(Loop& loop, const std::string& port, const FabricOptions& options, const Notice& notice,
+                Rdma& rdma) {
   for (int ports = 1;; ++ports) {
     Bound bound;
     bound.tcp = std::make_unique<TcpAcceptor>(loop, port, options);
     if (!rdma.usable) return bound;
     try {
-      bound.rdma = try_listen_rdma(loop, std::to_string(bound.tcp->port()), options, rdma.why_not);
+      bound.rdma = try_listen_rdma(loop, std::to_string(bound.tcp->port()), options, notice, rdma.why_not);
       return bound;
     } catch (const Error& error) {
       if (error.status() != Status::kNetwork || !is_any_port(port) || ports == kMostPorts) throw;
@@ -218,8 +219,8 @@ std::unique_ptr<Link> connect(Loop& loop, const PeerAddress& peer, const FabricO
 std::unique_ptr<Acceptor> listen(Loop& loop, const std::string& port, const FabricOptions& options,
                                  const std::function<void(const std::string&)>& notice) {
   Rdma rdma = look_for_rdma(options);
-  if (options.choice == FabricChoice::kRdma) return listen_rdma(loop, port, options);
-  Bound bound = bind_both(loop, port, options, rdma);
+  if (options.choice == FabricChoice::kRdma) return listen_rdma(loop, port, options, notice);
+  Bound bound = bind_both(loop, port, options, notice, rdma);
   bound.tcp->start();
   if (bound.rdma) return std::make_unique<BothAcceptor>(std::move(bound.rdma), std::move(bound.tcp));
   if (options.choice == FabricChoice::kAuto) tell(notice, rdma.why_not);

@@ -129,9 +129,10 @@ bool RdmaDial::follow(const ConnectionEvent& event) {
 
 void RdmaDial::resolve_route() {
   const std::string device = id_.device_name();
-  if (!options_.device.empty() && device != options_.device) {
-    return fail(ENODEV,
-                fmt::format("the route there is over {}, not {}", device, printable(options_.device)));
+  if (!rdma_allows(options_, device)) {
+    const std::string why_not =
+        options_.device.empty() ? "which is iWARP" : "not " + printable(options_.device);
+    return fail(ENODEV, fmt::format("the route there is over {}, {}", device, why_not));
   }
   started(id_.resolve_route(kPatience));
 }

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <cerrno>
+#include <functional>
 #include <list>
 #include <memory>
 #include <utility>
@@ -31,7 +32,8 @@ bool is_any(const SocketAddress& address) {
 
 class RdmaAcceptor final : public Acceptor {
  public:
-  RdmaAcceptor(Loop& loop, const std::string& port, const FabricOptions& options);
+  RdmaAcceptor(Loop& loop, const std::string& port, const FabricOptions& options,
+               std::function<void(const std::string&)> notice);
 
   [[nodiscard]] std::unique_ptr<Link> poll() override;
   [[nodiscard]] std::uint16_t port() const override { return id_.local_port(); }
@@ -60,6 +62,7 @@ class RdmaAcceptor final : public Acceptor {
 
   Loop& loop_;
   FabricOptions options_;
+  std::function<void(const std::string&)> notice_;  // empty once it was told
   EventChannel channel_;
   ConnectionId id_;
   std::list<HalfOpen> half_open_;  // the oldest first
@@ -67,8 +70,9 @@ class RdmaAcceptor final : public Acceptor {
   bool admitted_any_ = false;
 };
 
-RdmaAcceptor::RdmaAcceptor(Loop& loop, const std::string& port, const FabricOptions& options)
-    : loop_(loop), options_(options) {
+RdmaAcceptor::RdmaAcceptor(Loop& loop, const std::string& port, const FabricOptions& options,
+                           std::function<void(const std::string&)> notice)
+    : loop_(loop), options_(options), notice_(std::move(notice)) {
   int error = EADDRNOTAVAIL;
   for (const SocketAddress& address : rdma_listen_addresses(port, options)) {
     error = try_listen(address);
@@ -125,8 +129,7 @@ void RdmaAcceptor::take_requests() {
 // the first: later it may be that strangers hold the memory, who will go.
 void RdmaAcceptor::admit(ConnectionEvent event) {
   const auto scratch = decode_greeting(event.private_data);
-  const bool allowed = options_.device.empty() || event.request.device_name() == options_.device;
-  if (!scratch || !allowed) return event.request.reject();
+  if (!scratch || !rdma_allows(options_, event.request.device_name())) return event.request.reject();
   try {
     auto channel = std::make_unique<EventChannel>();
     ConnectionId id = std::move(event.request);  // goes before its channel
@@ -138,7 +141,9 @@ void RdmaAcceptor::admit(ConnectionEvent event) {
     half_open_.emplace_back(loop_, std::move(endpoint));
     admitted_any_ = true;
   } catch (const Error& error) {
-    if (error.status() == Status::kMemory && !admitted_any_) throw;
+    if (error.status() != Status::kMemory || admitted_any_) return;
+    if (demands_rdma(options_)) throw;
+    if (const auto notice = std::exchange(notice_, nullptr)) notice(error.what());
   }
 }
 
@@ -161,8 +166,9 @@ void RdmaAcceptor::drop_the_late() {
 
 }  // namespace
 
-std::unique_ptr<Acceptor> listen_rdma(Loop& loop, const std::string& port, const FabricOptions& options) {
-  return std::make_unique<RdmaAcceptor>(loop, port, options);
+std::unique_ptr<Acceptor> listen_rdma(Loop& loop, const std::string& port, const FabricOptions& options,
+                                      std::function<void(const std::string&)> notice) {
+  return std::make_unique<RdmaAcceptor>(loop, port, options, std::move(notice));
 }
 
 }  // namespace rdpipe

@@ -83,10 +83,14 @@ std::vector<SocketAddress> rdma_listen_addresses(const std::string& port, const 
   return addresses;
 }
 
+bool rdma_allows(const FabricOptions& options, const std::string& device) {
+  if (!options.device.empty()) return device == options.device;
+  return demands_rdma(options) || !is_iwarp(device);
+}
+
 std::vector<std::string> rdma_allowed_devices(const FabricOptions& options) {
   auto names = rdma_device_names();
-  if (options.device.empty()) return names;
-  std::erase_if(names, [&](const std::string& name) { return name != options.device; });
+  std::erase_if(names, [&](const std::string& name) { return !rdma_allows(options, name); });
   return names;
 }
 
@@ -94,6 +98,8 @@ bool rdma_available(const FabricOptions& options, std::string& why_not) {
   const auto names = rdma_device_names();
   if (names.empty()) {
     why_not = "this host has no RDMA device";
+  } else if (options.device.empty() && rdma_allowed_devices(options).empty()) {
+    why_not = fmt::format("{} is iWARP, which only --fabric=rdma uses", fmt::join(names, ", "));
   } else if (rdma_allowed_devices(options).empty()) {
     why_not = fmt::format("this host has no RDMA device '{}' (it has {})", printable(options.device),
                           fmt::join(names, ", "));

@@ -24,6 +24,11 @@ struct RdmaRoute {
 [[nodiscard]] std::vector<SocketAddress> rdma_listen_addresses(const std::string& port,
                                                                const FabricOptions& options);
 
+// Whether the options allow that device: the one that they name, or any. iWARP's has to be asked for, by name
+// or with RDMA itself: closing its connections may block for as long as the peer likes, and nobody has tried
+// it.
+[[nodiscard]] bool rdma_allows(const FabricOptions& options, const std::string& device);
+
 // The devices that the options allow.
 [[nodiscard]] std::vector<std::string> rdma_allowed_devices(const FabricOptions& options);
 

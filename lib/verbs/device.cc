@@ -68,6 +68,15 @@ std::vector<std::string> rdma_device_names() {
   return names;
 }
 
+bool is_iwarp(const std::string& device) {
+  const DeviceList list;
+  for (int i = 0; list.devices != nullptr && i < list.count; ++i) {
+    if (::ibv_get_device_name(list.devices[i]) != device) continue;
+    return list.devices[i]->transport_type == IBV_TRANSPORT_IWARP;
+  }
+  return false;
+}
+
 int rdma_cm_unavailable() {
   rdma_event_channel* channel = ::rdma_create_event_channel();
   if (channel == nullptr) return errno;

@@ -14,18 +14,21 @@ namespace rdpipe {
 // The names of this host's RDMA devices ("rxe0", "mlx5_0"); empty where there is none.
 [[nodiscard]] std::vector<std::string> rdma_device_names();
 
+// Whether that is a device of iWARP; false for no such device.
+[[nodiscard]] bool is_iwarp(const std::string& device);
+
 // Whether connections can be made at all: the kernel's rdma_cm can be reached from user space. 0, or the
 // errno value that says why not.
 [[nodiscard]] int rdma_cm_unavailable();
 
-// One entry of a device's GID table that stands for an IP address (RoCE, iWARP).
+// One entry of a device's GID table that stands for an IP address (RoCE).
 struct GidAddress {
   int index = 0;               // in the table
   bool link_local = false;     // fe80::/10
   sockaddr_storage address{};  // AF_INET or AF_INET6, port 0; a link-local one has its interface
 };
 
-// The IP addresses of a device; empty for InfiniBand, whose GIDs are none, or for no such device.
+// The IP addresses of a device; empty for InfiniBand and iWARP, whose GIDs are none, or for no such device.
 [[nodiscard]] std::vector<GidAddress> gid_addresses(const std::string& device);
 
 }  // namespace rdpipe

@@ -61,6 +61,27 @@ test_rdma_sender_with_memlock_of_64_kib_says_what_to_raise() {
   no_temporaries
 }
 
+# rdma only: TCP pins nothing
+test_a_ring_smaller_than_asked_for_is_told() {
+  become_nobody prlimit --memlock=1048576:1048576
+  moves_a_file
+  says recv.err 'rdrecv: .*the ring is [0-9.]+ KiB, not 4 MiB: pin .*ulimit -l'
+  says send.err 'rdsend: .*the ring is [0-9.]+ KiB, not 4 MiB: pin .*ulimit -l'
+}
+
+# rdma only: TCP pins nothing
+test_a_listener_that_may_pin_nothing_takes_tcp() {
+  make_data 3000001 in
+  become_nobody prlimit --memlock=16384:16384
+  fabric=auto target=out start_recv
+  wrap=()
+  fabric=auto source=in start_send
+  both_exit 0
+  same in out
+  says recv.err 'rdrecv: .*using TCP: '
+  says send.err 'rdsend: .*using TCP: '
+}
+
 test_without_io_uring() {
   type -P python3 >/dev/null || skip "python3 is not installed"
   wrap=(python3 "$cases/../without-io-uring")
