@@ -72,8 +72,11 @@ void describe_rejection(int status, ConnectionEvent& event) {
 void describe_failure(const rdma_cm_event& from, ConnectionEvent& event) {
   if (from.event == RDMA_CM_EVENT_REJECTED) return describe_rejection(from.status, event);
   event.error = from.status < 0 ? -from.status : EHOSTUNREACH;
-  // The library could not complete what the peer has agreed to, and does not say why.
-  if (from.event == RDMA_CM_EVENT_CONNECT_ERROR && from.status == -1) event.error = ECONNABORTED;
+  // The library itself failed and does not say why; with CONNECT_ERROR, to complete what the peer has agreed
+  // to.
+  if (from.status == -1) {
+    event.error = from.event == RDMA_CM_EVENT_CONNECT_ERROR ? ECONNABORTED : EHOSTUNREACH;
+  }
   if (from.event == RDMA_CM_EVENT_ADDR_ERROR && event.error == ENODEV) {
     event.cause = "no RDMA device has a route there";
   } else {
