@@ -71,6 +71,9 @@ int serve_launcher(const Settings& own) {
     Options options = line.settings.connection;
     options.interrupt_fd = own.connection.interrupt_fd;
     options.on_interrupt = own.connection.on_interrupt;
+    if (!line.settings.quiet) {
+      options.notice = [](const std::string& text) { print_notice(Tool::kCopy, text); };
+    }
     const CopyReport report = take_part(launched, line.copy, options);
     if (line.copy.launcher_only_listens && line.copy.role == PeerRole::kReceiver) {
       LaunchedCopy::tell_report(report);

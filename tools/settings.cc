@@ -79,9 +79,9 @@ struct Foreign {
 constexpr auto kForeign = std::to_array<Foreign>({
     {"-z", "--compress", "rdcp does not compress: leave it out"},
     {"-C", "", "rdcp does not compress, and for what CVS ignores there is --exclude"},
-    {"-W", "--whole-file", "rdcp always sends whole files: leave it out"},
+    {"-W", "--whole-file", "rdcp sends files whole, without --partial: leave it out"},
     {"-R", "--relative", "--files-from keeps the paths that it lists"},
-    {"-y", "--fuzzy", "rdcp always sends whole files: leave it out"},
+    {"-y", "--fuzzy", "rdcp sends files whole, without --partial: leave it out"},
     {"", "--append", "--partial goes on where a copy was interrupted"},
     {"", "--append-verify", "--partial goes on where a copy was interrupted"},
     {"", "--info", "--progress shows how far it is, --stats what was done"},

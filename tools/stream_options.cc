@@ -35,7 +35,7 @@ constexpr auto kOptions = std::to_array<Option>({
     {'v', "verbose", nullptr, kStream, "print one line at the end: rate, bytes, seconds, fabric",
      [](CommandLine& line, const std::string&) { line.settings.verbose = true; }},
     {'q', "quiet", nullptr, kAll, "print errors only",
-     [](CommandLine& line, const std::string&) { line.settings.quiet = true; }},
+     [](CommandLine& line, const std::string&) { line.settings.quiet = true; }, nullptr, true},
     {0, "key-file", "FILE", kStream, "read the key from FILE (first line); KEY is then left out",
      [](CommandLine& line, const std::string& value) { line.settings.key.file = value; }},
     {0, "key-fd", "N", kStream, "read the key from descriptor N; KEY is then left out",

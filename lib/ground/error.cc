@@ -19,6 +19,12 @@ std::string errno_text(int error) {
   return ::strerror_r(error, buffer, sizeof buffer);  // the GNU form: the text may be elsewhere
 }
 
+std::string text_with_hint(const Error& error) {
+  std::string text = error.what();
+  if (!error.hint().empty()) text += ": " + error.hint();
+  return text;
+}
+
 void throw_errno(int error, Status status, std::string_view attempt) {
   throw Error(status, std::string(attempt), errno_text(error));
 }

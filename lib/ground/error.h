@@ -12,6 +12,9 @@ namespace rdpipe {
 // The text of an errno value, thread-safe.
 [[nodiscard]] std::string errno_text(int error);
 
+// What a notice says of an error that is none in the end: attempt, cause and hint.
+[[nodiscard]] std::string text_with_hint(const Error& error);
+
 // Throws Error{status, attempt, text of `error`}.
 [[noreturn]] void throw_errno(int error, Status status, std::string_view attempt);
 

@@ -21,16 +21,19 @@ constexpr Nanoseconds kRdmaLimit = std::chrono::seconds(2);    // for all addres
 constexpr Nanoseconds kTcpLimit = std::chrono::seconds(4);
 constexpr Nanoseconds kHandshake = std::chrono::seconds(2);  // who answers is rdpipe, or is not
 
+using Notice = std::function<void(const std::string&)>;
+
 void ignore(const std::string&) {}
 
-std::unique_ptr<Acceptor> listen_in_range(Loop& loop, PortRange range, const FabricOptions& options) {
-  if (range.low == 0) return listen(loop, "0", options, ignore);
+std::unique_ptr<Acceptor> listen_in_range(Loop& loop, PortRange range, const FabricOptions& options,
+                                          const Notice& notice) {
+  if (range.low == 0) return listen(loop, "0", options, notice);
   // From anywhere in the range on: those who start together do not all meet at its beginning.
   const unsigned size = range.high - range.low + 1U;
   const unsigned start = std::random_device{}() % size;
   for (unsigned i = 0;; ++i) {
     try {
-      return listen(loop, std::to_string(range.low + (start + i) % size), options, ignore);
+      return listen(loop, std::to_string(range.low + (start + i) % size), options, notice);
     } catch (const Error& error) {
       if (error.status() != Status::kNetwork || i + 1 == size) throw;
     }
@@ -123,10 +126,22 @@ std::string why_no_rdma(const Contact& contact, const FabricOptions& options) {
   return contact.rdma ? "" : "the other end has no RDMA device";
 }
 
+// That this host has no RDMA is no news: the way that is taken tells.
+std::unique_ptr<Acceptor> listen_without_a_word(Loop& loop, PortRange range, const FabricOptions& options,
+                                                const Notice& notice) {
+  const auto listens = std::make_shared<bool>(false);
+  auto acceptor = listen_in_range(loop, range, options, [listens, notice](const std::string& text) {
+    if (*listens && notice) notice(text);
+  });
+  *listens = true;
+  return acceptor;
+}
+
 }  // namespace
 
-Doorway::Doorway(Loop& loop, PortRange range, const Key& key, const FabricOptions& options)
-    : acceptor_(listen_in_range(loop, range, options)), lobby_(loop, *acceptor_, key, ignore) {}
+Doorway::Doorway(Loop& loop, PortRange range, const Key& key, const FabricOptions& options,
+                 const Notice& notice)
+    : acceptor_(listen_without_a_word(loop, range, options, notice)), lobby_(loop, *acceptor_, key, ignore) {}
 
 Contact Doorway::contact(const FabricOptions& options, const std::string& address,
                          const std::string& known) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -19,8 +20,10 @@ struct PortRange {
 // Listens, and lets in who knows the key.
 class Doorway {
  public:
-  // Throws as listen() where no port of the range can be had.
-  Doorway(Loop& loop, PortRange range, const Key& key, const FabricOptions& options);
+  // Throws as listen() where no port of the range can be had. `notice` hears why what comes cannot be RDMA
+  // although this host has it; may be empty.
+  Doorway(Loop& loop, PortRange range, const Key& key, const FabricOptions& options,
+          const std::function<void(const std::string&)>& notice = {});
   // The session of who came; nothing when the caller may sleep.
   [[nodiscard]] std::unique_ptr<Session> poll() { return lobby_.poll(); }
   // Where: on `address`, or on all of this host's, of which `known` can be reached for sure.

@@ -67,9 +67,8 @@ std::unique_ptr<Ring> attach_ring(Link& link, RingShape shape,
     try {
       link.attach(*ring);
       if (refusal) {
-        const std::string_view to_hint = refusal->hint().empty() ? "" : ": ";
-        notice(fmt::format("the ring is {}, not {}: {}{}{}", format_size(shape.payload_bytes()),
-                           format_size(wanted), refusal->what(), to_hint, refusal->hint()));
+        notice(fmt::format("the ring is {}, not {}: {}", format_size(shape.payload_bytes()),
+                           format_size(wanted), text_with_hint(*refusal)));
       }
       return ring;
     } catch (const Error& error) {

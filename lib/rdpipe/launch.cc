@@ -143,7 +143,7 @@ std::unique_ptr<Session> Launcher::State::go_there(const HostPath& where, Contac
 std::unique_ptr<Doorway> Launcher::State::open_door() {
   try {
     const PortRange ports{launch.lowest_port, launch.highest_port};
-    return std::make_unique<Doorway>(*loop, ports, key, fabric);
+    return std::make_unique<Doorway>(*loop, ports, key, fabric, options.notice);
   } catch (const Error& error) {
     if (launch.listen == ListenUse::kLocal || error.status() != Status::kNetwork) throw;
     add_reason(fmt::format("this host cannot {}: {}", error.attempt(), error.cause()));

@@ -93,7 +93,8 @@ Connection LaunchedCopy::connect(const LaunchOptions& launch, const Options& opt
   std::optional<Doorway> door;
   Contact contact;
   if (launch.listen != ListenUse::kLocal) {
-    door.emplace(*state.loop, PortRange{launch.lowest_port, launch.highest_port}, key, fabric);
+    door.emplace(*state.loop, PortRange{launch.lowest_port, launch.highest_port}, key, fabric,
+                 options.notice);
     contact = door->contact(fabric, launch.address, known);
   }
   auto session = state.end.await_session(*state.loop, door ? &*door : nullptr, contact, key, fabric);

@@ -219,7 +219,7 @@ std::unique_ptr<Link> connect(Loop& loop, const PeerAddress& peer, const FabricO
 std::unique_ptr<Acceptor> listen(Loop& loop, const std::string& port, const FabricOptions& options,
                                  const std::function<void(const std::string&)>& notice) {
   Rdma rdma = look_for_rdma(options);
-  if (options.choice == FabricChoice::kRdma) return listen_rdma(loop, port, options, notice);
+  if (options.choice == FabricChoice::kRdma) return listen_rdma(loop, port, options);
   Bound bound = bind_both(loop, port, options, notice, rdma);
   bound.tcp->start();
   if (bound.rdma) return std::make_unique<BothAcceptor>(std::move(bound.rdma), std::move(bound.tcp));

@@ -129,7 +129,7 @@ bool RdmaDial::follow(const ConnectionEvent& event) {
 
 void RdmaDial::resolve_route() {
   const std::string device = id_.device_name();
-  if (!rdma_allows(options_, device)) {
+  if (!rdma_allows(options_, id_)) {
     const std::string why_not =
         options_.device.empty() ? "which is iWARP" : "not " + printable(options_.device);
     return fail(ENODEV, fmt::format("the route there is over {}, {}", device, why_not));

@@ -173,6 +173,7 @@ std::optional<LinkEvent> RdmaLink::poll() {
     connection_watch_.emplace(*loop_, endpoint_->channel().fd());
     completion_watch_.emplace(*loop_, endpoint_->completions().fd());
   }
+  if (!events_.empty()) flush();  // grants do not wait for all that came with this batch
   for (int batches = 0; events_.empty() && !ended_; ++batches) {
     if (failure_) throw *failure_;
     if (batches == kBatchesInARow) {

@@ -129,7 +129,7 @@ void RdmaAcceptor::take_requests() {
 // the first: later it may be that strangers hold the memory, who will go.
 void RdmaAcceptor::admit(ConnectionEvent event) {
   const auto scratch = decode_greeting(event.private_data);
-  if (!scratch || !rdma_allows(options_, event.request.device_name())) return event.request.reject();
+  if (!scratch || !rdma_allows(options_, event.request)) return event.request.reject();
   try {
     auto channel = std::make_unique<EventChannel>();
     ConnectionId id = std::move(event.request);  // goes before its channel
@@ -143,7 +143,7 @@ void RdmaAcceptor::admit(ConnectionEvent event) {
   } catch (const Error& error) {
     if (error.status() != Status::kMemory || admitted_any_) return;
     if (demands_rdma(options_)) throw;
-    if (const auto notice = std::exchange(notice_, nullptr)) notice(error.what());
+    if (const auto notice = std::exchange(notice_, nullptr)) notice(text_with_hint(error));
   }
 }
 

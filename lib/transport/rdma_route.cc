@@ -18,6 +18,11 @@ bool is_link_local(const SocketAddress& address) {
   return IN6_IS_ADDR_LINKLOCAL(&reinterpret_cast<const sockaddr_in6*>(address.get())->sin6_addr);
 }
 
+bool allows(const FabricOptions& options, const std::string& device, bool iwarp) {
+  if (!options.device.empty()) return device == options.device;
+  return demands_rdma(options) || !iwarp;
+}
+
 std::string device_of(const FabricOptions& options) {
   if (!options.device.empty()) return options.device;
   const auto names = rdma_device_names();
@@ -83,14 +88,13 @@ std::vector<SocketAddress> rdma_listen_addresses(const std::string& port, const 
   return addresses;
 }
 
-bool rdma_allows(const FabricOptions& options, const std::string& device) {
-  if (!options.device.empty()) return device == options.device;
-  return demands_rdma(options) || !is_iwarp(device);
+bool rdma_allows(const FabricOptions& options, const ConnectionId& id) {
+  return allows(options, id.device_name(), id.is_iwarp());
 }
 
 std::vector<std::string> rdma_allowed_devices(const FabricOptions& options) {
   auto names = rdma_device_names();
-  std::erase_if(names, [&](const std::string& name) { return !rdma_allows(options, name); });
+  std::erase_if(names, [&](const std::string& name) { return !allows(options, name, is_iwarp(name)); });
   return names;
 }
 
@@ -99,7 +103,7 @@ bool rdma_available(const FabricOptions& options, std::string& why_not) {
   if (names.empty()) {
     why_not = "this host has no RDMA device";
   } else if (options.device.empty() && rdma_allowed_devices(options).empty()) {
-    why_not = fmt::format("{} is iWARP, which only --fabric=rdma uses", fmt::join(names, ", "));
+    why_not = fmt::format("{} is iWARP, which only --fabric=rdma or --device uses", fmt::join(names, ", "));
   } else if (rdma_allowed_devices(options).empty()) {
     why_not = fmt::format("this host has no RDMA device '{}' (it has {})", printable(options.device),
                           fmt::join(names, ", "));

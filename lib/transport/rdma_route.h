@@ -8,6 +8,7 @@
 
 #include "transport/address.h"
 #include "transport/fabric.h"
+#include "verbs/connection.h"
 
 namespace rdpipe {
 
@@ -24,10 +25,10 @@ struct RdmaRoute {
 [[nodiscard]] std::vector<SocketAddress> rdma_listen_addresses(const std::string& port,
                                                                const FabricOptions& options);
 
-// Whether the options allow that device: the one that they name, or any. iWARP's has to be asked for, by name
-// or with RDMA itself: closing its connections may block for as long as the peer likes, and nobody has tried
-// it.
-[[nodiscard]] bool rdma_allows(const FabricOptions& options, const std::string& device);
+// Whether the options allow the device of `id`: the one that they name, or any. iWARP's has to be asked for,
+// by name or with RDMA itself: closing its connections may block for as long as the peer likes, and nobody
+// has tried it.
+[[nodiscard]] bool rdma_allows(const FabricOptions& options, const ConnectionId& id);
 
 // The devices that the options allow.
 [[nodiscard]] std::vector<std::string> rdma_allowed_devices(const FabricOptions& options);

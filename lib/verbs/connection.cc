@@ -156,6 +156,10 @@ std::string ConnectionId::device_name() const {
   return id_->verbs == nullptr ? std::string() : ::ibv_get_device_name(id_->verbs->device);
 }
 
+bool ConnectionId::is_iwarp() const noexcept {
+  return id_->verbs != nullptr && id_->verbs->device->transport_type == IBV_TRANSPORT_IWARP;
+}
+
 EventChannel::EventChannel() {
   channel_ = check_pointer(::rdma_create_event_channel(), Status::kNetwork, "open rdma_cm");
   const int flags = ::fcntl(channel_->fd, F_GETFL);

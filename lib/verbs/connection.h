@@ -61,6 +61,7 @@ class ConnectionId {
   [[nodiscard]] std::uint16_t local_port() const noexcept;
   [[nodiscard]] ibv_context* device() const noexcept;  // null until the address is resolved
   [[nodiscard]] std::string device_name() const;       // empty where device() is null
+  [[nodiscard]] bool is_iwarp() const noexcept;        // false where device() is null
   [[nodiscard]] rdma_cm_id* get() const noexcept { return id_; }
   explicit operator bool() const noexcept { return id_ != nullptr; }
 

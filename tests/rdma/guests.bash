@@ -25,6 +25,7 @@ may_crash=()
 host_names=()
 environment=()
 
+tsc_khz=             # the frequency of the time stamp counter
 work=                # the temporary directory; work/job is what the guests see of it
 declare -A guest=()  # host name -> pid of what ends with it
 followers=()         # pids of what carries output to the caller
@@ -116,7 +117,8 @@ make_job() {
   mkdir -p "$work/job/meeting" "$work/job/orders"
   mkfifo "$work/clock"
   exec {clock}<>"$work/clock"
-  c++ -O1 -o "$work/tsc-khz" "$here/tsc-khz.cc"
+  c++ -O1 -o "$work/tsc-khz" "$here/tsc-khz.cc" && tsc_khz=$("$work/tsc-khz") ||
+    skip "c++ makes no program that runs"
   echo "$here/guest" >"$work/job/guest"
   realpath "$modules" >"$work/job/modules"
   printf '%s\n' "127.0.0.1 localhost" "::1 localhost" "${host_names[@]}" >"$work/job/hosts"
@@ -166,9 +168,7 @@ boot() {  # HOST [QEMU-ARGUMENT...]
   # at boot on a busy machine was once wrong by a factor of twenty.
   # Where a processor has fast `rep movsb`, the kernel and libc copy a byte at a time with it; emulation runs that
   # at 56 MB/s, and the words that are copied otherwise at 105. RDMA goes half as fast again without.
-  local khz time
-  khz=$("$work/tsc-khz")
-  time="clocksource=tsc tsc=reliable tsc_early_khz=$khz no_timer_check"
+  local time="clocksource=tsc tsc=reliable tsc_early_khz=$tsc_khz no_timer_check"
   local line="console=ttyS0 loglevel=5 panic=-1 oops=panic mitigations=off swiotlb=noforce $time"
   local command=(qemu-system-x86_64 -no-user-config -nodefaults -no-reboot -display none -monitor none
     -accel "${RDPIPE_GUEST_ACCEL:-tcg,thread=multi}" -cpu "max,-erms,-fsrm" -smp "$cpus" -m "$memory"

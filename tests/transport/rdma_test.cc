@@ -77,6 +77,34 @@ TEST_CASE("rdma: 64 MiB each way at once, on two threads, arrive as sent", "[rdm
   CHECK(wrong_b == 0);
 }
 
+TEST_CASE("rdma: slots are granted before all that came is taken", "[rdma]") {
+  Loop loop;
+  Ring out({4_KiB, 20}), in({4_KiB, 16});
+  Both both = connect_both(loop, host());
+  both.a->attach(out);
+  both.b->attach(in);
+  Sender sender{.link = *both.a, .ring = out, .left = 20 * 4_KiB};
+  Receiver receiver{.link = *both.b};
+  receiver.start(in);
+  Seen seen;
+  await(loop, [&] {
+    if (both.b->poll()) throw Error(Status::kDamaged, "take events", "something before it was sent");
+    drain(*both.a, seen);
+    return both.a->send_credits() > 8;
+  });
+  sender.step();
+  await(loop, [&] { return drain(*both.a, seen), both.a->drained(); });
+  REQUIRE(both.a->send_credits() == 0);
+  for (int i = 0; i < 6; ++i) {
+    auto event = both.b->poll();
+    REQUIRE(event);
+    receiver.take(std::move(std::get<Received>(*event)));
+  }
+  await(
+      loop, [&] { return drain(*both.a, seen), both.a->send_credits() > 0; }, seconds(5));
+  CHECK(receiver.wrong == 0);
+}
+
 TEST_CASE("rdma: rings from two slots up, with holes", "[rdma]") {
   move_one_way({4_KiB, 2}, 1_MiB, false);
   move_one_way({64_KiB, 2}, 8_MiB, true);

@@ -78,7 +78,7 @@ test_a_listener_that_may_pin_nothing_takes_tcp() {
   fabric=auto source=in start_send
   both_exit 0
   same in out
-  says recv.err 'rdrecv: .*using TCP: '
+  says recv.err 'rdrecv: .*using TCP: .*ulimit -l'
   says send.err 'rdsend: .*using TCP: '
 }
 
