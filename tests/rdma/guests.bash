@@ -117,8 +117,8 @@ make_job() {
   mkdir -p "$work/job/meeting" "$work/job/orders"
   mkfifo "$work/clock"
   exec {clock}<>"$work/clock"
-  c++ -O1 -o "$work/tsc-khz" "$here/tsc-khz.cc" && tsc_khz=$("$work/tsc-khz") ||
-    skip "c++ makes no program that runs"
+  c++ -O1 -o "$work/tsc-khz" "$here/tsc-khz.cc" || skip "c++ cannot make tsc-khz"
+  tsc_khz=$("$work/tsc-khz") || skip "$work takes no programs"
   echo "$here/guest" >"$work/job/guest"
   realpath "$modules" >"$work/job/modules"
   printf '%s\n' "127.0.0.1 localhost" "::1 localhost" "${host_names[@]}" >"$work/job/hosts"
