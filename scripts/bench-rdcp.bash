@@ -124,12 +124,39 @@ small_files_rows() {
   rm -rf "$trees/source" "$trees/target"
 }
 
-# Memory that is free may be with a hypervisor, and fetching it takes seconds that are no copier's: each copy of the large
-# file finds as much as it needs just used.
-warm() {
+# Memory that is free may be with a hypervisor, and fetching it takes seconds that are no copier's. So a file of the
+# same size lends each copy its memory: it shrinks as the copy grows, half a GiB ahead of it.
+lend() {  # in the background
+  exec python3 - "$trees/lent" "$trees/target" <<'END'
+import os, sys, time
+lent, target, ahead, step = *sys.argv[1:], 512 << 20, 64 << 20
+file = os.open(lent, os.O_RDWR)
+size = left = os.fstat(file).st_size
+while left > 0:
+    copied = 0
+    for entry in os.scandir(target):
+        try:
+            copied += entry.stat().st_blocks * 512
+        except FileNotFoundError:
+            pass  # it was renamed
+    wanted = max(0, size - copied - ahead)
+    if wanted == 0 or left - wanted >= step:
+        os.ftruncate(file, wanted)
+        left = wanted
+    time.sleep(0.01)
+END
+}
+
+timed_warm() {  # WHAT COMMAND...
+  local lender
   fresh
-  head -c 3300000000 /dev/zero >"$trees/warm"
-  rm "$trees/warm"
+  head -c 3300000000 /dev/zero >"$trees/lent"
+  lend &
+  lender=$!
+  timed "$@"
+  kill "$lender" 2>/dev/null || true  # it may have ended
+  wait "$lender" || true
+  rm "$trees/lent"
 }
 
 large_file_rows() {
@@ -138,12 +165,12 @@ large_file_rows() {
   head -c 3221225472 /dev/urandom >"$trees/source"
   for ((i = 0; i < runs; ++i)); do
     note_login
-    warm; timed plain rdcp --no-encrypt "$trees/source" "$remote:$trees/target/"
+    timed_warm plain rdcp --no-encrypt "$trees/source" "$remote:$trees/target/"
     ((i > 0)) || same_files plain "$trees/target/source"
-    warm; timed sealed rdcp --encrypt "$trees/source" "$remote:$trees/target/"
+    timed_warm sealed rdcp --encrypt "$trees/source" "$remote:$trees/target/"
     ((i > 0)) || same_files sealed "$trees/target/source"
-    warm; timed rsync with_rsync "$trees/source" "$remote:$trees/target/"
-    warm; timed scp with_scp "$trees/source" "$remote:$trees/target/"
+    timed_warm rsync with_rsync "$trees/source" "$remote:$trees/target/"
+    timed_warm scp with_scp "$trees/source" "$remote:$trees/target/"
     say_times login plain sealed rsync scp
   done
   time_row "rdcp file: 3 GiB" plain scp 1 ">= 4"

@@ -1,8 +1,8 @@
 // What a launcher and the rdcp that it has started say to each other before there is a connection: lines, and
 // the orders. Pure: text in, values out.
 //
-// Launcher:  RDPIPE PEER 1 LENGTH\n, then LENGTH bytes: the key and the words, each with a NUL behind it
-// Peer:      RDPIPE READY 1 PORT ADDRESS,... FABRIC,...\n    or    RDPIPE ERROR STATUS TEXT\n
+// Launcher:  RDPIPE PEER 2 LENGTH\n, then LENGTH bytes: the key and the words, each with a NUL behind it
+// Peer:      RDPIPE READY 2 PORT ADDRESS,... FABRIC,...\n    or    RDPIPE ERROR STATUS TEXT\n
 // Launcher:  CONNECT PORT ADDRESS,... FABRIC,...\n            or    STREAM connector|listener\n
 // Peer:      RDPIPE CONNECTED TEXT\n                          or    RDPIPE UNREACHED TEXT\n      (to CONNECT)
 #pragma once
@@ -17,7 +17,7 @@
 
 namespace rdpipe {
 
-constexpr int kLaunchVersion = 1;
+constexpr int kLaunchVersion = 2;
 constexpr std::size_t kMaxOrders = std::size_t{256} << 20;  // bytes
 constexpr std::size_t kMaxLine = 65536;                     // bytes
 constexpr std::size_t kMaxAddresses = 64;                   // of one end

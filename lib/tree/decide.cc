@@ -89,16 +89,21 @@ void Decider::take_entry(const EntryRecord& entry) {
     take_directory(entry, parent, name);
   } else if (entry.head) {  // also one that is skipped: its LINK comes all the same
     take_link(entry, parent, name);
-  } else if (parent->skipped) {
-    if (entry.is_asked_for()) answer(TreeVerdict::kSkip);
-    keep_source();
-  } else if (entry.type == EntryType::kFile) {
-    take_file(entry, parent, name);
-  } else {
-    take_other(entry, parent, name);
+  } else if (!take_content(entry, parent, name) && entry.is_head) {
+    heirs_.emplace(next_entry_, next_entry_);
   }
   ++next_entry_;
   listed_.add(entry);
+}
+
+bool Decider::take_content(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
+                           const std::string& name) {
+  if (!parent->skipped) {
+    return entry.type == EntryType::kFile ? take_file(entry, parent, name) : take_other(entry, parent, name);
+  }
+  if (entry.type == EntryType::kFile) answer(TreeVerdict::kSkip);
+  keep_source();
+  return false;
 }
 
 // The entry is left as it is here, whatever the sender has: that is no failure, and its source stays.
@@ -113,14 +118,15 @@ void Decider::remember_target(const struct stat& now) {
   }
 }
 
-void Decider::take_file(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
+bool Decider::take_file(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                         const std::string& name) {
   decision_.file_bytes += entry.size;
   WantedFile file{.entry = next_entry_, .directory = parent, .name = name, .size = entry.size};
   file.sparse = entry.has_holes || options_.sparse;
   if (!claim(*parent, name, false)) {
     answer(TreeVerdict::kSkip);
-    return fail(next_entry_, *parent, name, kNameTaken);
+    fail(next_entry_, *parent, name, kNameTaken);
+    return false;
   }
   if (entry.is_head) decision_.heads.push_back({next_entry_, {parent, name}});
   try {
@@ -133,10 +139,12 @@ void Decider::take_file(const EntryRecord& entry, const std::shared_ptr<TargetDi
       if (file.passed_over) keep_source();
       if (entry.is_head) decision_.heads.back().second.passed_over = file.passed_over;
     }
+    return true;
   } catch (const EntryError& error) {
     if (entry.is_head) decision_.heads.pop_back();
     answer(TreeVerdict::kSkip);
     fail(next_entry_, *parent, name, cause_of(error));
+    return false;
   }
 }
 
@@ -244,9 +252,22 @@ void Decider::take_link(const EntryRecord& entry, const std::shared_ptr<TargetDi
       .entry = next_entry_, .head = *entry.head, .type = entry.type, .directory = parent, .name = name};
   link.seconds = entry.seconds;
   link.nanoseconds = entry.nanoseconds;
+  const auto heir = heirs_.find(*entry.head);
+  if (heir != heirs_.end() && heir->second == *entry.head) {
+    EntryRecord alone = entry;
+    alone.head.reset();
+    alone.is_head = true;
+    const std::size_t wanted = decision_.wanted.size();
+    if (take_content(alone, parent, name)) heir->second = next_entry_;
+    link.skipped = true;
+    if (decision_.wanted.size() == wanted) decision_.links.push_back(std::move(link));  // its LINK comes
+    return;
+  }
+  if (heir != heirs_.end()) link.head = heir->second;
   link.skipped = parent->skipped || !claim(*parent, name, false);
   if (link.skipped && !parent->skipped) fail(next_entry_, *parent, name, kNameTaken);
   if (parent->skipped) keep_source();
+  if (entry.type == EntryType::kFile) answer(TreeVerdict::kSkip);
   decision_.links.push_back(std::move(link));
 }
 

@@ -81,8 +81,11 @@ class Decider {
   void open_up(TargetDirectory& directory);
   [[nodiscard]] struct stat as_in_the_end(const TargetDirectory& directory, struct stat now) const;
   void add_directory(std::shared_ptr<TargetDirectory> directory);
-  void take_file(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
-                 const std::string& name);
+  // False: it cannot be put in place, and nothing can be linked to it. What is left as it is has not failed.
+  [[nodiscard]] bool take_content(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
+                                  const std::string& name);
+  [[nodiscard]] bool take_file(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
+                               const std::string& name);
   [[nodiscard]] bool wants(const EntryRecord& entry, WantedFile& file, int at);
   [[nodiscard]] bool is_same_content(const EntryRecord& entry, const struct stat& now, int at,
                                      const std::string& name) const;
@@ -91,8 +94,8 @@ class Decider {
   void ask_for(WantedFile file, int at);
   void offer_leaves(WantedFile& file, int at);
   [[nodiscard]] bool may_hold_part();
-  void take_other(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
-                  const std::string& name);
+  [[nodiscard]] bool take_other(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
+                                const std::string& name);
   [[nodiscard]] std::optional<EntryError> make_other(const EntryRecord& entry, const TargetDirectory& parent,
                                                      const std::string& name, int at,
                                                      const Attributes& attributes) const;
@@ -140,6 +143,9 @@ class Decider {
   std::unordered_map<std::uint64_t, std::shared_ptr<TargetDirectory>> directories_;
   std::unordered_map<std::uint64_t, std::uint32_t>
       ids_;  // of the sender, groups with bit 32, to those of this host
+  // Entries that others are links to and that cannot be put in place: which of these others stands in for
+  // them, themselves until there is one.
+  std::unordered_map<std::uint64_t, std::uint64_t> heirs_;
   std::vector<std::weak_ptr<const Descriptor>> parts_;  // of files that were asked for
   Decision decision_;
 };

@@ -112,13 +112,15 @@ void Decider::correct(const TargetDirectory& parent, const std::string& name, in
   if (lacking) fail(next_entry_, parent, name, cause_of(*lacking));
 }
 
-void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
+bool Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetDirectory>& parent,
                          const std::string& name) {
   const bool refused = entry.type == EntryType::kSymlink ? !options_.symlinks
                        : is_device(entry.type)           ? !options_.devices
                                                          : !options_.specials;
-  if (refused) return fail(next_entry_, *parent, name, "of a kind that was not asked for");
-  if (!claim(*parent, name, false)) return fail(next_entry_, *parent, name, kNameTaken);
+  if (refused || !claim(*parent, name, false)) {
+    fail(next_entry_, *parent, name, refused ? "of a kind that was not asked for" : kNameTaken);
+    return false;
+  }
   if (entry.is_head) decision_.heads.push_back({next_entry_, {parent, name}});
   try {
     const auto lease = parent->absent ? DirectoryLease() : writer_.open(parent->directory);
@@ -130,7 +132,10 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
     // Not `update`: that is for files in the place of files, as in rsync.
     const bool passed = exists ? options_.ignore_existing : options_.existing;
     if (passed && entry.is_head) decision_.heads.back().second.passed_over = true;
-    if (passed) return keep_source();
+    if (passed) {
+      keep_source();
+      return true;
+    }
     const bool same_type = exists && (now.st_mode & S_IFMT) == format_of(entry.type);
     Attributes attributes = attributes_of(entry, same_type ? &now : nullptr);
     Changes changes{.created = !exists, .replaced = exists && !same_type};
@@ -157,10 +162,12 @@ void Decider::take_other(const EntryRecord& entry, const std::shared_ptr<TargetD
       correct(*parent, name, at, now, attributes, changes);
       show(entry, *parent, name, '.', changes);
     }
+    return true;
   } catch (const EntryError& error) {
     if (entry.is_head) decision_.heads.pop_back();  // what is there is not what links are to lead to
     fail(next_entry_, *parent, name, cause_of(error));
     if (is_fatal(error)) throw_full(*parent, name, error);
+    return false;
   }
 }
 

@@ -357,7 +357,7 @@ void EndRecord::add(const EntryRecord& entry) {
   } else {
     ++(entry.type == EntryType::kFile ? files : specials);
   }
-  if (entry.is_asked_for()) file_bytes += entry.size;
+  if (entry.has_content()) file_bytes += entry.size;
 }
 
 bool EndRecord::lists_as(const EndRecord& other) const {

@@ -7,10 +7,11 @@
 // everything out of place.
 //
 // BEGIN, then entries depth first: an ENTRY stands behind that of its directory. Entries are counted from 0,
-// directories from 1 in the order of their entries; directory 0 is the destination. Of each regular file
-// (that is no link to an earlier entry) the receiver says in a note whether it wants it; the sender answers
-// in order of entries with FILE, or with DATA and SAME and END_FILE. DIRECTORY_END and LINK come in the same
-// order. END is the last.
+// directories from 1 in the order of their entries; directory 0 is the destination. Of each regular file the
+// receiver says in a note whether it wants it (of a link to an earlier entry: because nothing is in place
+// that it could be linked to); the sender answers in order of entries with FILE, or with DATA and SAME and
+// END_FILE. DIRECTORY_END and the LINK of what was not wanted as a file come in the same order. END is the
+// last.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +26,7 @@
 
 namespace rdpipe {
 
-constexpr std::uint8_t kTreeVersion = 1;
+constexpr std::uint8_t kTreeVersion = 2;
 constexpr std::size_t kMaxRecord = 1_MiB;      // bytes of a record that goes across frames
 constexpr std::size_t kMaxName = 255;          // bytes of one component
 constexpr std::size_t kMaxLinkTarget = 4096;   // bytes
@@ -101,7 +102,8 @@ struct EntryRecord {
   std::vector<Xattr> xattrs;          // ACLs among them
   bool lacks_xattrs = false;          // ... but the others could not be sent
 
-  [[nodiscard]] bool is_asked_for() const { return type == EntryType::kFile && !head; }
+  // A file that is no link to an earlier entry.
+  [[nodiscard]] bool has_content() const { return type == EntryType::kFile && !head; }
 };
 // KEEP: parent number, name. Is in the source and is not copied: not to be deleted.
 struct KeepRecord {

@@ -310,12 +310,13 @@ void TreeSource::take(const VerdictNote& note) {
 void TreeSource::answer(TreeVerdict verdict, std::uint64_t count) {
   for (; answered_ < items_.size(); ++answered_) {
     SourceItem& item = items_[answered_];
-    if (item.kind == SourceItem::Kind::kFile) {
+    if (item.is_asked_for) {
       if (count == 0) return;
       --count;
       if (leaves_.contains(item.number) != (verdict == TreeVerdict::kResume)) throw_malformed();
       item.verdict = verdict;
-      if (verdict == TreeVerdict::kSkip) continue;
+      if (verdict != TreeVerdict::kSkip) item.kind = SourceItem::Kind::kFile;  // a link, too
+      if (verdict == TreeVerdict::kSkip && item.kind == SourceItem::Kind::kFile) continue;
     }
     ready_bytes_ += std::min(room_for(item), capacity_);
   }
@@ -326,7 +327,7 @@ void TreeSource::take(const LeavesNote& note) {
   // No more than there can be of what it was asked about and has not answered: they take memory here.
   const auto open = std::next(items_.begin(), static_cast<std::ptrdiff_t>(answered_));
   const auto item = std::find_if(open, items_.end(), [&](const SourceItem& one) {
-    return one.kind == SourceItem::Kind::kFile && one.number == note.entry;
+    return one.is_asked_for && one.number == note.entry;
   });
   if (item == items_.end() || note.leaves.empty()) throw_malformed();
   auto& leaves = leaves_[note.entry];

@@ -33,16 +33,17 @@ struct SourceItem {
   enum class Kind : std::uint8_t { kFile, kLink, kDirectoryEnd, kPlain };  // kPlain: nothing is left to send
 
   Kind kind{};
+  bool is_asked_for = false;               // the receiver says what it wants of it
   bool complete = false;                   // of kDirectoryEnd
   bool incomplete = false;                 // not all of it can be sent: its source must not be removed
-  std::optional<TreeVerdict> verdict{};    // of kFile, once it has come
+  std::optional<TreeVerdict> verdict{};    // ... once it has
   std::uint64_t number = 0;                // of the entry, or of the directory
   std::shared_ptr<Directory> directory{};  // where it is
   std::string name{};
   std::uint64_t size = 0;
   std::int64_t seconds = 0;
   std::uint32_t nanoseconds = 0;
-  std::optional<std::uint64_t> head{};  // of kLink: the entry that it is a link to
+  std::optional<std::uint64_t> head{};  // the entry that it is a link to
   FileIdentity identity{};              // of the name itself, where it is a symlink that is followed
 };
 

@@ -17,8 +17,8 @@ TEST_CASE("orders come out as they went in") {
 }
 
 TEST_CASE("orders that are none are refused") {
-  const std::string line = GENERATE("", "GET / HTTP/1.1", "RDPIPE PEER 2 100", "RDPIPE PEER 1",
-                                    "RDPIPE PEER 1 -5", "RDPIPE PEER 1 99999999999", "RDPIPE PEER 1 10x");
+  const std::string line = GENERATE("", "GET / HTTP/1.1", "RDPIPE PEER 9 100", "RDPIPE PEER 2",
+                                    "RDPIPE PEER 2 -5", "RDPIPE PEER 2 99999999999", "RDPIPE PEER 2 10x");
   CAPTURE(line);
   CHECK_THROWS_AS(parse_orders_line(line), Error);
   CHECK_THROWS_AS(parse_orders("cut off"), Error);
@@ -33,8 +33,8 @@ TEST_CASE("an answer is found behind noise, and noise is none") {
   CHECK(std::get<Contact>(parse_answer(line + " more of a later version")) == contact);
   CHECK(std::holds_alternative<std::monostate>(parse_answer("Last login: today")));
   CHECK(std::holds_alternative<std::monostate>(parse_answer("")));
-  CHECK(std::get<OtherVersion>(parse_answer("RDPIPE READY 2 whatever")).version == "2");
-  CHECK(std::holds_alternative<OtherVersion>(parse_answer("RDPIPE READY 1 70000 - tcp")));
+  CHECK(std::get<OtherVersion>(parse_answer("RDPIPE READY 9 whatever")).version == "9");
+  CHECK(std::holds_alternative<OtherVersion>(parse_answer("RDPIPE READY 2 70000 - tcp")));
   const auto refusal = std::get<Refusal>(parse_answer("RDPIPE ERROR 3 no\x1b such"));
   CHECK(refusal.status == 3);
   CHECK(refusal.text == "no? such");

@@ -85,7 +85,7 @@ class HostileSender {
   HostileSender& entry(const EntryRecord& entry) {
     append(entry, frame_);
     counts_.add(entry);
-    if (entry.is_asked_for()) ++listed_;
+    if (entry.type == EntryType::kFile) ++listed_;
     return *this;
   }
   HostileSender& record(RecordType type, const RangeRecord& range) {

@@ -276,18 +276,42 @@ TEST_CASE("with --update, names of one symlink replace newer ones and what is ne
   }
 }
 
-TEST_CASE("names of a file that could not be put in place are not linked to another one") {
-  const Scratch scratch;
-  fs::create_directories(scratch / "src");
-  fs::create_directories(scratch / "dst/first/full");  // in the way, and not to be deleted
-  put(scratch / "src/first", "content");
-  fs::create_hard_link(scratch / "src/first", scratch / "src/second");
-  put(scratch / "dst/second", "before");
-  const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", archive());
-  CHECK(copied.report.status() == 23);
-  CHECK(copied.notices.size() == 2);
-  CHECK(is_there(scratch / "dst/first/full"));
-  CHECK(get(scratch / "dst/second") == "before");
+TEST_CASE("names of what could not be put in place are those of another one") {
+  const std::string content = GENERATE(""s, "content"s, std::string(3_MiB, 'L'));
+  for (const std::string kind : {"file", "symlink"}) {
+    CAPTURE(content.size(), kind);
+    const Scratch scratch;
+    fs::create_directories(scratch / "src");
+    if (kind == "file") put(scratch / "src/0", content);
+    if (kind == "symlink") fs::create_symlink("nowhere", scratch / "src/0");
+    set_seconds(scratch / "src/0", 1'000'000'000);
+    const std::string first = scratch / "src/0";
+    for (const std::string name : {"src/1", "src/2", "src/3"})
+      REQUIRE(::linkat(AT_FDCWD, first.c_str(), AT_FDCWD, (scratch / name).c_str(), 0) == 0);
+    // Directories are in the way of those that come first, whichever they are, and are not to be deleted.
+    std::vector<std::string> order;
+    for (const auto& entry : fs::directory_iterator(scratch / "src"))
+      order.push_back(entry.path().filename());
+    for (std::size_t blocked : {0U, 1U})
+      fs::create_directories(scratch / ("dst/" + order[blocked] + "/full"));
+    put(scratch / ("dst/" + order[2]), "before");
+    CopyOptions options = archive();
+    options.remove_source_files = true;
+    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
+    CHECK(copied.report.status() == 23);
+    CHECK(copied.report.failed == 2);
+    CHECK(copied.notices.size() == 2);
+    for (std::size_t blocked : {0U, 1U}) CHECK(is_there(scratch / ("dst/" + order[blocked] + "/full")));
+    for (std::size_t placed : {2U, 3U}) {
+      const std::string path = scratch / ("dst/" + order[placed]);
+      if (kind == "file") CHECK(get(path) == content);
+      if (kind == "symlink") CHECK(fs::read_symlink(path) == "nowhere");
+      struct stat placed_as {};
+      REQUIRE(::lstat(path.c_str(), &placed_as) == 0);
+      CHECK(placed_as.st_nlink == 2);
+    }
+    for (const std::string& name : order) CHECK(is_there(scratch / ("src/" + name)));
+  }
 }
 
 TEST_CASE("names of a symlink that could not be put in place are not linked to another one") {

@@ -157,7 +157,7 @@ test_rdcp_refusal_of_the_other_end() {
 
 # From now on nobody gets to the port on which HOST listens.
 hide_port() {  # HOST
-  local other='s|^RDPIPE READY 1 [0-9]*|RDPIPE READY 1 1|'
+  local other='s|^RDPIPE READY 2 [0-9]*|RDPIPE READY 2 1|'
   # shellcheck disable=SC2016  # the remote shell's
   sed -i -e 's/^shift$/host=$1; shift/' \
     -e "s/ exec \(sh -c .*\)/ if [[ \$host == $1 ]]; then \1 | sed -u '$other'; else exec \1; fi/" rsh
