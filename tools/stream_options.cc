@@ -11,7 +11,9 @@ namespace rdpipe::tools {
 namespace {
 
 std::size_t size_in_memory(const char* option, const std::string& text) {
-  return static_cast<std::size_t>(size_value(option, text));
+  const auto size = static_cast<std::size_t>(size_value(option, text));
+  if (size == 0) reject_value(option, text, "a size above 0");
+  return size;
 }
 
 // Two options that contradict each other are a mistake, whichever comes last.
@@ -79,7 +81,7 @@ constexpr auto kOptions = std::to_array<Option>({
        line.settings.connection.keep_alive = keep_alive_value("--keep-alive", value);
      },
      nullptr, true},
-    {0, "ring", "SIZE", kAll, "pinned memory for data (default 4M)",
+    {0, "ring", "SIZE", kAll, "memory for data (default 5M, TCP: 4M)",
      [](CommandLine& line, const std::string& value) {
        line.settings.connection.ring_size = size_in_memory("--ring", value);
      },
@@ -88,7 +90,7 @@ constexpr auto kOptions = std::to_array<Option>({
      [](CommandLine& line, const std::string& value) {
        line.settings.connection.ring_size = size_in_memory("-m", value);
      }},
-    {'s', "slot", "SIZE", kAll, "largest frame, 4k to 4M (default 256k)",
+    {'s', "slot", "SIZE", kAll, "largest frame, 4k to 4M (default 1M, TCP: 256k)",
      [](CommandLine& line, const std::string& value) {
        line.settings.connection.slot_size = size_in_memory("-s", value);
      },

@@ -33,18 +33,17 @@ namespace {
 constexpr Nanoseconds kLastWords = std::chrono::seconds(2);
 constexpr auto kPeerName = "this host";
 
+// Memory is copied, as over TCP.
+RingShape shape_of(const Options& options) { return ring_shape(options, Fabric::kTcp); }
+
 Offer offer_of(Role role, const Options& options) {
   Offer offer;
   offer.role = role;
-  offer.slot_size = static_cast<std::uint32_t>(options.slot_size);
+  offer.slot_size = static_cast<std::uint32_t>(shape_of(options).slot_size);
   offer.digest = options.checksum ? Choice::kAuto : Choice::kNo;
   offer.seal = Choice::kNo;
   offer.content = Content::kTree;
   return offer;
-}
-
-RingShape shape_of(const Options& options) {
-  return {options.slot_size, options.ring_size / options.slot_size};
 }
 
 // Runs one end of the session; when it fails, the other is told. `ring` outlives the session and whatever

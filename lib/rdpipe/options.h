@@ -28,9 +28,10 @@ struct Options {
   std::chrono::nanoseconds keep_alive =
       std::chrono::seconds(10);  // a dead host is noticed within; 1 s to 1 h
 
-  std::size_t ring_size = std::size_t{4} << 20;  // pinned payload memory, bytes; 8 KiB to 1 GiB
-  std::size_t slot_size =
-      std::size_t{256} << 10;  // payload of a frame, bytes; a multiple of 4 KiB up to 4 MiB and half the ring
+  // 0: 5 MiB over RDMA and 4 MiB over TCP, or four frames where that is more.
+  std::size_t ring_size = 0;  // payload memory, pinned over RDMA, bytes; 8 KiB to 1 GiB
+  // 0: 1 MiB over RDMA and 256 KiB over TCP, or a quarter of the ring where that is less.
+  std::size_t slot_size = 0;  // payload of a frame, bytes; a multiple of 4 KiB up to 4 MiB and half the ring
 
   Switch encrypt = Switch::kAuto;  // AES-256-GCM on the data; auto: over TCP to another host
   bool checksum = true;            // the stream digest, at both ends

@@ -106,7 +106,7 @@ void Sending::take(const Message& message) {
 // What is framed goes at once, and the link gets its turn every now and then: it moves the one while the next
 // is digested.
 bool Sending::advance() {
-  constexpr std::size_t kEnough = 512_KiB;  // two frames of the default size
+  constexpr std::size_t kEnough = 512_KiB;  // two frames of the usual size over TCP, one over RDMA
   const std::uint64_t begin = offset_;
   bool posted = post_ready();
   bool more = true;

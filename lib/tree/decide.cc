@@ -40,6 +40,7 @@ Decision Decider::decide(std::span<const std::byte> records) {
     if (record->type == RecordType::kBegin) {
       const auto begin = decode_begin(record->body);
       if (!begin || begun_) throw_malformed("a malformed record");
+      if (begin->version != kTreeVersion) throw_other_version("receive a tree", begin->version);
       begun_ = true;
       sources_ = begin->sources;
       shares_host_ = begin->host == this_host();

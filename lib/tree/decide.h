@@ -143,8 +143,8 @@ class Decider {
   std::unordered_map<std::uint64_t, std::shared_ptr<TargetDirectory>> directories_;
   std::unordered_map<std::uint64_t, std::uint32_t>
       ids_;  // of the sender, groups with bit 32, to those of this host
-  // Entries that others are links to and that cannot be put in place: which of these others stands in for
-  // them, themselves until there is one.
+  // Entries that others are links to, and of which it was known here that they cannot be put in place: which
+  // of these others stands in for them, themselves until there is one.
   std::unordered_map<std::uint64_t, std::uint64_t> heirs_;
   std::vector<std::weak_ptr<const Descriptor>> parts_;  // of files that were asked for
   Decision decision_;

@@ -43,7 +43,7 @@ FinishResult Finisher::finish(const std::vector<FinishStep>& steps, bool shows) 
 void Finisher::take(const LinkStep& step) {
   const WantedLink& link = step.link;
   const std::string path = link.directory->directory->path_of(link.name);
-  if (link.skipped) return;  // which was said
+  if (link.skipped) return;
   try {
     bool made = true;
     struct stat now {};

@@ -22,7 +22,7 @@ auto fields_of(Report& report) {
 
 void put(Packer& packer, const StartNote& note) {
   packer.byte(static_cast<std::uint8_t>(Type::kStart));
-  packer.byte(kTreeVersion);
+  packer.byte(note.version);
   packer.byte(note.hears_peer ? 1 : 0);
 }
 
@@ -66,9 +66,10 @@ void put(Packer& packer, const ReportNote& note) {
 }
 
 std::optional<TreeNote> get_start(Unpacker& unpacker) {
-  const bool good = unpacker.byte() == kTreeVersion;
+  const std::uint8_t version = unpacker.byte();
   const std::uint8_t hears = unpacker.byte();
-  if (!good || hears > 1 || !unpacker.complete()) return {};
+  if (version != kTreeVersion) return StartNote{.version = version};
+  if (hears > 1 || !unpacker.complete()) return {};
   return StartNote{hears == 1};
 }
 

@@ -20,9 +20,10 @@ enum class TreeVerdict : std::uint8_t { kSkip = 0, kSend = 1, kResume = 2 };
 
 // The first note. Type 1: version u8, hears u8 (0 or 1).
 struct StartNote {
-  bool hears_peer = false;  // the receiver's end wants the sender's lines
+  bool hears_peer = false;              // the receiver's end wants the sender's lines
+  std::uint8_t version = kTreeVersion;  // of another one nothing else is known
 };
-// What is wanted of the next files in order of entries (regular ones that are no links). Type 2: until its
+// What is wanted of the next files in order of entries (regular ones). Type 2: until its
 // end, a number each: how many times, times 4, plus the verdict. kResume: LEAVES of that entry came before.
 struct VerdictNote {
   struct Run {

@@ -1,9 +1,13 @@
 #include "tree/record.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <tuple>
+
+#include "ground/error.h"
 
 namespace rdpipe {
 namespace {
@@ -112,6 +116,12 @@ bool is_possible(const EntryRecord& entry) {
 
 }  // namespace
 
+void throw_other_version(const std::string& attempt, unsigned version) {
+  throw Error(Status::kProtocol, attempt,
+              fmt::format("the other end sends trees by protocol {}, this is {}", version, kTreeVersion),
+              "install the same version at both ends");
+}
+
 bool is_component(std::string_view name) {
   return !name.empty() && name.size() <= kMaxName && name != "." && name != ".." &&
          name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
@@ -119,7 +129,7 @@ bool is_component(std::string_view name) {
 
 void append(const BeginRecord& record, std::vector<std::byte>& out) {
   append_record(RecordType::kBegin, out, [&](Packer& packer) {
-    packer.byte(kTreeVersion);
+    packer.byte(record.version);
     packer.byte(record.hears_peer ? 1 : 0);
     packer.byte(record.lists ? 1 : 0);
     packer.number(record.sources);
@@ -240,7 +250,8 @@ std::size_t file_head_size(std::uint64_t entry, std::int64_t seconds, std::uint3
 std::optional<BeginRecord> decode_begin(std::span<const std::byte> body) {
   Unpacker unpacker(body);
   BeginRecord record;
-  if (unpacker.byte() != kTreeVersion) unpacker.fail();
+  record.version = unpacker.byte();
+  if (record.version != kTreeVersion && !body.empty()) return record;
   record.hears_peer = get_flag(unpacker);
   record.lists = get_flag(unpacker);
   record.sources = unpacker.number();

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,6 +28,7 @@
 namespace rdpipe {
 
 constexpr std::uint8_t kTreeVersion = 2;
+[[noreturn]] void throw_other_version(const std::string& attempt, unsigned version);
 constexpr std::size_t kMaxRecord = 1_MiB;      // bytes of a record that goes across frames
 constexpr std::size_t kMaxName = 255;          // bytes of one component
 constexpr std::size_t kMaxLinkTarget = 4096;   // bytes
@@ -55,10 +57,11 @@ enum class RecordType : std::uint8_t {
 
 // BEGIN: version u8, hears u8, lists u8 (0 or 1), sources number, host 16 bytes.
 struct BeginRecord {
-  bool hears_peer = false;    // the sender's end wants the receiver's lines
-  bool lists = false;         // ... also those of what is copied
-  std::uint64_t sources = 0;  // that the user named, patterns expanded
-  Digest128 host{};           // this_host() of the sender
+  bool hears_peer = false;              // the sender's end wants the receiver's lines
+  bool lists = false;                   // ... also those of what is copied
+  std::uint64_t sources = 0;            // that the user named, patterns expanded
+  Digest128 host{};                     // this_host() of the sender
+  std::uint8_t version = kTreeVersion;  // of another one nothing else is known
 };
 // IDENTITY: group u8 (0 or 1), id number, name. Before the first entry that has the id.
 struct IdentityRecord {
@@ -134,7 +137,7 @@ struct EndFileRecord {
   std::int64_t seconds = 0;
   std::uint32_t nanoseconds = 0;
 };
-// LINK: entry number. What it is a link to has been sent.
+// LINK: entry number. What it is a link to has been sent, or was not wanted.
 struct LinkRecord {
   std::uint64_t entry = 0;
 };

@@ -105,7 +105,7 @@ struct WantedFile {
   [[nodiscard]] bool resumes() const { return !leaves.empty(); }
 };
 
-// Where the first of several names of an inode is, for its hard links.
+// Where the first of several names of an inode is, or what stands in for it, for its hard links.
 struct LinkHead {
   std::shared_ptr<TargetDirectory> directory;
   std::string name;
@@ -120,7 +120,7 @@ struct WantedLink {
   std::string name;
   std::int64_t seconds = 0;  // of its modification
   std::uint32_t nanoseconds = 0;
-  bool skipped = false;  // it is not made
+  bool skipped = false;  // nothing is to be linked: it stands in for its head, or that was said
 };
 
 }  // namespace rdpipe

@@ -298,6 +298,7 @@ void TreeSource::note(std::span<const std::byte> bytes) {
 
 void TreeSource::take(const StartNote& note) {
   if (peer_hears_) throw_malformed();
+  if (note.version != kTreeVersion) throw_other_version("send a tree to " + peer_, note.version);
   peer_hears_ = note.hears_peer;
   tell(std::exchange(lines_, {}));
 }

@@ -277,7 +277,7 @@ void Walk::visit_other(const Place& place, const std::string& name, const struct
   }
   if (options_.hard_links && status.st_nlink > 1) fill_hard_link(status, entry);
   fill_common(place, name, status, entry);
-  if (options_.checksum && entry.has_content()) fill_digest(place, name, entry);
+  if (options_.checksum && entry.has_content()) fill_digest(place, name, status, entry);
   SourceItem item{.kind = SourceItem::Kind::kPlain, .number = counts_.entries, .directory = place.directory};
   if (entry.head) item.kind = SourceItem::Kind::kLink;
   if (entry.has_content()) item.kind = SourceItem::Kind::kFile;

@@ -114,7 +114,8 @@ class Walk {
   void fill_common(const Place& place, const std::string& name, const struct stat& status,
                    EntryRecord& entry);
   void fill_xattrs(const Place& place, const std::string& name, EntryRecord& entry);
-  void fill_digest(const Place& place, const std::string& name, EntryRecord& entry);
+  void fill_digest(const Place& place, const std::string& name, const struct stat& status,
+                   EntryRecord& entry);
   void fill_hard_link(const struct stat& status, EntryRecord& entry);
   void introduce(bool group, std::uint32_t id);
   void list(const EntryRecord& entry);
@@ -138,7 +139,8 @@ class Walk {
   std::unordered_set<std::uint64_t> introduced_;  // ids, groups with bit 32
   struct Inode {
     std::uint64_t entry = 0;
-    std::uint64_t unseen = 0;  // names that may still come
+    std::uint64_t unseen = 0;           // names that may still come
+    std::optional<Digest128> digest{};  // of its content
   };
   struct InodeHash {
     std::size_t operator()(const std::pair<dev_t, ino_t>& key) const {

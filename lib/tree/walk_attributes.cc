@@ -41,7 +41,7 @@ void Walk::fill_common(const Place& place, const std::string& name, const struct
   entry.nanoseconds = static_cast<std::uint32_t>(status.st_mtim.tv_nsec);
   if (options_.owner) introduce(false, entry.uid);
   if (options_.group) introduce(true, entry.gid);
-  if ((choice_.acls || choice_.xattrs) && !entry.head) fill_xattrs(place, name, entry);
+  if (choice_.acls || choice_.xattrs) fill_xattrs(place, name, entry);
 }
 
 void Walk::fill_xattrs(const Place& place, const std::string& name, EntryRecord& entry) {
@@ -66,21 +66,24 @@ void Walk::fill_xattrs(const Place& place, const std::string& name, EntryRecord&
   }
 }
 
-void Walk::fill_digest(const Place& place, const std::string& name, EntryRecord& entry) {
+void Walk::fill_digest(const Place& place, const std::string& name, const struct stat& status,
+                       EntryRecord& entry) {
   const int no_follow = options_.copy_links ? 0 : O_NOFOLLOW;
   const Descriptor fd(::openat(place.fd, name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | no_follow));
   if (fd) entry.digest = content_digest(fd.get());
+  if (entry.is_head) inodes_[{status.st_dev, status.st_ino}].digest = entry.digest;
 }
 
 void Walk::fill_hard_link(const struct stat& status, EntryRecord& entry) {
   const auto [found, fresh] = inodes_.try_emplace({status.st_dev, status.st_ino});
   Inode& inode = found->second;
   if (fresh) {
-    inode = {counts_.entries, status.st_nlink - 1};
+    inode = {counts_.entries, status.st_nlink - 1, {}};
     entry.is_head = true;
     return;
   }
   entry.head = inode.entry;
+  entry.digest = inode.digest;
   if (--inode.unseen == 0) inodes_.erase(found);
 }
 

@@ -394,6 +394,7 @@ TEST_CASE("a receiver's notes are not trusted") {
   }
   CHECK(sender_says_to({start, verdicts(TreeVerdict::kResume, 1)}) == damaged);  // of nothing
   CHECK_FALSE(sender_says_to({start, encode(FailedNote{{0, 1, 2}})}).has_value());
+  CHECK(sender_says_to({encode(StartNote{.version = 1})}) == Status::kProtocol);
   CHECK(sender_says_to({bytes_of("")}) == damaged);
   CHECK(sender_says_to({bytes_of("\x2a garbage")}) == damaged);
   CHECK(sender_says_to({start, bytes_of("\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")}) == damaged);

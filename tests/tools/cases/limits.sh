@@ -65,8 +65,8 @@ test_rdma_sender_with_memlock_of_64_kib_says_what_to_raise() {
 test_a_ring_smaller_than_asked_for_is_told() {
   become_nobody prlimit --memlock=1048576:1048576
   moves_a_file
-  says recv.err 'rdrecv: .*the ring is [0-9.]+ KiB, not 4 MiB: pin .*ulimit -l'
-  says send.err 'rdsend: .*the ring is [0-9.]+ KiB, not 4 MiB: pin .*ulimit -l'
+  says recv.err 'rdrecv: .*the ring is [0-9.]+ KiB, not 5 MiB: pin .*ulimit -l'
+  says send.err 'rdsend: .*the ring is [0-9.]+ KiB, not 5 MiB: pin .*ulimit -l'
 }
 
 # rdma only: TCP pins nothing

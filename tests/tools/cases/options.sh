@@ -68,7 +68,7 @@ test_bad_sizes() {
   local size
   for size in 5000 0 1 8M -4096 4kk ''; do refused rdrecv -s "$size" 0 "$key"; done
   for size in 1 0 -1 many 4Mx; do refused rdrecv --ring "$size" 0 "$key"; done
-  refused rdrecv --ring 8k 0 "$key"
+  refused rdrecv --ring 8k -s 256k 0 "$key"
   says refusal "hint: --slot"
 }
 
@@ -95,7 +95,7 @@ test_help_to_a_full_disk_fails() {
 test_slots_and_rings_of_many_sizes() {
   local shape
   make_data 3000001 in
-  for shape in "-s 4k --ring 64k" "-s 64k --ring 1M" "-s 1M --ring 4M" "-s 4k -m 64k"; do
+  for shape in "-s 4k --ring 64k" "-s 64k --ring 1M" "-s 1M --ring 4M" "-s 4k -m 64k" "-s 4M" "--ring 8k" "-m 20M"; do
     # shellcheck disable=SC2086  # words
     target=out start_recv $shape
     source=in start_send
