@@ -44,6 +44,8 @@ void add_filter(std::vector<CopyFilter>& filters, bool include, const std::strin
   if (text == "!") {
     filters.clear();
   } else if (text.starts_with("+ ") || text.starts_with("- ")) {
+    if (text.size() == 2)
+      throw Error(Status::kUsage, fmt::format("pattern '{}'", text), "nothing follows its sign");
     filters.push_back({.include = text.front() == '+', .pattern = text.substr(2)});
   } else {
     filters.push_back({.include = include, .pattern = text});

@@ -27,6 +27,7 @@ test_rdcp_option_errors() {
   refused --no-nonsense in out
   refused --files-from=in a b c
   refused -e "'ssh" in a:out
+  refused --exclude='+ ' in out
   refused --slot=0 in out
   refused --slot=5000 in out
   refused --slot=16M in out
