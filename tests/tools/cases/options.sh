@@ -19,7 +19,7 @@ test_option_errors() {
   refused rdsend --keep-alive "$host" 4711 "$key"
   refused rdrecv 4711 "$key" out more
   refused rdrecv --direct=maybe 0 "$key" out
-  refused rdrecv -m 8k 0 "$key"
+  refused rdrecv -m 4k 0 "$key"
   refused rdsend --key-file secret --key-fd 5 "$host" 4711
 }
 
