@@ -69,7 +69,8 @@ inline EntryRecord device(std::string_view name, std::uint64_t parent) {
 // A sender that says what it is told, to a TreeSink in a directory "dst" beside a directory "outside".
 class HostileSender {
  public:
-  explicit HostileSender(CopyOptions options = archive()) : options_(std::move(options)) {
+  explicit HostileSender(CopyOptions options = archive(), std::uint8_t version = kTreeVersion)
+      : options_(std::move(options)) {
     fs::create_directories(scratch / "outside/p");
     fs::create_directories(scratch / "dst");
     put(scratch / "outside/victim", "precious");
@@ -78,7 +79,7 @@ class HostileSender {
     for (const char* path : {"outside", "outside/p", "outside/victim", "outside/p/keep"})
       before_.push_back(state_of(scratch / path));
     options_.notice = [this](const std::string& line) { notices.push_back(line); };
-    append(BeginRecord{.sources = 1}, frame_);
+    append(BeginRecord{.sources = 1, .version = version}, frame_);
   }
 
   HostileSender& contents() { return entry(directory(".")); }  // directory 1: the destination itself

@@ -276,65 +276,6 @@ TEST_CASE("with --update, names of one symlink replace newer ones and what is ne
   }
 }
 
-TEST_CASE("names of what could not be put in place are those of another one") {
-  const std::string content = GENERATE(""s, "content"s, std::string(3_MiB, 'L'));
-  for (const std::string kind : {"file", "symlink"}) {
-    CAPTURE(content.size(), kind);
-    const Scratch scratch;
-    fs::create_directories(scratch / "src");
-    if (kind == "file") put(scratch / "src/0", content);
-    if (kind == "symlink") fs::create_symlink("nowhere", scratch / "src/0");
-    set_seconds(scratch / "src/0", 1'000'000'000);
-    const std::string first = scratch / "src/0";
-    for (const std::string name : {"src/1", "src/2", "src/3"})
-      REQUIRE(::linkat(AT_FDCWD, first.c_str(), AT_FDCWD, (scratch / name).c_str(), 0) == 0);
-    // Directories are in the way of those that come first, whichever they are, and are not to be deleted.
-    std::vector<std::string> order;
-    for (const auto& entry : fs::directory_iterator(scratch / "src"))
-      order.push_back(entry.path().filename());
-    for (std::size_t blocked : {0U, 1U})
-      fs::create_directories(scratch / ("dst/" + order[blocked] + "/full"));
-    put(scratch / ("dst/" + order[2]), "before");
-    CopyOptions options = archive();
-    options.remove_source_files = true;
-    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
-    CHECK(copied.report.status() == 23);
-    CHECK(copied.report.failed == 2);
-    CHECK(copied.notices.size() == 2);
-    for (std::size_t blocked : {0U, 1U}) CHECK(is_there(scratch / ("dst/" + order[blocked] + "/full")));
-    for (std::size_t placed : {2U, 3U}) {
-      const std::string path = scratch / ("dst/" + order[placed]);
-      if (kind == "file") CHECK(get(path) == content);
-      if (kind == "symlink") CHECK(fs::read_symlink(path) == "nowhere");
-      struct stat placed_as {};
-      REQUIRE(::lstat(path.c_str(), &placed_as) == 0);
-      CHECK(placed_as.st_nlink == 2);
-    }
-    for (const std::string& name : order) CHECK(is_there(scratch / ("src/" + name)));
-  }
-}
-
-TEST_CASE("a symlink that could not be put in place stays what it was, and its other name comes") {
-  for (const char* name : {"first", "second"}) {  // whichever comes first
-    CAPTURE(name);
-    const Scratch scratch;
-    fs::create_directories(scratch / "src");
-    fs::create_symlink("nowhere", scratch / "src/first");
-    const std::string first = scratch / "src/first", second = scratch / "src/second";
-    REQUIRE(::linkat(AT_FDCWD, first.c_str(), AT_FDCWD, second.c_str(), 0) == 0);
-    fs::create_directories(scratch / ("dst/"s + name + "~/full"));  // in the way of its backup
-    for (const char* old : {"first", "second"}) put(scratch / ("dst/"s + old), "before");
-    CopyOptions options = archive();
-    options.backup = true;
-    const Copied copied = copy_trees({scratch / "src/"}, scratch / "dst", options);
-    CHECK(copied.report.failed > 0);
-    CHECK(get(scratch / ("dst/"s + name)) == "before");
-    CHECK(fs::hard_link_count(scratch / ("dst/"s + name)) == 1);
-    const std::string other = name == "first"s ? "second" : "first";
-    CHECK(fs::read_symlink(scratch / ("dst/" + other)) == "nowhere");
-  }
-}
-
 TEST_CASE("a source that was replaced meanwhile by one of the same size and time stays") {
   const Scratch scratch;
   fs::create_directory(scratch / "src");

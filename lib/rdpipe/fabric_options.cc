@@ -1,0 +1,72 @@
+#include "rdpipe/fabric_options.h"
+
+#include <algorithm>
+
+#include "ground/error.h"
+#include "ground/units.h"
+#include "seal/digest.h"
+
+namespace rdpipe {
+namespace {
+
+constexpr std::size_t kMaxSlots = 65536;  // of a RingShape
+
+// What a ring is where nobody says. Over RDMA it has few and large slots: each frame costs a message, its
+// completions and wake-ups at both ends, which the device does not make up for (in a guest with soft-RoCE
+// five slots of 1 MiB moved a fifth more than sixteen of 256 KiB). Over TCP slots that stay in the
+// processors' caches.
+constexpr RingShape usual_shape(Fabric fabric) {
+  return fabric == Fabric::kRdma ? RingShape{1_MiB, 5} : RingShape{256_KiB, 16};
+}
+constexpr std::size_t kUsualSlots = 4;  // at least, where one of the two sizes is given
+
+std::size_t slot_size(const Options& options, Fabric fabric) {
+  if (options.slot_size > 0) return options.slot_size;
+  const std::size_t usual = usual_shape(fabric).slot_size;
+  if (options.ring_size == 0) return usual;
+  return std::clamp(options.ring_size / kUsualSlots / kPageSize * kPageSize, kPageSize, usual);
+}
+
+}  // namespace
+
+RingShape ring_shape(const Options& options, Fabric fabric) {
+  const std::size_t slot = slot_size(options, fabric);
+  if (slot < kPageSize || slot > kMaxDataPayload || slot % kPageSize != 0) {
+    throw Error(Status::kUsage, "slot size " + std::to_string(slot),
+                "not a multiple of 4 KiB from 4 KiB to 4 MiB");
+  }
+  const std::size_t largest = std::min(1_GiB, kMaxSlots * slot);
+  const std::size_t usual = std::max(usual_shape(fabric).payload_bytes(), kUsualSlots * slot);
+  const std::size_t ring = options.ring_size > 0 ? options.ring_size : usual;
+  if (ring < 2 * slot || ring > largest) {
+    throw Error(Status::kUsage, "ring of " + format_size(ring),
+                "not between two slots of " + format_size(slot) + " and " + format_size(largest),
+                "--slot sets the size of a slot");
+  }
+  return {slot, ring / slot};
+}
+
+void require_valid(const Options& options) {
+  for (const Fabric fabric : {Fabric::kRdma, Fabric::kTcp}) static_cast<void>(ring_shape(options, fabric));
+  if (options.keep_alive < std::chrono::seconds(1) || options.keep_alive > std::chrono::hours(1)) {
+    throw Error(Status::kUsage, "keep-alive", "not between 1 s and 1 h");
+  }
+  if (!options.hash.empty()) NamedDigest{options.hash};
+}
+
+FabricOptions fabric_options(const Options& options) {
+  FabricOptions out;
+  out.choice = options.fabric == FabricUse::kRdma  ? FabricChoice::kRdma
+               : options.fabric == FabricUse::kTcp ? FabricChoice::kTcp
+                                                   : FabricChoice::kAuto;
+  out.family = options.ip == IpVersion::k4   ? AddressFamily::kIpv4
+               : options.ip == IpVersion::k6 ? AddressFamily::kIpv6
+                                             : AddressFamily::kAny;
+  out.device = options.device;
+  out.gid_index = options.gid_index;
+  out.address = options.address;
+  out.keep_alive = options.keep_alive;
+  return out;
+}
+
+}  // namespace rdpipe
