@@ -330,7 +330,13 @@ void TreeSource::take(const LeavesNote& note) {
   const auto item = std::find_if(open, items_.end(), [&](const SourceItem& one) {
     return one.is_asked_for && one.number == note.entry;
   });
-  if (item == items_.end() || note.leaves.empty()) throw_malformed();
+  if (!keeps_partial(options_) || item == items_.end() || note.leaves.empty()) throw_malformed();
+  // Of the names of one file, one has them.
+  const auto file_of = [](const SourceItem& one) { return one.head.value_or(one.number); };
+  const bool is_another_name = std::any_of(items_.begin(), items_.end(), [&](const SourceItem& one) {
+    return one.number != note.entry && file_of(one) == file_of(*item) && leaves_.contains(one.number);
+  });
+  if (is_another_name && !leaves_.contains(note.entry)) throw_malformed();
   auto& leaves = leaves_[note.entry];
   const std::uint64_t there = item->size / kLeafSize + (item->size % kLeafSize != 0 ? 1 : 0);
   if (note.first != leaves.size() || note.leaves.size() > there - leaves.size()) throw_malformed();

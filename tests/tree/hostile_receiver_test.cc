@@ -1,6 +1,9 @@
 // A receiver of trees that does not play by the rules: whatever it says, the sender's memory is bounded and
 // its sources stay as they are.
+#include <functional>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "catch.h"
 #include "tree/hostile.h"
@@ -12,14 +15,18 @@ namespace fs = std::filesystem;
 
 namespace {
 
+using Notes = std::vector<std::vector<std::byte>>;
+using Prepare = std::function<void(const Scratch& scratch, CopyOptions& options)>;
+
 // What a TreeSource of two files makes of `notes`, said as soon as it has started.
-std::optional<Status> sender_says_to(const std::vector<std::vector<std::byte>>& notes) {
+std::optional<Status> sender_says_to(const Notes& notes, const Prepare& prepare = {}) {
   const Scratch scratch;
   fs::create_directory(scratch / "src");
   put(scratch / "src/small", "hello");
   put(scratch / "src/large", pattern(kLargeSize));
   CopyOptions options = archive();
-  options.remove_source_files = true;
+  options.remove_source_files = options.partial = true;
+  if (prepare) prepare(scratch, options);
   Loop loop;
   Ring ring(kShape);
   std::optional<Status> status;
@@ -77,6 +84,18 @@ TEST_CASE("a receiver's notes are not trusted") {
     CHECK(sender_says_to({start, verdicts(TreeVerdict::kSkip, 2), leaves_of(entry, 1)}) == damaged);
   }
   CHECK(sender_says_to({start, verdicts(TreeVerdict::kResume, 1)}) == damaged);  // of nothing
+  const Notes both = {start, leaves_of(1, 1), leaves_of(2, 1), verdicts(TreeVerdict::kResume, 2)};
+  CHECK_FALSE(sender_says_to(both).has_value());
+  const auto asks_for_no_parts = [](const Scratch&, CopyOptions& options) { options.partial = false; };
+  CHECK(sender_says_to(both, asks_for_no_parts) == damaged);
+  // Of three names, two of which are one file's.
+  const Notes all = {start, leaves_of(1, 1), leaves_of(2, 1), leaves_of(3, 1)};
+  CHECK_FALSE(sender_says_to(all, [](const Scratch& scratch, CopyOptions&) {
+                put(scratch / "src/third", "three");
+              }).has_value());
+  CHECK(sender_says_to(all, [](const Scratch& scratch, CopyOptions&) {
+          fs::create_hard_link(scratch / "src/large", scratch / "src/third");
+        }) == damaged);
   CHECK_FALSE(sender_says_to({start, encode(FailedNote{{0, 1, 2}})}).has_value());
   CHECK(sender_says_to({encode(StartNote{.version = 1})}) == Status::kProtocol);
   CHECK(sender_says_to({bytes_of("")}) == damaged);
