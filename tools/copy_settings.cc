@@ -74,7 +74,7 @@ void complete(CommandLine& line) {
                 copy.copy.backup ? "it leaves nothing for --backup" : "it leaves nothing for --partial-dir");
   }
   if (copy.copy.backup_suffix.value_or("").find('/') != std::string::npos) {
-    throw Error(Status::kUsage, "option --suffix", "it has no '/'");
+    throw Error(Status::kUsage, "option --suffix", "it must not contain '/'");
   }
   complete_filters(copy);
   if (!copy.files_from.empty()) {
@@ -82,6 +82,9 @@ void complete(CommandLine& line) {
   }
   // As in rsync: of a directory in a list, -a alone takes the directory and nothing in it.
   if (copy.archive && !copy.copy.files_from) copy.copy.recursive = true;
+  if (copy.copy.delete_extra && !copy.copy.recursive && !copy.copy.files_from) {
+    throw Error(Status::kUsage, "option --delete", "without -r it would do nothing");
+  }
   if (!copy.target_directory.empty()) copy.copy.target_directory = true;
   if (line.settings.quiet) line.settings.verbose = false;
   const bool lists = line.settings.verbose || (copy.copy.dry_run && !line.settings.quiet);

@@ -100,7 +100,8 @@ void Writer::set_base(std::shared_ptr<Directory> base) {
   base_ = std::move(base);
   if (!options_.backup) return;
   if (suffix_of_backups(options_).find('/') != std::string::npos) {
-    throw Error(Status::kUsage, "keep backups", "a suffix has no '/'", "--backup-dir keeps them elsewhere");
+    throw Error(Status::kUsage, "keep backups", "a suffix must not contain '/'",
+                "--backup-dir keeps them elsewhere");
   }
   if (!options_.backup_dir.empty()) {
     const auto lease = cache_.open(base_);

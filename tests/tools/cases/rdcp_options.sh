@@ -19,6 +19,7 @@ test_rdcp_option_errors() {
   refused -m in out
   refused -d in out
   refused --chmod=q+x in out
+  refused --delete in out
   refused --max-delete=many in out
   refused --listen=nowhere in out
   refused --port=0-5 in out
@@ -27,6 +28,7 @@ test_rdcp_option_errors() {
   refused --no-nonsense in out
   refused --files-from=in a b c
   refused -e "'ssh" in a:out
+  refused -b --suffix=a/b in out
   refused --exclude='+ ' in out
   refused --slot=0 in out
   refused --slot=5000 in out
