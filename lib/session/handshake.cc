@@ -70,16 +70,22 @@ bool has_magic(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-ListenerKey::ListenerKey(std::span<const std::byte, kSaltSize> salt, Secret psk)
-    : tls_(std::make_shared<const TlsContext>(TlsSide::kServer, std::move(psk))) {
+ListenerKeys::ListenerKeys(std::span<const std::byte, kSaltSize> salt, std::vector<NamedPsk> keys) {
+  assert(!keys.empty());
   std::ranges::copy(salt, salt_.begin());
+  std::vector<TlsKey> secrets;
+  for (NamedPsk& key : keys) {
+    secrets.push_back({key_id(key.psk, salt), std::move(key.psk)});
+    names_.push_back(std::move(key.name));
+  }
+  tls_ = std::make_shared<const TlsContext>(TlsSide::kServer, std::move(secrets));
 }
 
 struct Handshake::State {
   enum class Stage : std::uint8_t { kHello, kPsk, kTls, kOver };
 
-  explicit State(std::shared_ptr<const ListenerKey> listener)
-      : listens(listener != nullptr), key(std::move(listener)) {}
+  explicit State(std::shared_ptr<const ListenerKeys> listener)
+      : listens(listener != nullptr), keys(std::move(listener)) {}
 
   void receive(std::span<const std::byte> bytes);
   bool step();  // false: it needs more bytes, or is over
@@ -91,7 +97,7 @@ struct Handshake::State {
     verdict = with;
     stage = Stage::kOver;
     input = {};
-    key.reset();
+    keys.reset();
   }
   void consume(std::size_t count) {
     input.erase(input.begin(), input.begin() + static_cast<std::ptrdiff_t>(count));
@@ -99,7 +105,8 @@ struct Handshake::State {
   void say(std::span<const std::byte> bytes) { output.insert(output.end(), bytes.begin(), bytes.end()); }
 
   const bool listens;
-  std::shared_ptr<const ListenerKey> key;  // the listener's, until it is over
+  std::shared_ptr<const ListenerKeys> keys;  // the listener's, until it is over
+  std::string key_name;                      // ... of the one that was shown
   Stage stage = Stage::kHello;
   Verdict verdict = Verdict::kInProgress;
   Hello hello;    // as said or heard
@@ -149,7 +156,7 @@ bool Handshake::State::take_hello() {
     return false;
   }
   answer.verdict = kGoOn;
-  std::ranges::copy(key->salt(), answer.salt.begin());
+  std::ranges::copy(keys->salt(), answer.salt.begin());
   say(bytes_of(answer));
   stage = Stage::kTls;
   return true;
@@ -198,7 +205,7 @@ std::optional<std::size_t> Handshake::State::next_record() {
 bool Handshake::State::take_records() {
   const auto size = next_record();
   if (!size) return false;
-  if (!tls) tls = std::make_unique<TlsChannel>(key->tls());
+  if (!tls) tls = std::make_unique<TlsChannel>(keys->tls());
   tls->feed(std::span(input).first(*size));
   consume(*size);
   switch (tls->advance()) {
@@ -214,6 +221,7 @@ bool Handshake::State::take_records() {
       break;
   }
   tls->feed(input);
+  if (listens) key_name = keys->name_of(tls->key());
   end(Verdict::kDone);
   return false;
 }
@@ -229,8 +237,8 @@ Handshake Handshake::connector() {
   return handshake;
 }
 
-Handshake Handshake::listener(std::shared_ptr<const ListenerKey> key) {
-  return Handshake(std::make_unique<State>(std::move(key)));
+Handshake Handshake::listener(std::shared_ptr<const ListenerKeys> keys) {
+  return Handshake(std::make_unique<State>(std::move(keys)));
 }
 
 void Handshake::receive(std::span<const std::byte> bytes) { state_->receive(bytes); }
@@ -251,14 +259,19 @@ std::span<const std::byte, kSaltSize> Handshake::salt() const { return state_->a
 
 void Handshake::set_psk(Secret psk) {
   assert(state_->verdict == Verdict::kNeedsPsk);
+  std::vector<TlsKey> keys(1);
+  keys.front().id = key_id(psk, salt());
+  keys.front().psk = std::move(psk);
   state_->tls =
-      std::make_unique<TlsChannel>(std::make_shared<const TlsContext>(TlsSide::kClient, std::move(psk)));
+      std::make_unique<TlsChannel>(std::make_shared<const TlsContext>(TlsSide::kClient, std::move(keys)));
   state_->verdict = Verdict::kInProgress;
   state_->stage = State::Stage::kTls;
   if (state_->tls->advance() != TlsProgress::kInProgress) state_->end(Verdict::kNotRdpipe);
   while (state_->step()) {
   }
 }
+
+const std::string& Handshake::key_name() const { return state_->key_name; }
 
 std::uint16_t Handshake::peer_version() const { return state_->peer_version; }
 

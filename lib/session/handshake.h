@@ -1,12 +1,12 @@
 // HELLO and TLS 1.3 with an external pre-shared key and (EC)DHE: bytes in, bytes out, a verdict. No I/O, no
 // device: a conversation is a table in a test. Afterwards it is the secure channel of the session. A
-// Handshake belongs to one thread; a ListenerKey may be shared by several.
+// Handshake belongs to one thread; ListenerKeys may be shared by several.
 //
 // HELLO:  magic u32, major u16, minor u16.                                   Connector to listener.
 // Answer: magic u32, major u16, minor u16, verdict u8 (0 go on, 1 other version), salt 16 bytes.   Back.
 // Every major version keeps these two, up to the verdict. Then TLS records, the connector being TLS's client;
-// ALPN "rdpipe/1"; PSK identity "rdpipe". Tickets and early data are off. A ClientHello is one record of at
-// most 4 KiB.
+// ALPN "rdpipe/2"; the PSK identity is the key's id. Tickets and early data are off. A ClientHello is one
+// record of at most 4 KiB.
 #pragma once
 
 #include <array>
@@ -36,15 +36,24 @@ enum class Verdict : std::uint8_t {
   kNotRdpipe,     // what came is no rdpipe
 };
 
-// What all handshakes of one listener share: the salt and the secret made from it.
-class ListenerKey {
+// A key's pre-shared secret and what its listener calls it.
+struct NamedPsk {
+  std::string name;
+  Secret psk;
+};
+
+// What all handshakes of one listener share: the salt and the secrets made from it.
+class ListenerKeys {
  public:
-  ListenerKey(std::span<const std::byte, kSaltSize> salt, Secret psk);
+  // At least one; of two that are the same the first counts.
+  ListenerKeys(std::span<const std::byte, kSaltSize> salt, std::vector<NamedPsk> keys);
   [[nodiscard]] std::span<const std::byte, kSaltSize> salt() const { return salt_; }
   [[nodiscard]] const std::shared_ptr<const TlsContext>& tls() const { return tls_; }
+  [[nodiscard]] const std::string& name_of(std::size_t key) const { return names_.at(key); }
 
  private:
   std::array<std::byte, kSaltSize> salt_{};
+  std::vector<std::string> names_;
   std::shared_ptr<const TlsContext> tls_;
 };
 
@@ -53,7 +62,7 @@ class Handshake {
   enum class Side : std::uint8_t { kConnector, kListener };
   [[nodiscard]] static Handshake connector();
   // It allocates nothing beyond itself (under 1 KiB) until a good HELLO and a whole ClientHello have come.
-  [[nodiscard]] static Handshake listener(std::shared_ptr<const ListenerKey> key);
+  [[nodiscard]] static Handshake listener(std::shared_ptr<const ListenerKeys> keys);
   Handshake(Handshake&&) noexcept;
   Handshake& operator=(Handshake&&) noexcept;
   ~Handshake();
@@ -66,6 +75,8 @@ class Handshake {
   [[nodiscard]] std::span<const std::byte, kSaltSize> salt() const;
   void set_psk(Secret psk);
   [[nodiscard]] std::uint16_t peer_version() const;
+  // Listener only, after kDone: what the key is called that the connector has shown.
+  [[nodiscard]] const std::string& key_name() const;
   // SHA-256 of HELLO and answer, as this side saw them.
   [[nodiscard]] std::array<std::byte, 32> transcript() const;
 

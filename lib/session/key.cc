@@ -1,9 +1,11 @@
 #include "session/key.h"
 
 #include <openssl/core_names.h>
+#include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -95,6 +97,24 @@ bool Key::is_short() const noexcept { return !is_random_ && text_.bytes().size()
 
 Secret Key::psk(std::span<const std::byte, kSaltSize> salt) const {
   return is_random_ ? copy(text_.bytes()) : scrypt(text_.bytes(), salt);
+}
+
+KeyId key_id(const Secret& psk, std::span<const std::byte, kSaltSize> salt) {
+  constexpr std::string_view kLabel = "rdpipe key";
+  std::array<std::byte, kLabel.size() + kSaltSize> said;
+  std::ranges::copy(salt, std::ranges::copy(std::as_bytes(std::span(kLabel)), said.begin()).out);
+  std::array<std::byte, 32> hmac;
+  std::size_t size = 0;
+  const auto secret = psk.bytes();
+  const auto* made = EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, secret.data(), secret.size(),
+                               reinterpret_cast<const unsigned char*>(said.data()), said.size(),
+                               reinterpret_cast<unsigned char*>(hmac.data()), hmac.size(), &size);
+  if (made == nullptr || size != hmac.size()) {
+    throw Error(Status::kMemory, "HMAC-SHA-256", "OpenSSL refused it");
+  }
+  KeyId id;
+  std::copy_n(hmac.begin(), id.size(), id.begin());
+  return id;
 }
 
 }  // namespace rdpipe

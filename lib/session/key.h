@@ -1,6 +1,7 @@
 // The key two ends share, and the pre-shared secret of TLS made from it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -12,6 +13,10 @@ namespace rdpipe {
 
 constexpr std::size_t kSaltSize = 16;
 constexpr std::size_t kPskSize = 32;
+constexpr std::size_t kKeyIdSize = 16;
+// Which of a listener's keys it is: says nothing to those who do not know it, and something else for each
+// salt.
+using KeyId = std::array<std::byte, kKeyIdSize>;
 
 class Key {
  public:
@@ -31,5 +36,8 @@ class Key {
   Secret text_;
   bool is_random_ = false;
 };
+
+// The first 16 bytes of HMAC-SHA-256 with the pre-shared secret, over "rdpipe key" and the salt. Thread-safe.
+[[nodiscard]] KeyId key_id(const Secret& psk, std::span<const std::byte, kSaltSize> salt);
 
 }  // namespace rdpipe

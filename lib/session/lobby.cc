@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "session/control_stream.h"
@@ -13,12 +14,15 @@ namespace {
 constexpr unsigned kReportsPerWindow = 3;
 constexpr Nanoseconds kReportWindow = std::chrono::seconds(1);
 constexpr Nanoseconds kFarewell = std::chrono::seconds(2);  // for the last words to one that is turned away
+constexpr std::ptrdiff_t kMostHeldBack = 8;                 // of one source, for wrong keys that it has shown
 constexpr int kEventsPerTurn = 16;                          // so that no stranger keeps the others waiting
 
-std::shared_ptr<const ListenerKey> make_listener_key(const Key& key) {
+std::shared_ptr<const ListenerKeys> only(const Key& key) {
   std::array<std::byte, kSaltSize> salt;
   fill_random(salt);
-  return std::make_shared<const ListenerKey>(salt, key.psk(salt));
+  std::vector<NamedPsk> keys;
+  keys.push_back({"", key.psk(salt)});
+  return std::make_shared<const ListenerKeys>(salt, std::move(keys));
 }
 
 std::string reason_of(const Handshake& handshake) {
@@ -40,8 +44,13 @@ struct Lobby::Stranger {
   Handshake handshake;
   std::string peer;
   Deadline deadline;
-  bool spoke = false;    // at all
-  bool leaving = false;  // turned away: only its farewell is awaited
+  std::optional<Deadline> answered_from{};  // it has to wait until then, or had to, for its address
+  bool spoke = false;                       // at all
+  bool leaving = false;                     // turned away: only its farewell is awaited
+
+  [[nodiscard]] bool is_held_back() const {
+    return answered_from && !answered_from->passed() && !deadline.passed();
+  }
 };
 
 // Lines about failed strangers, a few in each window of time; what is beyond is counted and told at its end.
@@ -79,11 +88,15 @@ class Lobby::Reports {
 
 Lobby::Lobby(Loop& loop, Acceptor& acceptor, const Key& key, std::function<void(const std::string&)> report,
              LobbyLimits limits)
+    : Lobby(loop, acceptor, only(key), std::move(report), limits) {}
+
+Lobby::Lobby(Loop& loop, Acceptor& acceptor, std::shared_ptr<const ListenerKeys> keys,
+             std::function<void(const std::string&)> report, LobbyLimits limits)
     : loop_(loop),
       acceptor_(acceptor),
       limits_(limits),
       reports_(std::make_unique<Reports>(std::move(report))),
-      key_(make_listener_key(key)) {}
+      keys_(std::move(keys)) {}
 
 Lobby::~Lobby() {
   try {
@@ -96,9 +109,15 @@ std::unique_ptr<Session> Lobby::poll() {
   reports_->refresh();
   accept_all();
   for (auto stranger = strangers_.begin(); stranger != strangers_.end();) {
-    const Progress progress = advance(*stranger);
+    const bool held_back = holds_back(*stranger);
+    if (held_back && is_one_too_many(*stranger)) {
+      reports_->line(stranger->peer, "too many wrong keys came from its address");
+      stranger = strangers_.erase(stranger);
+      continue;
+    }
+    const Progress progress = held_back ? Progress::kWaiting : advance(*stranger);
     if (progress == Progress::kWaiting) {
-      loop_.wake_at(stranger->deadline);
+      loop_.wake_at(held_back ? stranger->answered_from->earlier(stranger->deadline) : stranger->deadline);
       ++stranger;
       continue;
     }
@@ -119,16 +138,18 @@ void Lobby::accept_all() {
     if (strangers_.size() >= limits_.strangers) make_room();
     std::string peer = link->info().peer;
     strangers_.push_back({.link = std::move(link),
-                          .handshake = Handshake::listener(key_),
+                          .handshake = Handshake::listener(keys_),
                           .peer = std::move(peer),
                           .deadline = Deadline::in(limits_.patience)});
   }
   loop_.wake_now();  // there may be more: next turn
 }
 
-// First goes one that was turned away already, then one that has not greeted, then the oldest.
+// First goes one that was turned away already, then one that is held back, one that has not greeted, the
+// oldest.
 void Lobby::make_room() {
   auto goes = std::ranges::find_if(strangers_, &Stranger::leaving);
+  if (goes == strangers_.end()) goes = std::ranges::find_if(strangers_, &Stranger::is_held_back);
   if (goes == strangers_.end()) {
     goes = std::ranges::find_if(strangers_, [](const Stranger& one) { return !one.handshake.greeted(); });
   }
@@ -137,9 +158,31 @@ void Lobby::make_room() {
   strangers_.erase(goes);
 }
 
+// Decided once, when its turn comes first: whoever goes on showing wrong keys does not prolong it.
+// Those who are held back are let go of together: so they must be few, or they would be many tries of keys.
+bool Lobby::is_one_too_many(const Stranger& stranger) const {
+  const std::string source = source_of(stranger.peer);
+  const auto held = std::ranges::count_if(strangers_, [&](const Stranger& other) {
+    return other.is_held_back() && source_of(other.peer) == source;
+  });
+  return held > kMostHeldBack;
+}
+
+bool Lobby::holds_back(Stranger& stranger) const {
+  if (!limits_.throttles || stranger.spoke || stranger.leaving) return false;
+  if (!stranger.answered_from) {
+    const Deadline answers = throttle_.answers(source_of(stranger.peer));
+    if (answers.passed()) return false;
+    stranger.answered_from = answers;
+  }
+  return stranger.is_held_back();
+}
+
 Lobby::Progress Lobby::advance(Stranger& stranger) {
   try {
     return take_events(stranger);
+  } catch (const std::bad_alloc&) {
+    return Progress::kGone;
   } catch (const Error& error) {  // its link is lost, or it broke the framing rules
     const bool broke_rules = error.status() == Status::kDamaged;
     // One that never spoke only looked whether somebody listens, or has come in over RDMA meanwhile.
@@ -180,6 +223,9 @@ Lobby::Progress Lobby::shake_hands(Stranger& stranger, const Control& control) {
   stranger.handshake.receive(control.bytes);
   post_stream(*stranger.link, stranger.handshake.take_output());
   if (stranger.handshake.verdict() == Verdict::kDone) return Progress::kAuthenticated;
+  if (stranger.handshake.verdict() == Verdict::kWrongKey && limits_.throttles) {
+    throttle_.charge(source_of(stranger.peer), Clock::now());
+  }
   if (stranger.handshake.verdict() != Verdict::kInProgress) {
     turn_away(stranger, reason_of(stranger.handshake));
   }
@@ -191,7 +237,7 @@ void Lobby::turn_away(Stranger& stranger, const std::string& reason) {
   reports_->line(stranger.peer, reason);
   stranger.leaving = true;
   stranger.deadline = Deadline::in(kFarewell).earlier(stranger.deadline);
-  stranger.handshake = Handshake::listener(key_);  // frees what TLS held
+  stranger.handshake = Handshake::listener(keys_);  // frees what TLS held
   stranger.link->close();
 }
 

@@ -209,11 +209,16 @@ Secret Session::receiving_key() const {
   return handshake_.export_key(connects ? kListenerLabel : kConnectorLabel, kSealKeySize);
 }
 
+void Session::dismiss(const Error& error) {
+  if (!error.from_peer()) {
+    send(Failed{static_cast<int>(error.status()), error.attempt(), error.cause(), host_name()});
+  }
+  link_->close();
+}
+
 void Session::fail(Loop& loop, const Error& error, Nanoseconds limit) noexcept {
   try {
-    if (!error.from_peer()) {
-      send(Failed{static_cast<int>(error.status()), error.attempt(), error.cause(), host_name()});
-    }
+    dismiss(error);
     (void)finish(loop, limit);
   } catch (...) {  // NOLINT(bugprone-empty-catch): the first failure is the one to report
   }

@@ -14,6 +14,7 @@
 #include "ground/error.h"
 #include "io/loop.h"
 #include "session/handshake.h"
+#include "session/throttle.h"
 #include "transport/fabric.h"
 #include "transport/link.h"
 #include "wire/message.h"
@@ -40,6 +41,9 @@ class Session {
   Session(std::unique_ptr<Link> link, Handshake handshake, Handshake::Side side);
 
   [[nodiscard]] Link& link() { return *link_; }
+  [[nodiscard]] const Link& link() const { return *link_; }
+  // A listener's: what it calls the key that the connector has shown.
+  [[nodiscard]] const std::string& key_name() const { return handshake_.key_name(); }
 
   // What the other end is called from here on, whatever it says itself.
   void call_peer(const std::string& name);
@@ -58,8 +62,10 @@ class Session {
   [[nodiscard]] Secret sending_key() const;
   [[nodiscard]] Secret receiving_key() const;
 
-  // Tells the peer why this end gives up, unless the peer said so itself, and closes; waits at most `limit`
-  // for it to leave. Never throws.
+  // Tells the peer why this end gives up, unless the peer said so itself, and that nothing more will come;
+  // waits for nothing.
+  void dismiss(const Error& error);
+  // The same, and waits at most `limit` for it to leave. Never throws.
   void fail(Loop& loop, const Error& error, Nanoseconds limit) noexcept;
   // Closes in good order: waits until all is sent and the peer has closed too, at most `limit`. False if it
   // did not.
@@ -85,17 +91,25 @@ class Session {
 struct LobbyLimits {
   std::size_t strangers = 64;  // at once; beyond it the one that has said least, longest ago, goes
   Nanoseconds patience = std::chrono::seconds(10);  // for one handshake
+  // Who comes from an address that has shown too many wrong keys waits before it is answered (Throttle), once
+  // and within its patience. For a listener that many may try keys at.
+  bool throttles = false;
 };
 
 // The listener's side: many strangers at once shake hands; those who know the key come out as sessions. What
 // happens to a stranger's link ends that stranger and nobody else.
 class Lobby {
  public:
-  // Runs scrypt. `report` hears one line for each stranger that failed, at most a few a second; then how many
+  // `report` hears one line for each stranger that failed, at most a few a second; then how many
   // more there were.
+  Lobby(Loop& loop, Acceptor& acceptor, std::shared_ptr<const ListenerKeys> keys,
+        std::function<void(const std::string&)> report, LobbyLimits limits = {});
+  // With one key that has no name: runs scrypt.
   Lobby(Loop& loop, Acceptor& acceptor, const Key& key, std::function<void(const std::string&)> report,
         LobbyLimits limits = {});
   ~Lobby();
+  // Those who come from now on need one of these.
+  void change_keys(std::shared_ptr<const ListenerKeys> keys) { keys_ = std::move(keys); }
   // The next authenticated session; nothing when the caller may sleep (wake-ups are arranged).
   [[nodiscard]] std::unique_ptr<Session> poll();
 
@@ -105,6 +119,8 @@ class Lobby {
   enum class Progress : std::uint8_t { kWaiting, kAuthenticated, kGone };
   void accept_all();
   void make_room();
+  [[nodiscard]] bool holds_back(Stranger& stranger) const;
+  [[nodiscard]] bool is_one_too_many(const Stranger& stranger) const;
   Progress advance(Stranger& stranger);
   Progress take_events(Stranger& stranger);
   Progress shake_hands(Stranger& stranger, const Control& control);
@@ -114,7 +130,8 @@ class Lobby {
   Acceptor& acceptor_;
   LobbyLimits limits_;
   std::unique_ptr<Reports> reports_;
-  std::shared_ptr<const ListenerKey> key_;
+  std::shared_ptr<const ListenerKeys> keys_;
+  Throttle throttle_;
   std::list<Stranger> strangers_;  // in order of arrival
 };
 

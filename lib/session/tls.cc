@@ -16,8 +16,7 @@
 namespace rdpipe {
 namespace {
 
-constexpr std::string_view kIdentity = "rdpipe";
-constexpr std::string_view kAlpn = "\x08rdpipe/1";                // length, name: as TLS wants it
+constexpr std::string_view kAlpn = "\x08rdpipe/2";                // length, name: as TLS wants it
 constexpr std::array<unsigned char, 2> kCipherId = {0x13, 0x02};  // TLS_AES_256_GCM_SHA384
 constexpr std::size_t kMaxRecordOut = 4096;                       // bytes; keeps OpenSSL's write buffer small
 
@@ -36,10 +35,13 @@ void require(long result, const char* attempt) {
   if (result <= 0) throw_openssl(attempt);
 }
 
+const std::vector<TlsKey>& keys_of(const SSL* ssl) {
+  return static_cast<const TlsContext*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->keys();
+}
+
 // A session that carries nothing but the key: how OpenSSL takes an external PSK.
-SSL_SESSION* make_psk_session(SSL* ssl) {
-  const auto* context = static_cast<const TlsContext*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
-  const auto psk = context->psk().bytes();
+SSL_SESSION* make_psk_session(SSL* ssl, const Secret& secret) {
+  const auto psk = secret.bytes();
   SSL_SESSION* session = SSL_SESSION_new();
   const SSL_CIPHER* cipher = SSL_CIPHER_find(ssl, kCipherId.data());
   if (session == nullptr || cipher == nullptr ||
@@ -55,17 +57,27 @@ SSL_SESSION* make_psk_session(SSL* ssl) {
 
 int use_psk(SSL* ssl, const EVP_MD* /*hash*/, const unsigned char** identity, std::size_t* length,
             SSL_SESSION** session) {
-  *identity = raw(kIdentity);
-  *length = kIdentity.size();
-  *session = make_psk_session(ssl);
+  const TlsKey& key = keys_of(ssl).front();
+  *identity = reinterpret_cast<const unsigned char*>(key.id.data());
+  *length = key.id.size();
+  *session = make_psk_session(ssl, key.psk);
   return *session != nullptr ? 1 : 0;
 }
 
-// An identity that is not ours finds no session; without certificates the handshake then fails.
+// An identity that is not ours finds no session; without certificates the handshake then fails. Only the
+// first one is looked at: a ClientHello is one try of one key.
 int find_psk(SSL* ssl, const unsigned char* identity, std::size_t length, SSL_SESSION** session) {
   *session = nullptr;
-  if (!std::equal(identity, identity + length, kIdentity.begin(), kIdentity.end())) return 1;
-  *session = make_psk_session(ssl);
+  const auto said = std::as_bytes(std::span(identity, length));
+  const auto& keys = keys_of(ssl);
+  const auto known =
+      std::ranges::find_if(keys, [&](const TlsKey& key) { return std::ranges::equal(key.id, said); });
+  auto& shown = *static_cast<TlsShown*>(SSL_get_app_data(ssl));
+  const bool is_another = std::exchange(shown.was_asked, true);
+  shown.is_unknown = is_another || known == keys.end();
+  if (shown.is_unknown) return 1;
+  shown.key = static_cast<std::size_t>(known - keys.begin());
+  *session = make_psk_session(ssl, known->psk);
   return *session != nullptr ? 1 : 0;
 }
 
@@ -127,9 +139,9 @@ void configure(SSL_CTX* context, TlsSide side) {
 
 }  // namespace
 
-TlsContext::TlsContext(TlsSide side, Secret psk)
+TlsContext::TlsContext(TlsSide side, std::vector<TlsKey> keys)
     : side_(side),
-      psk_(std::move(psk)),
+      keys_(std::move(keys)),
       context_(SSL_CTX_new(side == TlsSide::kClient ? TLS_client_method() : TLS_server_method())) {
   if (context_ == nullptr) throw_openssl("set up TLS");
   try {
@@ -154,6 +166,7 @@ TlsChannel::TlsChannel(std::shared_ptr<const TlsContext> context)
     throw_openssl("start TLS");
   }
   SSL_set_bio(ssl_, in, out);
+  SSL_set_app_data(ssl_, &shown_);
   if (context_->side() == TlsSide::kClient) {
     SSL_set_connect_state(ssl_);
   } else {
@@ -187,7 +200,7 @@ TlsProgress TlsChannel::advance() {
   }
   if (SSL_get_error(ssl_, result) == SSL_ERROR_WANT_READ) return TlsProgress::kInProgress;
   broken_ = true;
-  const bool wrong_key = is_about_the_key(ERR_peek_error());
+  const bool wrong_key = shown_.is_unknown || is_about_the_key(ERR_peek_error());
   ERR_clear_error();
   return wrong_key ? TlsProgress::kWrongKey : TlsProgress::kFailed;
 }

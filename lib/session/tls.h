@@ -1,6 +1,6 @@
 // TLS 1.3 over memory: an external pre-shared key with (EC)DHE, AES-256-GCM and SHA-384, and nothing else: no
-// certificates, tickets, early data, older versions. TlsContext is OpenSSL's settings with the key, shared by
-// the handshakes of one listener (thread-safe); TlsChannel is one conversation and belongs to one thread.
+// certificates, tickets, early data, older versions. TlsContext is OpenSSL's settings with the keys, shared
+// by the handshakes of one listener (thread-safe); TlsChannel is one conversation and belongs to one thread.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ground/secret.h"
+#include "session/key.h"
 
 struct ssl_st;
 struct ssl_ctx_st;
@@ -19,28 +20,40 @@ namespace rdpipe {
 
 enum class TlsSide : std::uint8_t { kClient, kServer };
 
+struct TlsKey {
+  KeyId id;  // the PSK identity
+  Secret psk;
+};
+
 class TlsContext {
  public:
-  TlsContext(TlsSide side, Secret psk);
+  TlsContext(TlsSide side, std::vector<TlsKey> keys);  // a client has one
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
   ~TlsContext();
 
   [[nodiscard]] TlsSide side() const noexcept { return side_; }
-  [[nodiscard]] const Secret& psk() const noexcept { return psk_; }
+  [[nodiscard]] const std::vector<TlsKey>& keys() const noexcept { return keys_; }
   [[nodiscard]] ssl_ctx_st* get() const noexcept { return context_; }
 
  private:
   TlsSide side_;
-  Secret psk_;
+  std::vector<TlsKey> keys_;
   ssl_ctx_st* context_;
 };
 
 enum class TlsProgress : std::uint8_t {
   kInProgress,
   kDone,
-  kWrongKey,  // the peer's proof does not fit the key, or ours did not fit the peer's
+  kWrongKey,  // the peer's proof fits no key, or ours did not fit the peer's
   kFailed,    // anything else: no TLS, another kind of TLS
+};
+
+// What a server has learnt of the client's key.
+struct TlsShown {
+  std::size_t key = 0;
+  bool is_unknown = false;
+  bool was_asked = false;  // about one identity
 };
 
 class TlsChannel {
@@ -54,6 +67,8 @@ class TlsChannel {
   // Carries the handshake on as far as what was fed allows. With kDone the channel lets go of the pre-shared
   // key.
   [[nodiscard]] TlsProgress advance();
+  // After kDone: which of the context's keys it was.
+  [[nodiscard]] std::size_t key() const noexcept { return shown_.key; }
 
   // After kDone.
   void write(std::span<const std::byte> plain);
@@ -66,6 +81,7 @@ class TlsChannel {
 
   std::shared_ptr<const TlsContext> context_;  // until the handshake is done; in front of ssl_, which uses it
   ssl_st* ssl_;
+  TlsShown shown_;
   bool broken_ = false;
 };
 

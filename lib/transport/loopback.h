@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -67,6 +68,8 @@ class LoopbackLink final : public Link {
   void set_keep_alive(Nanoseconds limit) override;
   [[nodiscard]] const LinkInfo& info() const override { return info_; }
 
+  // What info() calls the other end from now on ("10.0.0.1:12345").
+  void set_peer(std::string peer) { info_.peer = std::move(peer); }
   void release();  // lets go of the frames this end's kHold holds back, and of all that follow
   void drop();     // the connection is lost now, for both ends, after what was posted before
   void cut();      // nothing that is posted from now on arrives, in either direction

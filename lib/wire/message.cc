@@ -17,7 +17,10 @@ enum class Type : std::uint8_t {
   kFailed = 4,
   kBye = 5,
   kNote = 6,
-  kWorking = 7
+  kWorking = 7,
+  kOrder = 8,
+  kQueued = 9,
+  kAdmitted = 10
 };
 
 struct MessageHeader {
@@ -209,6 +212,19 @@ void put(const Note& note, std::vector<std::byte>& out) {
 
 void put(const Working&, std::vector<std::byte>& out) { Writer(Type::kWorking, out); }
 
+void put(const Order& order, std::vector<std::byte>& out) {
+  Writer writer(Type::kOrder, out);
+  writer.bytes(1, std::span(order.words).first(std::min(order.words.size(), kMaxWords)));
+  writer.integer(2, static_cast<std::uint8_t>(order.last));
+  writer.integer(3, static_cast<std::uint8_t>(order.waits));
+}
+
+void put(const Queued& queued, std::vector<std::byte>& out) {
+  Writer(Type::kQueued, out).integer(1, queued.ahead);
+}
+
+void put(const Admitted&, std::vector<std::byte>& out) { Writer(Type::kAdmitted, out); }
+
 void get(Fields& fields, Offer& offer) {
   fields.bytes(1, offer.transcript);
   fields.integer(2, offer.fabric);
@@ -246,6 +262,15 @@ void get(Fields& fields, Failed& failed) {
 void get(Fields&, Bye&) {}
 void get(Fields&, Working&) {}
 
+void get(Fields&, Admitted&) {}
+void get(Fields& fields, Queued& queued) { fields.integer(1, queued.ahead); }
+
+void get(Fields& fields, Order& order) {
+  fields.bytes(1, order.words, 1, kMaxWords);
+  fields.flag(2, order.last);
+  fields.flag(3, order.waits);
+}
+
 void get(Fields& fields, Note& note) { fields.bytes(1, note.bytes, 1, kMaxNote); }
 
 template <typename T>
@@ -273,6 +298,12 @@ std::optional<Message> decode_body(std::uint8_t type, std::span<const std::byte>
       return decode_as<Note>(bytes);
     case Type::kWorking:
       return decode_as<Working>(bytes);
+    case Type::kOrder:
+      return decode_as<Order>(bytes);
+    case Type::kQueued:
+      return decode_as<Queued>(bytes);
+    case Type::kAdmitted:
+      return decode_as<Admitted>(bytes);
   }
   return {};
 }

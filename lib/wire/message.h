@@ -18,10 +18,11 @@
 namespace rdpipe {
 
 constexpr std::uint32_t kProtocolMagic = 0x52445031;  // "RDP1"
-constexpr std::uint16_t kProtocolMajor = 1;
+constexpr std::uint16_t kProtocolMajor = 2;
 constexpr std::uint16_t kProtocolMinor = 0;
 constexpr std::size_t kMaxMessage = 16384;  // bytes, header included
 constexpr std::size_t kMaxNote = 8192;      // bytes of a note
+constexpr std::size_t kMaxWords = 8192;     // bytes of an order's words in one message
 
 enum class Role : std::uint8_t { kSends = 1, kReceives = 2, kBoth = 3 };
 enum class Content : std::uint8_t { kStream = 0, kTree = 1 };  // what the bytes of the stream are
@@ -92,7 +93,28 @@ struct Working {
   bool operator==(const Working&) const = default;
 };
 
-using Message = std::variant<Offer, End, Committed, Failed, Bye, Note, Working>;
+// A client's to a server, before the offers: what it wants, as the words of a command line, each with a NUL
+// behind it. What does not fit into one message goes on in the next.
+// Type 8. Fields: 1 words (1 to 8192 bytes), 2 last u8 (0 or 1), 3 waits u8 (0 or 1).
+struct Order {
+  std::vector<std::byte> words;
+  bool last = true;    // nothing more follows
+  bool waits = false;  // for its turn where the server is busy
+
+  bool operator==(const Order&) const = default;
+};
+// The server's, while the client waits for its turn. Type 9. Field: 1 ahead u32.
+struct Queued {
+  std::uint32_t ahead = 0;  // clients that come before it
+
+  bool operator==(const Queued&) const = default;
+};
+// The server's: the request is granted, the offers come next. Type 10, no fields.
+struct Admitted {
+  bool operator==(const Admitted&) const = default;
+};
+
+using Message = std::variant<Offer, End, Committed, Failed, Bye, Note, Working, Order, Queued, Admitted>;
 
 void encode(const Message& message, std::vector<std::byte>& out);  // appended; longer texts are cut
 

@@ -16,8 +16,10 @@ using namespace rdpipe;
 
 const std::array<std::byte, kSaltSize> kSalt{};
 
-std::shared_ptr<const ListenerKey> make_listener_key() {
-  return std::make_shared<const ListenerKey>(kSalt, Secret(std::string(kPskSize, 'k')));
+std::shared_ptr<const ListenerKeys> make_listener_keys() {
+  std::vector<NamedPsk> keys;
+  keys.push_back({"", Secret(std::string(kPskSize, 'k'))});
+  return std::make_shared<const ListenerKeys>(kSalt, std::move(keys));
 }
 
 void feed(Handshake& handshake, std::span<const std::byte> bytes, std::size_t piece) {
@@ -38,8 +40,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto rest = std::as_bytes(std::span(data, size)).subspan(2);
   const std::size_t piece = data[1] + std::size_t{1};
   Handshake connector = Handshake::connector();
-  static const auto key = make_listener_key();  // slow to make, never changed
-  Handshake listener = Handshake::listener(key);
+  static const auto keys = make_listener_keys();  // slow to make, never changed
+  Handshake listener = Handshake::listener(keys);
   const int rounds = data[0] >> 1 & 3;  // of the good conversation: none, HELLO, TLS's first flight
   for (int i = 0; i < std::min(rounds, 2); ++i) {
     listener.receive(connector.take_output());

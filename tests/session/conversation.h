@@ -18,14 +18,17 @@ inline const std::string kOtherKey(64, '2');
 
 struct Conversation {
   explicit Conversation(const std::string& connectors_key = kOneKey,
-                        const std::string& listeners_key = kOneKey)
+                        const std::vector<std::string>& listeners_keys = {kOneKey})
       : key(Secret(connectors_key)),
         connector(Handshake::connector()),
-        listener(Handshake::listener(make_listener_key(listeners_key))) {}
+        listener(Handshake::listener(make_listener_keys(listeners_keys))) {}
 
-  static std::shared_ptr<const ListenerKey> make_listener_key(const std::string& text) {
+  // Each is called by its own text.
+  static std::shared_ptr<const ListenerKeys> make_listener_keys(const std::vector<std::string>& texts) {
     const std::array<std::byte, kSaltSize> salt{std::byte{1}, std::byte{2}};
-    return std::make_shared<const ListenerKey>(salt, Key(Secret(text)).psk(salt));
+    std::vector<NamedPsk> keys;
+    for (const std::string& text : texts) keys.push_back({text, Key(Secret(text)).psk(salt)});
+    return std::make_shared<const ListenerKeys>(salt, std::move(keys));
   }
 
   // Carries what the two say back and forth until both are silent. `alter` sees each piece on its way.

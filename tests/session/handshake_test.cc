@@ -49,7 +49,9 @@ TEST_CASE("pre-shared keys are what the vectors say") {
     INFO(vector.text("vector"));
     std::array<std::byte, kSaltSize> salt;
     std::ranges::copy(vector.bytes("salt"), salt.begin());
-    CHECK(copy(Key(Secret(vector.text("key"))).psk(salt).bytes()) == vector.bytes("psk"));
+    const Secret psk = Key(Secret(vector.text("key"))).psk(salt);
+    CHECK(copy(psk.bytes()) == vector.bytes("psk"));
+    CHECK(copy(key_id(psk, salt)) == vector.bytes("id"));
   }
 }
 
@@ -100,11 +102,15 @@ TEST_CASE("exported keys are the same at both ends, and differ by label and by s
 }
 
 TEST_CASE("the pre-shared key is let go of when the handshake is done, and the channel goes on") {
-  const auto psk = [] { return Key(Secret(kOneKey)).psk(std::array<std::byte, kSaltSize>{}); };
-  auto ours = std::make_shared<const TlsContext>(TlsSide::kClient, psk());
+  const auto keys = [] {
+    std::vector<TlsKey> one(1);
+    one.front().psk = Key(Secret(kOneKey)).psk(std::array<std::byte, kSaltSize>{});
+    return one;
+  };
+  auto ours = std::make_shared<const TlsContext>(TlsSide::kClient, keys());
   const std::weak_ptr<const TlsContext> kept = ours;
   TlsChannel client(std::move(ours));
-  TlsChannel server(std::make_shared<const TlsContext>(TlsSide::kServer, psk()));
+  TlsChannel server(std::make_shared<const TlsContext>(TlsSide::kServer, keys()));
   TlsProgress progress = TlsProgress::kInProgress;
   for (int i = 0; i < 3; ++i) {
     progress = client.advance();
@@ -120,10 +126,25 @@ TEST_CASE("the pre-shared key is let go of when the handshake is done, and the c
 }
 
 TEST_CASE("a wrong key is recognised at both ends") {
-  Conversation talk(kOneKey, kOtherKey);
+  Conversation talk(kOneKey, {kOtherKey});
   talk.run();
   CHECK(talk.connector.verdict() == Verdict::kWrongKey);
   CHECK(talk.listener.verdict() == Verdict::kWrongKey);
+}
+
+TEST_CASE("a listener with several keys knows which one was shown") {
+  const std::string third(64, '3');
+  for (const auto& shown : {kOtherKey, kOneKey, third}) {
+    Conversation talk(shown, {kOneKey, kOtherKey, third});
+    talk.run();
+    REQUIRE(talk.done());
+    CHECK(talk.listener.key_name() == shown);
+  }
+  Conversation stranger(std::string(64, '4'), {kOneKey, kOtherKey, third});
+  stranger.run();
+  CHECK(stranger.connector.verdict() == Verdict::kWrongKey);
+  CHECK(stranger.listener.verdict() == Verdict::kWrongKey);
+  CHECK(stranger.listener.key_name().empty());
 }
 
 TEST_CASE("another major version is recognised at both ends") {
@@ -230,7 +251,7 @@ TEST_CASE("an altered, repeated or missing record breaks the channel") {
 }
 
 TEST_CASE("a claimed length makes nobody reserve memory") {
-  const Bytes hello = bytes_of({'R', 'D', 'P', '1', 0, 1, 0, 0});
+  const Bytes hello = bytes_of({'R', 'D', 'P', '1', 0, kProtocolMajor, 0, 0});
   const Bytes long_record = bytes_of({22, 3, 1, 0x40, 0, 1, 0, 0x3F, 0xFC});
   const Bytes long_message = bytes_of({22, 3, 1, 0, 5, 1, 1, 0xFF, 0xFF, 0});
   for (const auto& claim : {long_record, long_message}) {
@@ -252,7 +273,7 @@ TEST_CASE("a claimed length makes nobody reserve memory") {
 #if !defined(RDPIPE_OWN_ALLOCATOR)
 TEST_CASE("a stranger costs little memory") {
   const Bytes said = recorded_connector();
-  const auto key = Conversation::make_listener_key(kOneKey);
+  const auto key = Conversation::make_listener_keys({kOneKey});
   const auto cost = [&](std::size_t bytes) {
     std::vector<Handshake> strangers;
     strangers.reserve(100);

@@ -48,8 +48,8 @@ void sleep(Loop& loop) {
   loop.wait(kEnd);
 }
 
-std::unique_ptr<Link> dial(Loop& loop, const std::string& host, const std::string& port) {
-  const auto dial = dial_rdma(loop, {host, port}, {});
+std::unique_ptr<Link> dial(Loop& loop, const std::string& host, const std::string& port, bool over_tcp) {
+  const auto dial = over_tcp ? dial_tcp(loop, {host, port}, {}) : dial_rdma(loop, {host, port}, {});
   for (;; sleep(loop)) {
     if (auto link = dial->poll()) return link;
   }
@@ -199,24 +199,40 @@ void greet(const std::string& host, const std::string& port, const std::string& 
   });
 }
 
+Bytes garbage() {
+  Bytes bytes(kMaxControlPayload);
+  fill_random(bytes);
+  bytes[0] = std::byte{0};  // no HELLO by chance
+  return bytes;
+}
+
+// A good HELLO, and the most of a ClientHello that is none yet.
+Bytes half_a_greeting() {
+  Bytes bytes = hello(kProtocolMajor);
+  for (const int byte : {22, 3, 1, 0x0F, 0xF0, 1, 0, 0x0F, 0xEC})
+    bytes.push_back(static_cast<std::byte>(byte));
+  bytes.resize(bytes.size() + 4000);
+  return bytes;
+}
+
 // Whom the listener has turned away does not notice: its end of the connection stays as it is.
-void be_strangers(const std::string& host, const std::string& port, int count, bool silent) {
+void be_strangers(const std::string& host, const std::string& port, int count, const std::string& kind,
+                  bool over_tcp) {
   Loop loop;
   std::deque<std::unique_ptr<Link>> links;
   for (int i = 0; i < count; ++i) {
-    links.push_back(dial(loop, host, port));
-    if (silent) continue;
-    Bytes garbage(kMaxControlPayload);
-    fill_random(garbage);
-    garbage[0] = std::byte{0};  // no HELLO by chance
-    links.back()->post_control(garbage);
+    links.push_back(dial(loop, host, port, over_tcp));
+    if (kind == "garbage") post_stream(*links.back(), garbage());
+    if (kind == "half") post_stream(*links.back(), half_a_greeting());
+    while (links.back()->poll()) {
+    }
   }
   print(fmt::format("{} strangers are there", count));
   for (;;) sleep(loop);
 }
 
 void attack(std::vector<std::string> words) {
-  words.resize(5);
+  words.resize(6);
   if (words[0] == "relay") {
     relay(words[1], words[2], words[3], words[4]);
   } else if (words[0] == "listen") {
@@ -226,7 +242,7 @@ void attack(std::vector<std::string> words) {
   } else if (words[0] == "hello") {
     greet(words[1], words[2], words[3]);
   } else if (words[0] == "strangers") {
-    be_strangers(words[1], words[2], std::stoi(words[3]), words[4] == "silent");
+    be_strangers(words[1], words[2], std::stoi(words[3]), words[4], words[5] == "tcp");
   } else {
     throw Error(Status::kUsage, "attack", "no such command");
   }

@@ -16,7 +16,8 @@ using Bytes = std::vector<std::byte>;
 
 void print(const std::string& line);  // at once
 void sleep(Loop& loop);
-[[nodiscard]] std::unique_ptr<Link> dial(Loop& loop, const std::string& host, const std::string& port);
+[[nodiscard]] std::unique_ptr<Link> dial(Loop& loop, const std::string& host, const std::string& port,
+                                         bool over_tcp = false);
 // Listens on a free port, which it prints.
 [[nodiscard]] std::unique_ptr<Link> accept_one(Loop& loop, const std::string& host);
 

@@ -13,7 +13,7 @@ template <std::size_t N>
 std::array<std::byte, N> array_of(const vectors::Vector& vector, const std::string& name) {
   const auto bytes = vector.bytes(name);
   REQUIRE(bytes.size() == N);
-  std::array<std::byte, N> array;
+  std::array<std::byte, N> array{};
   std::copy(bytes.begin(), bytes.end(), array.begin());
   return array;
 }
@@ -41,6 +41,11 @@ Message message_of(const vectors::Vector& vector) {
   if (type == "committed") return Committed{vector.number("length")};
   if (type == "bye") return Bye{};
   if (type == "working") return Working{};
+  if (type == "admitted") return Admitted{};
+  if (type == "queued") return Queued{static_cast<std::uint32_t>(vector.number("ahead"))};
+  if (type == "order") {
+    return Order{vector.bytes("words"), vector.number("last") == 1, vector.number("waits") == 1};
+  }
   if (type == "note") return Note{vector.bytes("bytes")};
   if (type == "failed") {
     return Failed{static_cast<int>(vector.number("status")), vector.text("attempt"), vector.text("cause"),
