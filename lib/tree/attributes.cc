@@ -161,8 +161,10 @@ bool write_lent(const Place& place, XattrChoice choice, const std::vector<XattrV
 // ACLs last: they are part of the mode, which may forbid the rest.
 bool write_all(const Place& place, XattrChoice choice, const std::vector<XattrValue>& wanted) {
   int error = 0;
-  if (choice.xattrs && !write_lent(place, {.acls = false, .xattrs = true}, wanted)) error = errno;
-  if (choice.acls && !write_some(place, {.acls = true, .xattrs = false}, wanted) && error == 0) error = errno;
+  XattrChoice others = choice, acls = choice;
+  others.acls = acls.xattrs = false;
+  if (choice.xattrs && !write_lent(place, others, wanted)) error = errno;
+  if (choice.acls && !write_some(place, acls, wanted) && error == 0) error = errno;
   errno = error;
   return error == 0;
 }
@@ -184,7 +186,7 @@ bool is_acl(std::string_view name) { return name == kAccessAcl || name == kDefau
 bool is_chosen(std::string_view name, XattrChoice choice) {
   if (is_acl(name)) return choice.acls;
   if (!choice.xattrs || name.starts_with("system.") || name == "security.selinux") return false;
-  return name.starts_with("user.") || is_root();
+  return name.starts_with("user.") || (!choice.user_only && is_root());
 }
 
 bool read_xattrs(int directory, const std::string& name, XattrChoice choice, std::vector<XattrValue>& into,

@@ -24,8 +24,9 @@ struct XattrValue {
 };
 
 struct XattrChoice {
-  bool acls = false;    // system.posix_acl_access and _default
-  bool xattrs = false;  // user.*; for root everything but system.*
+  bool acls = false;       // system.posix_acl_access and _default
+  bool xattrs = false;     // user.*; for root everything but system.*
+  bool user_only = false;  // also for root: no more than user.*
 };
 
 [[nodiscard]] bool is_acl(std::string_view name);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "files/kernel_copy.h"
+#include "tree/scope.h"
 #include "tree/writer.h"
 
 namespace rdpipe {
@@ -62,8 +63,10 @@ void copy_content(const Original& original, int into, const std::string& as, boo
   if (const int failure = to.close(); failure != 0) throw EntryError{failure, "back it up"};
 }
 
-void make_again(const Original& original, int into, const std::string& as) {
+void make_again(const Original& original, int into, const std::string& as, const CopyOptions& options) {
   const mode_t type = original.status.st_mode & S_IFMT;
+  const bool is_device = type == S_IFCHR || type == S_IFBLK;
+  if (is_device && options.unprivileged) throw EntryError{EPERM, "back it up"};
   if (type != S_IFLNK) return check_call(::mknodat(into, as.c_str(), type | 0600, original.status.st_rdev));
   std::string target(kMaxLinkTarget, '\0');
   const auto size = ::readlinkat(original.directory, original.name.c_str(), target.data(), target.size());
@@ -72,20 +75,32 @@ void make_again(const Original& original, int into, const std::string& as) {
   check_call(::symlinkat(target.c_str(), into, as.c_str()));
 }
 
+// Returns the bits of its mode that were meant for an owner or a group that it does not get.
+mode_t copy_owner(int to, const struct stat& original, bool unprivileged) {
+  constexpr auto kKeep = static_cast<uid_t>(-1);
+  struct stat now {};
+  check_call(::fstat(to, &now));
+  const auto give = [&](uid_t uid) {
+    const bool same_uid = uid == kKeep || uid == now.st_uid;
+    const bool same_gid = original.st_gid == now.st_gid || original.st_gid == ::getegid();
+    if (unprivileged && !(same_uid && same_gid)) return false;
+    return ::fchownat(to, "", uid, original.st_gid, AT_EMPTY_PATH) == 0;
+  };
+  if (give(original.st_uid)) return 0;
+  return give(kKeep) ? S_ISUID | S_ISGID : S_ISUID | S_ISGID | S_IRWXG;
+}
+
 // As far as we may and the file system can; never more rights than there were.
-void copy_attributes(const Original& original, int into, const std::string& as) {
+void copy_attributes(const Original& original, int into, const std::string& as, const CopyOptions& options) {
   const struct stat& status = original.status;
   const Descriptor itself(::openat(into, as.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   check_call(itself.get());
-  mode_t mode = status.st_mode & kPermissions;
-  if (::fchownat(itself.get(), "", status.st_uid, status.st_gid, AT_EMPTY_PATH) == -1) {
-    constexpr auto kKeep = static_cast<uid_t>(-1);
-    mode &= 01777;
-    if (::fchownat(itself.get(), "", kKeep, status.st_gid, AT_EMPTY_PATH) == -1) mode &= ~mode_t{S_IRWXG};
-  }
+  mode_t mode = status.st_mode & kPermissions & ~copy_owner(itself.get(), status, options.unprivileged);
+  if (options.drop_special_bits) mode &= ~mode_t{S_ISUID | S_ISGID};
   std::vector<XattrValue> xattrs;
-  const bool whole = read_xattrs(original.directory, original.name, {true, true}, xattrs) &&
-                     write_xattrs(into, as, {true, true}, xattrs);
+  const XattrChoice all{.acls = true, .xattrs = true, .user_only = options.unprivileged};
+  const bool whole =
+      read_xattrs(original.directory, original.name, all, xattrs) && write_xattrs(into, as, all, xattrs);
   if (!whole) mode &= ~mode_t{S_IRWXG};  // of an ACL that is missing it was the mask
   if (!S_ISLNK(status.st_mode))
     check_call(::chmod(fmt::format("/proc/self/fd/{}", itself.get()).c_str(), mode));
@@ -171,7 +186,8 @@ Descriptor Writer::backup_root(mode_t mode) const {
   if (base_ && !options_.backup_dir.starts_with('/')) base = open(base_);
   // Where it is beneath the target, a symlink may be the sender's; so may be what was backed up before.
   const std::size_t trusted = base ? 0 : options_.backup_dir.size();
-  return open_path(base ? base->get() : AT_FDCWD, options_.backup_dir, trusted, mode);
+  const int from = base ? base->get() : AT_FDCWD;
+  return scope_of(options_).directory(from, options_.backup_dir, trusted, mode);
 }
 
 bool Writer::keeps_backups(int directory, const std::string& name) const {
@@ -232,9 +248,9 @@ void Writer::copy_over(int directory, const std::string& name, const struct stat
     if (S_ISREG(now.st_mode)) {
       copy_content(original, into, temporary, options_.fsync);
     } else {
-      make_again(original, into, temporary);
+      make_again(original, into, temporary, options_);
     }
-    copy_attributes(original, into, temporary);
+    copy_attributes(original, into, temporary, options_);
     check_call(::renameat(into, temporary.c_str(), into, backup.c_str()));
   } catch (const EntryError&) {
     ::unlinkat(into, temporary.c_str(), 0);

@@ -34,6 +34,7 @@ struct CopyFilter {
 // How far one end is: the sender's and the receiver's differ by what is under way.
 struct CopyProgress {
   std::uint64_t bytes = 0;        // of file content that is through: sent and received, or found to be there
+  std::uint64_t found_bytes = 0;  // ... the latter alone; of this end
   std::uint64_t total_bytes = 0;  // of all regular files seen so far
   std::uint64_t files = 0;        // entries that are settled
   std::uint64_t total_files = 0;  // entries seen so far
@@ -49,6 +50,11 @@ struct CopyOptions {
   bool no_target_directory = false;  // the destination is the name, never a directory to put into
   bool target_directory = false;     // the destination must be a directory
   bool mkpath = false;               // creates missing directories of the destination
+
+  // The descriptor of a directory, the caller's, open until the copy has ended: this end's sources or its
+  // destination, `backup_dir` and `partial_dir` are paths beneath it ('/' in front stands for it, ".." is
+  // refused), none of their components is a symlink, and `copy_links` is Error{kUsage}. -1: anywhere.
+  int beneath = -1;
 
   // What of the sources.
   bool recursive = false;        // -r; a directory without it fails: "is a directory (not copied without -r)"
@@ -77,6 +83,16 @@ struct CopyOptions {
   bool numeric_ids = false;  // owners and groups by number, not by name; 0 always is 0
   std::string
       chmod{};  // as rsync's --chmod: "u+rw,D755,Fgo-w,..."; of what is there already only with `perms`
+
+  // This end's alone, for one that acts on behalf of somebody else.
+  // It does no more than anybody may, also where it runs as root: gives nothing to another owner, to no group
+  // but its own effective one, makes no device nodes, and of xattrs reads and writes user.* alone. Each is
+  // left out, or said, as for one who is not root.
+  bool unprivileged = false;
+  // The receiver's: no mode that it sets has set-user-ID or set-group-ID bits, whatever the source has and
+  // `chmod` says. What is there keeps its own where no mode is set (a directory without `perms`), and a new
+  // directory without `perms` inherits set-group-ID from that it is made in.
+  bool drop_special_bits = false;
 
   // What moves. By default what differs in size or time of modification (to the second where a file system
   // keeps no more).

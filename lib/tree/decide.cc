@@ -183,9 +183,10 @@ bool Decider::wants(const EntryRecord& entry, WantedFile& file, int at) {
 }
 
 // Into the file that is there, if it is large: but one that has other names may be another entry's, too, and
-// then the first one has it.
+// then the first one has it. One whose special bits are to go never holds new content with them.
 bool Decider::writes_in_place(const WantedFile& file) {
   if (!options_.inplace || options_.backup || !options_.partial_dir.empty()) return false;
+  if (options_.drop_special_bits && (file.old->st_mode & (S_ISUID | S_ISGID)) != 0) return false;
   return file.old->st_nlink == 1 || seen_.insert({file.old->st_dev, file.old->st_ino}).second;
 }
 

@@ -20,6 +20,7 @@ namespace rdpipe {
 namespace {
 
 constexpr mode_t kPermissions = 07777;
+constexpr mode_t kSetIds = S_ISUID | S_ISGID;
 // The steps in which file systems keep times, nanoseconds.
 constexpr std::array<std::uint32_t, 6> kClocks = {1, 100, 1'000, 1'000'000, 10'000'000, 1'000'000'000};
 
@@ -51,11 +52,12 @@ bool is_newer(const struct stat& now, std::int64_t seconds, std::uint32_t nanose
 Attributes Decider::attributes_of(const EntryRecord& entry, const struct stat* old) {
   Attributes attributes;
   const bool is_directory = entry.type == EntryType::kDirectory;
-  const mode_t mode = mode_change_.apply(entry.mode, is_directory);
+  const mode_t settable = options_.drop_special_bits ? kPermissions & ~kSetIds : kPermissions;
+  const mode_t mode = mode_change_.apply(entry.mode, is_directory) & settable;
   if (options_.perms || options_.acls) {
     attributes.mode = mode;
   } else if (old != nullptr) {
-    attributes.mode = old->st_mode & (is_directory ? kPermissions : 01777U);
+    attributes.mode = old->st_mode & (is_directory ? kPermissions : 01777U & settable);
   } else {
     attributes.mode = mode & 0777;
     attributes.exact_mode = false;

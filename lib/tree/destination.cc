@@ -12,34 +12,18 @@
 
 #include "files/target.h"
 #include "ground/error.h"
+#include "tree/scope.h"
 
 namespace rdpipe {
 namespace {
 
-[[noreturn]] void refuse(const std::string& path, int error, const std::string& hint = {}) {
-  throw Error(Status::kEndpoint, fmt::format("store '{}'", printable(path)), errno_text(error), hint);
-}
-
-// As mkdir -p does: whatever the umask, we get into what we make.
-void make_path(const std::string& path) {
-  for (std::size_t at = 1; at != std::string::npos;) {
-    at = path.find('/', at);
-    const std::string part = path.substr(0, at);
-    struct stat made {};
-    if (::mkdir(part.c_str(), 0777) == -1) {
-      if (errno != EEXIST) refuse(path, errno);
-    } else if (::stat(part.c_str(), &made) == 0 && (made.st_mode & 0300) != 0300) {
-      ::chmod(part.c_str(), (made.st_mode & 07777) | 0300);
-    }
-    if (at != std::string::npos) ++at;
-  }
-}
-
 class Resolver {
  public:
-  Resolver(const std::string& path, const CopyOptions& options) : path_(path), options_(options) {
-    exists_ = ::stat(path.c_str(), &status_) == 0;
+  Resolver(const std::string& path, const CopyOptions& options)
+      : path_(path), options_(options), scope_(scope_of(options)) {
+    exists_ = scope_.status(path, status_);
     if (!exists_ && errno != ENOENT) refuse(path, errno);
+    if (exists_ && S_ISLNK(status_.st_mode)) refuse(path, ELOOP);  // confined: it may lead out
     is_directory_ = exists_ && S_ISDIR(status_.st_mode);
   }
 
@@ -69,14 +53,11 @@ class Resolver {
                     "rdcp replaces files; rdsend and rdrecv write to these");
       }
       // Over what a symlink leads to, as `>` and cp do; but other things than files take the symlink's place.
-      char* real = ::realpath(target.c_str(), nullptr);
-      if (real == nullptr) refuse(path_, errno);
-      target = real;
-      std::free(real);  // NOLINT: realpath() gives what malloc() gave
+      if (!scope_.is_confined()) target = real_path(target);
     }
     const auto [directory, name] = split_path(target);
     struct stat above {};
-    const bool there = ::stat(directory.c_str(), &above) == 0;
+    const bool there = scope_.status(directory, above);
     if (!there && !options_.mkpath) refuse(path_, errno, "--mkpath creates the directories above it");
     Destination destination = opened(directory, !there);
     destination.created = false;
@@ -90,8 +71,8 @@ class Resolver {
  private:
   Destination opened(const std::string& path, bool create, std::string_view relative = {}) const {
     if (create && options_.dry_run) return {};
-    if (create) options_.mkpath ? make_path(without_slashes(path)) : make_one(path);
-    Descriptor fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (create) make(path);
+    Descriptor fd = scope_.open(path, O_DIRECTORY);
     if (!fd) refuse(path, errno);
     Destination destination;
     destination.directory = std::make_shared<Directory>(std::move(fd), path, std::string(relative));
@@ -99,14 +80,27 @@ class Resolver {
     return destination;
   }
 
-  void make_one(const std::string& path) const {
-    if (::mkdir(path.c_str(), 0777) == -1) {
+  void make(const std::string& path) const {
+    if (options_.mkpath) {
+      if (!scope_.make_all(without_slashes(path))) refuse(path, errno);
+    } else if (!scope_.make(path)) {
       refuse(path, errno, errno == ENOENT ? "--mkpath creates the directories above it" : "");
     }
+  }
+  [[noreturn]] void refuse(const std::string& path, int error, const std::string& hint = {}) const {
+    throw Error(Status::kEndpoint, fmt::format("store '{}'", printable(path)), scope_.text_of(error), hint);
+  }
+  std::string real_path(const std::string& path) const {
+    char* real = ::realpath(path.c_str(), nullptr);
+    if (real == nullptr) refuse(path_, errno);
+    std::string result = real;
+    std::free(real);  // NOLINT: realpath() gives what malloc() gave
+    return result;
   }
 
   std::string path_;
   const CopyOptions& options_;
+  Scope scope_;
   struct stat status_ {};
   bool exists_ = false, is_directory_ = false;
 };

@@ -12,6 +12,7 @@
 #include "files/temporary.h"
 #include "seal/digest.h"
 #include "tree/directory.h"
+#include "tree/scope.h"
 
 namespace rdpipe {
 namespace {
@@ -61,7 +62,7 @@ PartialPlace partial_place(int directory, const WantedFile& file, const CopyOpti
   const std::string& path = options.partial_dir;
   const std::size_t trusted =
       path.starts_with('/') ? path.size() : 0;  // a symlink in the target may be the sender's
-  Descriptor place = open_path(directory, path, trusted, create ? 0700 : 0);
+  Descriptor place = scope_of(options).directory(directory, path, trusted, create ? 0700 : 0);
   if (place && !shares_file_system(place.get(), directory)) return {Descriptor(), {}, true};
   return {std::move(place), leaf_in(path, file)};
 }

@@ -192,6 +192,7 @@ void TreeSink::take_same(const RawRecord& record) {
   LargeSink& large = large_of(range->entry);
   if (!large.begin_data(range->offset) || !large.keep(range->length)) throw_malformed();
   progress_.now().bytes += range->length;
+  progress_.now().found_bytes += range->length;
 }
 
 void TreeSink::take_end_file(const RawRecord& record) {

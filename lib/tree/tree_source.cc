@@ -212,9 +212,14 @@ void TreeSource::drop_unwanted() {
     const SourceItem& item = items_.front();
     const bool skipped = item.kind == SourceItem::Kind::kFile && item.verdict == TreeVerdict::kSkip;
     if (!skipped && item.kind != SourceItem::Kind::kPlain) return;
-    if (skipped) progress_.now().bytes += item.size;
+    if (skipped) found_here(item.size);
     static_cast<void>(pop_item());
   }
+}
+
+void TreeSource::found_here(std::uint64_t bytes) {
+  progress_.now().bytes += bytes;
+  progress_.now().found_bytes += bytes;
 }
 
 SourceItem TreeSource::pop_item() {
@@ -252,7 +257,7 @@ void TreeSource::begin_large() {
 // `rest`: bytes of it that did not come through here.
 void TreeSource::end_of_large(std::uint64_t rest) {
   ++progress_.now().files;
-  progress_.now().bytes += rest;
+  found_here(rest);
 }
 
 // The record of the large file's next run stands last in its frame.

@@ -73,6 +73,7 @@ class TreeSource final : public Source {
   [[nodiscard]] bool may_pass_on() const;
   void begin_large();
   void end_of_large(std::uint64_t rest);
+  void found_here(std::uint64_t bytes);
   void append_range();
   void end_large();
   [[nodiscard]] std::optional<SourceEvent> take_large();

@@ -64,7 +64,7 @@ WalkBatch Walk::next(std::size_t entries) {
 void Walk::begin_source(const std::string& source) {
   if (stands_for_contents(source) || options_.files_from) return begin_contents(source);
   const auto [path, name] = split_path(without_slashes(source));
-  Descriptor fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  Descriptor fd = scope_.open(path, O_DIRECTORY);
   if (!fd) return fail_errno(source, errno);
   const bool plain = path == "." && !source.starts_with("./");
   auto directory = std::make_shared<Directory>(std::move(fd), plain ? "" : path, "");
@@ -73,7 +73,7 @@ void Walk::begin_source(const std::string& source) {
 
 void Walk::begin_contents(const std::string& source) {
   const std::string path = source.empty() ? "." : source;
-  Descriptor fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
+  Descriptor fd = scope_.open(path, 0);
   struct stat status {};
   if (!fd || ::fstat(fd.get(), &status) == -1) return fail_errno(source, errno);
   if (!S_ISDIR(status.st_mode)) return fail_errno(source, ENOTDIR);
@@ -202,8 +202,11 @@ void Walk::visit(const Place& place, const std::string& name) {
   visit_other(place, name, status);
 }
 
-// Of --files-from: a symlink on the way to what is listed stands for its directory, as in rsync.
-bool Walk::follows(const Place& place) const { return options_.copy_links || is_on_the_way(place.wanted); }
+// Of --files-from: a symlink on the way to what is listed stands for its directory, as in rsync; confined, it
+// is none.
+bool Walk::follows(const Place& place) const {
+  return !scope_.is_confined() && (options_.copy_links || is_on_the_way(place.wanted));
+}
 
 // Names are listed beneath what is no directory.
 void Walk::fail_below(const Place& place, const std::string& name) {
@@ -339,6 +342,6 @@ void Walk::fail(const std::string& path, const std::string& cause) {
   batch_.lines.push_back(fmt::format("{}: {}", quoted(path), cause));
 }
 
-void Walk::fail_errno(const std::string& path, int error) { fail(path, errno_text(error)); }
+void Walk::fail_errno(const std::string& path, int error) { fail(path, scope_.text_of(error)); }
 
 }  // namespace rdpipe

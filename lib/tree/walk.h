@@ -25,6 +25,7 @@
 #include "tree/names.h"
 #include "tree/note.h"
 #include "tree/record.h"
+#include "tree/scope.h"
 
 namespace rdpipe {
 
@@ -57,7 +58,7 @@ struct WalkBatch {
 class Walk {
  public:
   // `cache` outlives it. Nothing is touched before next(). Throws Error{kUsage} for several sources with
-  // files_from.
+  // files_from, and for what a confined copy does not do.
   Walk(std::vector<std::string> sources, const CopyOptions& options, DirectoryCache& cache);
   ~Walk();
 
@@ -128,6 +129,7 @@ class Walk {
 
   std::vector<std::string> sources_;
   const CopyOptions& options_;
+  Scope scope_;
   DirectoryCache& cache_;
   Filters filters_;
   XattrChoice choice_;

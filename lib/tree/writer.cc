@@ -40,9 +40,11 @@ std::string cause_of(const EntryError& error) {
 Writer::Writer(const CopyOptions& options, DirectoryCache& cache)
     : options_(options),
       cache_(cache),
-      root_(is_root()),
+      root_(is_root() && !options.unprivileged),
       umask_(umask_of_self()),
-      groups_(root_ ? std::vector<gid_t>() : groups_of_self()) {
+      groups_(options.unprivileged ? std::vector{::getegid()}
+              : root_              ? std::vector<gid_t>()
+                                   : groups_of_self()) {
   std::array<std::byte, sizeof seed_> random{};
   fill_random(random);
   std::memcpy(&seed_, random.data(), sizeof seed_);

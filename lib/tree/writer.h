@@ -50,7 +50,7 @@ class Writer {
 
   [[nodiscard]] DirectoryCache& cache() const { return cache_; }
   [[nodiscard]] const CopyOptions& options() const { return options_; }
-  [[nodiscard]] bool as_root() const { return root_; }
+  [[nodiscard]] bool as_root() const { return root_; }  // is root, and acts as such
   [[nodiscard]] mode_t umask() const { return umask_; }
   // Whether entries get this group: it was asked for, and is one that this user may give.
   [[nodiscard]] bool sets_group(std::uint32_t gid) const {
@@ -58,7 +58,7 @@ class Writer {
   }
   // Of an entry that is to have `attributes`.
   [[nodiscard]] XattrChoice xattr_choice(const Attributes& attributes) const {
-    return {options_.acls, options_.xattrs && !attributes.lacks_xattrs};
+    return {options_.acls, options_.xattrs && !attributes.lacks_xattrs, options_.unprivileged};
   }
 
   // Throws EntryError.
@@ -167,7 +167,7 @@ class Writer {
   DirectoryCache& cache_;
   bool root_;
   mode_t umask_;
-  std::vector<gid_t> groups_;  // of this user; not asked for where it is root
+  std::vector<gid_t> groups_;  // that may be given; not asked for where it is root
   std::uint64_t seed_;
   mutable std::atomic<std::uint64_t> next_name_{0};
   std::shared_ptr<Directory> base_;
