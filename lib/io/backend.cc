@@ -27,7 +27,7 @@ void LoopCompletion::finish(Operation& operation, std::int64_t result, std::exce
 }
 
 Loop::Backend::Backend(const LoopOptions& options)
-    : wakeup(std::make_shared<Wakeup>()), workers(options.workers, wakeup) {}
+    : wakeup(std::make_shared<Wakeup>()), workers(options.workers, wakeup, options.begin_worker) {}
 
 Loop::Backend::~Backend() { assert(dependents == 0 && "an operation or a watch outlived its loop"); }
 

@@ -82,6 +82,8 @@ struct LoopOptions {
   bool use_uring = true;      // false: never try io_uring
   unsigned workers = 2;       // threads for run(), started on first use; 1 to 64
   unsigned queue_depth = 64;  // io_uring entries; more requests than that simply wait their turn
+  // Runs first on each of these threads; what it throws is what all of its jobs then throw.
+  std::function<void()> begin_worker{};
 };
 
 class Loop {

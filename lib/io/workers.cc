@@ -18,11 +18,12 @@
 namespace rdpipe {
 
 struct Workers::Pool {
-  Pool(unsigned thread_limit, std::shared_ptr<Wakeup> raised_when_finished)
-      : limit(thread_limit), wakeup(std::move(raised_when_finished)) {}
+  Pool(unsigned thread_limit, std::shared_ptr<Wakeup> raised_when_finished, std::function<void()> first)
+      : limit(thread_limit), wakeup(std::move(raised_when_finished)), begin(std::move(first)) {}
 
   const unsigned limit;
   const std::shared_ptr<Wakeup> wakeup;
+  const std::function<void()> begin;
   std::mutex mutex;  // guards all below, and Stage and abandoned of each job
   std::condition_variable queued_or_stopping;
   std::condition_variable finished_or_stopped;
@@ -86,11 +87,23 @@ std::shared_ptr<Job> next_job(Workers::Pool& pool, Lock& lock) {
   return job;
 }
 
+// Runs the pool's beginning; what it throws.
+std::exception_ptr begin(const Workers::Pool& pool) noexcept {
+  try {
+    if (pool.begin) pool.begin();
+    return nullptr;
+  } catch (...) {
+    return std::current_exception();
+  }
+}
+
 void run_jobs(const std::shared_ptr<Workers::Pool>& pool) {
   employer = pool.get();
+  const std::exception_ptr refusal = begin(*pool);
   Lock lock(pool->mutex);
   while (auto job = next_job(*pool, lock)) {
     lock.unlock();
+    if (refusal) job->work = [&refusal]() -> std::int64_t { std::rethrow_exception(refusal); };
     run(*job);
     lock.lock();
     job->stage = Job::Stage::kFinished;
@@ -132,8 +145,8 @@ void Workers::Pool::step() noexcept {
   if (announced.compare_exchange_strong(last, now, std::memory_order_relaxed)) wakeup->raise();
 }
 
-Workers::Workers(unsigned limit, std::shared_ptr<Wakeup> wakeup)
-    : pool_(std::make_shared<Pool>(limit, std::move(wakeup))) {
+Workers::Workers(unsigned limit, std::shared_ptr<Wakeup> wakeup, std::function<void()> begin)
+    : pool_(std::make_shared<Pool>(limit, std::move(wakeup), std::move(begin))) {
   assert(limit >= 1 && limit <= 64);
 }
 

@@ -40,7 +40,8 @@ struct Job {
 
 class Workers {
  public:
-  Workers(unsigned limit, std::shared_ptr<Wakeup> wakeup);
+  // `begin`: LoopOptions::begin_worker.
+  Workers(unsigned limit, std::shared_ptr<Wakeup> wakeup, std::function<void()> begin);
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
   // Every job must be finished, withdrawn or abandoned. Waits for the threads, but not for abandoned jobs.
