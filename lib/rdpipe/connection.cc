@@ -14,6 +14,7 @@
 #include "rdpipe/fabric_options.h"
 #include "ring/ring.h"
 #include "seal/digest.h"
+#include "serve/request.h"
 #include "session/session.h"
 #include "stream/bytes.h"
 #include "stream/receive.h"
@@ -204,6 +205,39 @@ Connection Connection::connect(const std::string& host, const std::string& port,
   auto link = rdpipe::connect(*loop, peer, fabric_options(options), deadline, notice_of(options));
   auto session = authenticate(*loop, std::move(link), shared_key, deadline);
   return Connection(std::make_unique<State>(std::move(loop), std::move(session), options));
+}
+
+// What connect() hints at is true of an rdrecv, which takes one sender.
+Connection Connection::connect_to_server(const std::string& host, const std::string& port,
+                                         std::string_view key, const Options& options) {
+  try {
+    return connect(host, port, key, options);
+  } catch (const Error& error) {
+    const bool has_hint = error.status() == Status::kNetwork || error.status() == Status::kConnectTimeout;
+    if (!has_hint) throw;
+    throw Error(error.status(), error.attempt(), error.cause(),
+                "is rdcp --serve running there, on this port, and does a firewall let it through?");
+  }
+}
+
+Connection Connection::to_server(const std::string& host, const std::string& port, std::string_view key,
+                                 const ServerRequest& request, const Options& options) {
+  Connection connection = connect_to_server(host, port, key, options);
+  State& state = *connection.state_;
+  state.session->call_peer(host);
+  try {
+    state.guarded([&] {
+      ask_server(*state.loop, *state.session, request.words, request.waits, request.waiting,
+                 Deadline::in(options.connect_timeout));
+    });
+  } catch (const Error& error) {
+    const bool is_busy = error.from_peer() && error.status() == Status::kConnectTimeout && !request.waits;
+    if (!is_busy) throw;
+    Error with_hint(error.status(), error.attempt(), error.cause(), "--wait waits for a turn");
+    with_hint.set_from_peer();
+    throw with_hint;
+  }
+  return connection;
 }
 
 Result Connection::send(Input input) {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -38,6 +39,15 @@ struct Result {
   std::string warning{};  // done, but something is worth a line; usually empty
 };
 
+// What a client asks a server (serve.h) for.
+struct ServerRequest {
+  std::vector<std::string>
+      words{};         // options that the other end is told, --sender or --receiver, `--`, paths
+  bool waits = false;  // for its turn where the server is busy; otherwise that is an error
+  // Hears how many wait in front, when that changes.
+  std::function<void(std::size_t ahead)> waiting{};
+};
+
 class Listener;
 class Loop;
 class Session;
@@ -55,6 +65,11 @@ class __attribute__((visibility("default"))) Connection {
   // Tries until Options::connect_timeout has passed. `host` may be a bracketed literal. Throws Error.
   [[nodiscard]] static Connection connect(const std::string& host, const std::string& port,
                                           std::string_view key, const Options& options = {});
+  // The same to a Server, which has admitted `request` when this returns; what waits for its turn waits
+  // without limit. Throws what the server refuses it with (from_peer()).
+  [[nodiscard]] static Connection to_server(const std::string& host, const std::string& port,
+                                            std::string_view key, const ServerRequest& request,
+                                            const Options& options = {});
   Connection(Connection&&) noexcept;
   Connection& operator=(Connection&&) noexcept;
   ~Connection();  // the other end sees a lost connection unless the stream was finished
@@ -81,10 +96,13 @@ class __attribute__((visibility("default"))) Connection {
   friend class Launcher;
   friend class LaunchedCopy;
   friend class Listener;
+  friend class ServedClient;
   struct State;
   // What was authenticated elsewhere; of `options` those of interrupts are the loop's already.
   [[nodiscard]] static Connection over(std::shared_ptr<Loop> loop, std::unique_ptr<Session> session,
                                        const Options& options);
+  [[nodiscard]] static Connection connect_to_server(const std::string& host, const std::string& port,
+                                                    std::string_view key, const Options& options);
   explicit Connection(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
