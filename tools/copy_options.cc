@@ -63,6 +63,14 @@ void set_ports(Line& line, const Text& value) {
   if (high < low) throw Error(Status::kUsage, "option --port", "LO is above HI");
   line.copy.launch.lowest_port = static_cast<std::uint16_t>(low);
   line.copy.launch.highest_port = static_cast<std::uint16_t>(high);
+  line.copy.serving.port.reset();
+  if (low == high) line.copy.serving.port = line.copy.launch.lowest_port;
+}
+
+void set_role(Line& line, PeerRole role) {
+  if (std::exchange(line.copy.role, role) != PeerRole::kNone) {
+    throw Error(Status::kUsage, "", "only one of --sender and --receiver, and once");
+  }
 }
 
 constexpr auto
@@ -210,8 +218,10 @@ constexpr auto kHow = std::to_array<Option>({
            {{"auto", ListenUse::kAuto}, {"local", ListenUse::kLocal}, {"remote", ListenUse::kRemote}});
      },
      nullptr, true},
-    {0, "port", "LO-HI", kCopy, "ports to listen on (default: any)", set_ports, nullptr, true},
-    {0, "address", "ADDRESS", kCopy, "reach the listening end there (default: what it finds on itself)",
+    {0, "port", "LO-HI", kCopy, "ports to listen on (default: any; of a server: 7470)", set_ports, nullptr,
+     true},
+    {0, "address", "ADDRESS", kCopy,
+     "where to reach the listening end (default: what it finds on itself); for a server: local",
      [](Line& line, const Text& value) { line.copy.launch.address = value; }, nullptr, true},
     {0, "no-digest", nullptr, kCopy, "do not check what arrives against digests",
      [](Line& line, const Text&) { line.settings.connection.checksum = false; }, nullptr, true},
@@ -223,9 +233,9 @@ constexpr auto kHow = std::to_array<Option>({
 constexpr auto kBetweenEnds = std::to_array<Option>({
     {0, "peer", nullptr, kCopy, nullptr, [](Line& line, const Text&) { line.copy.peer = true; }},
     {0, "sender", nullptr, kCopy, nullptr,
-     [](Line& line, const Text&) { line.copy.role = PeerRole::kSender; }},
+     [](Line& line, const Text&) { set_role(line, PeerRole::kSender); }},
     {0, "receiver", nullptr, kCopy, nullptr,
-     [](Line& line, const Text&) { line.copy.role = PeerRole::kReceiver; }},
+     [](Line& line, const Text&) { set_role(line, PeerRole::kReceiver); }},
     {0, "into-directory", nullptr, kCopy, nullptr, set<&CopyOptions::target_directory>},
     {0, "listed-files", nullptr, kCopy, nullptr,
      [](Line& line, const Text&) { line.copy.copy.files_from.emplace(); }},

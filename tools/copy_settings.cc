@@ -64,10 +64,35 @@ void complete_filters(CopySettings& copy) {
   }
 }
 
+[[noreturn]] void reject(const std::string& cause) { throw Error(Status::kUsage, "", cause, "see --help"); }
+
+void check_keys(const CommandLine& line) {
+  const KeyChoice& key = line.settings.key;
+  if (key.file && key.fd) reject("--key-file and --key-fd exclude each other");
+  if (line.copy.serving.insecure_no_key && (key.file || key.fd)) {
+    reject("--insecure-no-key and a key exclude each other");
+  }
+}
+
+// The rest is the server's to judge.
+void complete_serving(CommandLine& line) {
+  if (!line.copy.copy_option.empty()) {
+    throw Error(Status::kUsage, "option " + line.copy.copy_option, "it means nothing to a server",
+                "what a client copies, and how, is for its own command line to say");
+  }
+  if (line.settings.key.fd) reject("--serve reads keys from a --key-file, not from --key-fd");
+  line.settings.connection.address = line.copy.launch.address;
+}
+
 }  // namespace
 
 void complete(CommandLine& line) {
   CopySettings& copy = line.copy;
+  if (copy.serve) return complete_serving(line);
+  check_keys(line);
+  if (!copy.serve_option.empty()) {
+    throw Error(Status::kUsage, "option " + copy.serve_option, "it means something with --serve only");
+  }
   // What is written into leaves no old file to keep, and no new one beside it.
   if (copy.copy.inplace && (copy.copy.backup || !copy.copy.partial_dir.empty())) {
     throw Error(Status::kUsage, "option --inplace",

@@ -8,6 +8,8 @@
 #include <rdpipe/copy.h>
 #include <rdpipe/launch.h>
 
+#include "serve_settings.h"
+
 namespace rdpipe::tools {
 
 enum class PeerRole : unsigned char { kNone, kSender, kReceiver };
@@ -35,6 +37,11 @@ struct CopySettings {
   bool stats = false;
   bool human_readable = false;
   std::vector<std::string> travelling{};  // the words for the other end: options
+  bool serve = false;                     // --serve: a server, of its one operand
+  ServeSettings serving{};
+  std::string serve_option{};   // one that was given and means something with --serve only
+  std::string copy_option{};    // one that was given and means nothing with --serve
+  bool waits_for_turn = false;  // --wait: at a server
   // Between the two ends.
   bool peer = false;                   // started by a launcher
   PeerRole role = PeerRole::kNone;     // what it is to be
@@ -42,7 +49,8 @@ struct CopySettings {
 };
 
 struct CommandLine;
-// Reads the files that options name, and turns them into words for the other end. Throws Error{kEndpoint}.
+// Finds what contradicts itself, settles defaults that depend on other options, and reads the files that
+// options name. Throws Error{kUsage}, {kEndpoint}.
 void complete(CommandLine& line);
 
 // The words for the other end: options, role, operands.

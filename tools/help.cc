@@ -16,7 +16,10 @@ std::string usage_of(Tool tool) {
              "Receive one stream from an rdsend into FILE, or to standard output.\n\n";
     case Tool::kCopy:
       return "Usage: rdcp [options] SRC... DST\n"
-             "Copy files and trees; SRC and DST are PATH, [USER@]HOST:PATH or [USER@][V6ADDR]:PATH.\n\n";
+             "       rdcp --serve [options] DIR\n"
+             "Copy files and trees; SRC and DST are PATH, [USER@]HOST:PATH or [USER@][V6ADDR]:PATH; of a "
+             "server\n"
+             "of the directory DIR, HOST::PATH or rdcp://HOST[:PORT]/PATH.\n\n";
   }
   return {};
 }
@@ -24,7 +27,7 @@ std::string usage_of(Tool tool) {
 std::string closing_of(Tool tool) {
   if (tool == Tool::kCopy) {
     return "\nWhat is marked * is taken back by 'no-' in front of its name or letter: -a with 'no-o', say.\n"
-           "SIZE takes k M G T, powers of 1024. Short options mean what they mean in rsync.\n"
+           "SIZE takes k M G T, powers of 1024. Short options, but for -m, mean what they mean in rsync.\n"
            "Exit 0 means that every file is complete, checked and in its place.\n";
   }
   return "\nKEY '-' means the environment variable RDPIPE_KEY, or a prompt. SIZE takes k M G T, powers of "

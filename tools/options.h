@@ -31,8 +31,10 @@ struct Option {
 
 [[nodiscard]] std::span<const Option> stream_options();  // rdsend's and rdrecv's; some are rdcp's, too
 [[nodiscard]] std::span<const Option> copy_options();    // rdcp's alone
+[[nodiscard]] std::span<const Option> serve_options();   // rdcp's, as a server and as its client
 // The options of a tool, in the order of --help.
 [[nodiscard]] std::vector<const Option*> options_of(Tool tool);
+[[nodiscard]] std::string name_of(const Option& option);        // "--ring", or "-D"
 [[nodiscard]] char letter_of(const Option& option, Tool tool);  // or 0
 
 }  // namespace rdpipe::tools

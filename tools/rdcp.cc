@@ -1,9 +1,11 @@
-// rdcp SRC... DST: copies files and trees, here, or to and from any host that ssh reaches; exit 0 means that
-// every file is complete, checked, and in its place.
+// rdcp SRC... DST: copies files and trees, here, to and from any host that ssh reaches, or an rdcp server,
+// which it also is; exit 0 means that every file is complete, checked, and in its place.
 #include <cstdlib>
 
+#include "copy_client.h"
 #include "copy_route.h"
 #include "display.h"
+#include "serve.h"
 #include "serve_launcher.h"
 #include "tool.h"
 
@@ -38,10 +40,7 @@ CopyReport between(Launcher& launcher, const CopySettings& settings, const CopyR
                                settings.copy);
 }
 
-CopyReport copy_along(const CopyRoute& route, const CopySettings& settings, const Options& connection) {
-  if (!route.from.is_remote() && !route.to.is_remote()) {
-    return copy_tree(route.sources, route.to.path, settings.copy, connection);
-  }
+CopyReport copy_with_shell(const CopyRoute& route, const CopySettings& settings, const Options& connection) {
   Launcher launcher(settings.launch, connection);
   if (route.from.is_remote() && route.to.is_remote()) return between(launcher, settings, route);
   CopyReport report =
@@ -54,16 +53,25 @@ CopyReport copy_along(const CopyRoute& route, const CopySettings& settings, cons
   return report;
 }
 
+CopyReport copy_along(const CopyRoute& route, const CommandLine& line) {
+  if (route.has_server()) return copy_with_server(route, line);
+  const Options& connection = line.settings.connection;
+  if (route.from.is_remote() || route.to.is_remote()) return copy_with_shell(route, line.copy, connection);
+  return copy_tree(route.sources, route.to.path, line.copy.copy, connection);
+}
+
 int copy(CommandLine& line) {
   if (line.copy.peer) return serve_launcher(line.settings);
+  if (line.copy.serve) return serve(line);
   const CopyRoute route = route_of(line.copy);
-  if (route.from.is_remote()) line.copy.copy.requested = requested_names(route.sources);
+  if (!route.has_server()) require_no_server_option(line);
+  if (route.from.is_remote()) line.copy.copy.requested = requested_names(route);
   Display display(line);
   display.attach(line.copy.copy);
   display.attach(line.copy.launch, line.settings.connection);
   line.copy.copy.hears_peer = true;
   line.copy.launch.shell = remote_shell(line.copy.launch.shell);
-  return display.conclude(copy_along(route, line.copy, line.settings.connection));
+  return display.conclude(copy_along(route, line));
 }
 
 }  // namespace

@@ -1,12 +1,13 @@
 #include "report.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 
 namespace rdpipe::tools {
-namespace {
 
 void print_line(std::string line) {
   // Words of the command line come back in messages, and may hold anything.
@@ -20,13 +21,19 @@ void print_line(std::string line) {
   }
 }
 
-std::string rate_text(double bytes_per_second) {
-  if (bytes_per_second >= 1e9) return fmt::format("{:.3f} GB/s", bytes_per_second / 1e9);
-  if (bytes_per_second >= 1e6) return fmt::format("{:.3f} MB/s", bytes_per_second / 1e6);
-  return fmt::format("{:.3f} kB/s", bytes_per_second / 1e3);
+std::string rate_text(double bytes_per_second, int decimals) {
+  if (bytes_per_second >= 1e9) return fmt::format("{:.{}f} GB/s", bytes_per_second / 1e9, decimals);
+  if (bytes_per_second >= 1e6) return fmt::format("{:.{}f} MB/s", bytes_per_second / 1e6, decimals);
+  return fmt::format("{:.{}f} kB/s", bytes_per_second / 1e3, decimals);
 }
 
-}  // namespace
+std::string utc_now() {
+  using std::chrono::milliseconds;
+  const auto now = std::chrono::system_clock::now();
+  const auto past_second = std::chrono::duration_cast<milliseconds>(now.time_since_epoch()) % 1000;
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now)),
+                     past_second.count());
+}
 
 void print_error(Tool tool, const Error& error) {
   print_line(fmt::format("{}: error: {}", tool_name(tool), error.what()));

@@ -9,6 +9,7 @@
 
 namespace rdpipe::tools {
 
+void print_line(std::string line);                // control characters become '?'
 void print_error(Tool tool, const Error& error);  // and its hint
 void print_notice(Tool tool, const std::string& text);
 void print_warning(Tool tool, const std::string& text);
@@ -17,5 +18,10 @@ void print_warning(Tool tool, const std::string& text);
 void print_result(Tool tool, const Result& result);
 // "sha256 0123...": what --hash asked for.
 void print_hash(const std::string& algorithm, const Result& result);
+
+// "4.759 GB/s"; MB/s or kB/s where it is less.
+[[nodiscard]] std::string rate_text(double bytes_per_second, int decimals = 3);
+// The time as logs have it: "2024-05-01T12:00:00.123Z" (RFC 3339).
+[[nodiscard]] std::string utc_now();
 
 }  // namespace rdpipe::tools

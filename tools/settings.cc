@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <getopt.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string_view>
@@ -61,13 +62,40 @@ std::string word_for_peer(const Option& option, bool denied, const std::string& 
   return option.argument == nullptr ? "--" + name : fmt::format("--{}={}", name, value);
 }
 
-void apply_option(const Option& option, bool denied, const std::string& value, CommandLine& line) {
+[[noreturn]] void reject(const std::string& cause) { throw Error(Status::kUsage, "", cause, "see --help"); }
+
+// Of rdcp's options those that a server heeds; what else an operator gives it must not seem to protect
+// anything.
+bool is_for_serving(const Option& option) {
+  const std::string_view name = option.name == nullptr ? "" : option.name;
+  constexpr auto kAlso =
+      std::to_array<std::string_view>({"port", "address", "no-digest", "help", "generate-key"});
+  if (std::ranges::find(kAlso, name) != kAlso.end()) return true;
+  const auto is_in = [&](std::span<const Option> table) {
+    return &option >= table.data() && &option < table.data() + table.size();
+  };
+  return is_in(stream_options()) || (is_in(serve_options()) && name != "wait" && name != "key-fd");
+}
+
+// What getopt has just found.
+void apply_option(const Option& option, bool denied, Inspector inspect, CommandLine& line) {
+  if (inspect != nullptr) inspect(option);
+  if (line.copy.copy_option.empty() && !is_for_serving(option)) line.copy.copy_option = name_of(option);
+  const bool has_value = option.argument != nullptr && !denied;
+  const std::string value = has_value ? optarg : "";
+  // What a script leaves empty by mistake must not pass for the default.
+  if (has_value && !option.may_be_empty && value.empty()) {
+    reject(fmt::format("option --{} needs an argument that is not empty", option.name));
+  }
   if (denied) {
     option.deny(line);
   } else {
     option.apply(line, value);
   }
-  if (option.travels) line.copy.travelling.push_back(word_for_peer(option, denied, value));
+  // What a client says goes no further, and a megabyte of single letters would be many times that.
+  if (option.travels && inspect == nullptr) {
+    line.copy.travelling.push_back(word_for_peer(option, denied, value));
+  }
 }
 
 // What the fingers of rsync's and scp's users type, and what they need not or may in its place.
@@ -95,8 +123,6 @@ std::string_view hint_for(Tool tool, std::string_view given) {
   return "see --help";
 }
 
-[[noreturn]] void reject(const std::string& cause) { throw Error(Status::kUsage, "", cause, "see --help"); }
-
 [[noreturn]] void reject_option(Tool tool, int verdict, const char* word) {
   const std::string given =
       optopt != 0 && optopt < kLongOnly ? fmt::format("-{}", static_cast<char>(optopt)) : std::string(word);
@@ -107,12 +133,12 @@ std::string_view hint_for(Tool tool, std::string_view given) {
 }
 
 // Applies the options and returns the operands before `--`, as indices into argv; optind is then behind it.
-std::vector<int> take_words(Tool tool, int argc, char** argv, CommandLine& line) {
+std::vector<int> take_words(Tool tool, int argc, char** argv, Inspector inspect, CommandLine& line) {
   const auto options = options_of(tool);
   const GetoptTables tables = getopt_tables(tool, options);
   std::vector<int> operands;
   opterr = 0;
-  optind = 1;
+  optind = 0;  // and not 1: what a word that was refused before has left over is forgotten
   for (;;) {
     const int verdict = ::getopt_long(argc, argv, tables.letters.c_str(), tables.names.data(), nullptr);
     if (verdict == -1) break;
@@ -122,13 +148,7 @@ std::vector<int> take_words(Tool tool, int argc, char** argv, CommandLine& line)
       reject_option(tool, verdict, argv[optind - 1]);
     } else {
       const bool denied = verdict >= kLongOnly && (verdict - kLongOnly) % 2 != 0;
-      const Option& option = option_of(verdict, tool, options);
-      const bool has_value = option.argument != nullptr && !denied;
-      // What a script leaves empty by mistake must not pass for the default.
-      if (has_value && !option.may_be_empty && optarg != nullptr && *optarg == '\0') {
-        reject(fmt::format("option --{} needs an argument that is not empty", option.name));
-      }
-      apply_option(option, denied, optarg == nullptr || denied ? "" : optarg, line);
+      apply_option(option_of(verdict, tool, options), denied, inspect, line);
     }
   }
   return operands;
@@ -156,19 +176,24 @@ void assign_operands(Tool tool, char** argv, const std::vector<int>& operands, S
   if (settings.key.file && settings.key.fd) reject("--key-file and --key-fd exclude each other");
 }
 
+CommandLine parse_copy(int argc, char** argv, Inspector inspect) {
+  CommandLine line;
+  std::vector<int> operands = take_words(Tool::kCopy, argc, argv, inspect, line);
+  if (line.request != Request::kTransfer) return line;
+  for (int i = optind; i < argc; ++i) operands.push_back(i);
+  for (const int index : operands) line.copy.operands.emplace_back(argv[index]);
+  if (line.copy.operands.empty() && line.copy.human_readable) line.request = Request::kHelp;  // rdcp -h
+  complete(line);
+  return line;
+}
+
 }  // namespace
 
 CommandLine parse_command_line(Tool tool, int argc, char** argv) {
+  if (tool == Tool::kCopy) return parse_copy(argc, argv, nullptr);
   CommandLine line;
-  std::vector<int> operands = take_words(tool, argc, argv, line);
+  std::vector<int> operands = take_words(tool, argc, argv, nullptr, line);
   if (line.request != Request::kTransfer) return line;
-  if (tool == Tool::kCopy) {
-    for (int i = optind; i < argc; ++i) operands.push_back(i);
-    for (const int index : operands) line.copy.operands.emplace_back(argv[index]);
-    if (line.copy.operands.empty() && line.copy.human_readable) line.request = Request::kHelp;  // rdcp -h
-    complete(line);
-    return line;
-  }
   const bool key_elsewhere = line.settings.key.file || line.settings.key.fd;
   const std::size_t required = (tool == Tool::kSend ? 2U : 1U) + (key_elsewhere ? 0U : 1U);
   const bool dashes = optind <= argc && optind > 1 && std::strcmp(argv[optind - 1], "--") == 0;
@@ -180,14 +205,14 @@ CommandLine parse_command_line(Tool tool, int argc, char** argv) {
   return line;
 }
 
-CommandLine parse_words(const std::vector<std::string>& words) {
+CommandLine parse_words(const std::vector<std::string>& words, Inspector inspect) {
   std::vector<std::string> copies = {"rdcp"};
   copies.insert(copies.end(), words.begin(), words.end());
   std::vector<char*> arguments;
   arguments.reserve(copies.size() + 1);
   for (std::string& word : copies) arguments.push_back(word.data());
   arguments.push_back(nullptr);
-  return parse_command_line(Tool::kCopy, static_cast<int>(copies.size()), arguments.data());
+  return parse_copy(static_cast<int>(copies.size()), arguments.data(), inspect);
 }
 
 std::string_view tool_name(Tool tool) {
@@ -199,9 +224,13 @@ char letter_of(const Option& option, Tool tool) {
   return known ? option.letter : '\0';
 }
 
+std::string name_of(const Option& option) {
+  return option.name != nullptr ? fmt::format("--{}", option.name) : fmt::format("-{}", option.letter);
+}
+
 std::vector<const Option*> options_of(Tool tool) {
   std::vector<const Option*> options;
-  for (const auto table : {copy_options(), stream_options()}) {
+  for (const auto table : {copy_options(), stream_options(), serve_options()}) {
     for (const Option& option : table) {
       if ((option.tools & static_cast<unsigned>(tool)) != 0) options.push_back(&option);
     }

@@ -43,8 +43,13 @@ struct CommandLine {
 
 // Overwrites a positional KEY in `argv`. Throws Error{kUsage} with one line that says what is wrong.
 [[nodiscard]] CommandLine parse_command_line(Tool tool, int argc, char** argv);
-// The words that a launcher gave to the rdcp it has started.
-[[nodiscard]] CommandLine parse_words(const std::vector<std::string>& words);
+
+struct Option;
+// Is shown each option before it is applied, and throws for what must not be.
+using Inspector = void (*)(const Option& option);
+// The words that a launcher gave to the rdcp it has started, or a client to its server.
+[[nodiscard]] CommandLine parse_words(const std::vector<std::string>& words, Inspector inspect = nullptr);
+
 [[nodiscard]] std::string help_text(Tool tool);
 [[nodiscard]] std::string_view tool_name(Tool tool);
 

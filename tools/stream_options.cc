@@ -44,7 +44,7 @@ constexpr auto kOptions = std::to_array<Option>({
      [](CommandLine& line, const std::string& value) {
        line.settings.key.fd = number_value("--key-fd", value, 0, std::numeric_limits<int>::max());
      }},
-    {0, "generate-key", nullptr, kStream, "print a fresh random key and exit",
+    {0, "generate-key", nullptr, kAll, "print a fresh random key and exit",
      [](CommandLine& line, const std::string&) { line.request = Request::kGenerateKey; }},
     {0, "fabric", "auto|rdma|tcp", kAll,
      "what carries the stream (auto: RDMA where there is a route, else TCP)",

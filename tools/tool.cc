@@ -37,11 +37,15 @@ int answer(const std::string& text) {
   throw Error(Status::kFileIo, "write to standard output", std::strerror(errno));
 }
 
-// What waits then also waits for signals.
-void watch_signals(Settings& settings, Interrupts& interrupts) {
+void set_dispositions() {
   std::signal(SIGPIPE, SIG_IGN);  // both then show as errors of write()
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGCHLD, SIG_DFL);  // inherited as ignored, it would take the exit status of the remote shell
+}
+
+// What waits then also waits for signals.
+void watch_signals(Settings& settings, Interrupts& interrupts) {
+  set_dispositions();
   settings.connection.interrupt_fd = interrupts.fd();
   settings.connection.on_interrupt = [&interrupts] { interrupts.throw_if_any(); };
 }
@@ -99,6 +103,11 @@ int run_tool(Tool tool, int argc, char** argv, Result (*transfer)(const Settings
 
 int run_copy_tool(int argc, char** argv, int (*copy)(CommandLine& line)) {
   return run(Tool::kCopy, argc, argv, [&](CommandLine& line) {
+    if (line.copy.serve) {  // it has its own signals, and its own time to end
+      set_dispositions();
+      return copy(line);
+    }
+    require_open(line.settings.key);  // before a descriptor of ours has its number
     Interrupts interrupts;
     watch_signals(line.settings, interrupts);
     return copy(line);

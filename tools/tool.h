@@ -11,7 +11,7 @@ namespace rdpipe::tools {
 [[nodiscard]] int run_tool(Tool tool, int argc, char** argv,
                            Result (*transfer)(const Settings& settings, KeyText key));
 
-// The same for rdcp, which copies, or serves a launcher. Prints what is thrown.
+// The same for rdcp, which copies, or serves a launcher or clients. Prints what is thrown.
 [[nodiscard]] int run_copy_tool(int argc, char** argv, int (*copy)(CommandLine& line));
 
 }  // namespace rdpipe::tools

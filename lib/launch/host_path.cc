@@ -6,12 +6,16 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <string_view>
+#include <system_error>
 
 #include "ground/error.h"
 
 namespace rdpipe {
 namespace {
+
+constexpr std::string_view kScheme = "rdcp://";
 
 [[noreturn]] void reject(const std::string& text, const std::string& cause, const std::string& hint) {
   throw Error(Status::kUsage, fmt::format("'{}'", printable(text)), cause, hint);
@@ -47,28 +51,66 @@ void require_harmless(const std::string& text, const std::string& word, const ch
   }
 }
 
+std::string without_brackets(const std::string& host) {
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  return bracketed ? host.substr(1, host.size() - 2) : host;
+}
+
+// Of `path` as a server's client writes it: beneath the server's directory, however many slashes lead there.
+HostPath path_of_server(const std::string& text, const std::string& host, const std::string& path) {
+  if (host.find('@') != std::string::npos) {
+    reject(text, "a server knows keys, not users", "leave the user out");
+  }
+  HostPath result;
+  result.server = true;
+  result.host = without_brackets(host);
+  require_harmless(text, result.host, "host");
+  const std::size_t start = path.find_first_not_of('/');
+  result.path = start == std::string::npos ? "." : path.substr(start);
+  return result;
+}
+
+std::uint16_t port_of(const std::string& text, std::string_view digits) {
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (error != std::errc() || end != digits.data() + digits.size() || port == 0) {
+    reject(text, "the port is no number from 1 to 65535", "an IPv6 address is put in brackets");
+  }
+  return port;
+}
+
+// What follows "rdcp://".
+HostPath parse_url(const std::string& text) {
+  const std::string place = text.substr(kScheme.size());
+  const std::size_t slash = std::min(place.find('/'), place.size());
+  const std::string authority = place.substr(0, slash);
+  const std::size_t close = authority.starts_with('[') ? authority.find(']') : std::string::npos;
+  const std::size_t colon = authority.find(':', close == std::string::npos ? 0 : close);
+  HostPath result = path_of_server(text, authority.substr(0, colon), place.substr(slash));
+  if (colon != std::string::npos) {
+    result.port = port_of(text, std::string_view(authority).substr(colon + 1));
+  }
+  return result;
+}
+
 }  // namespace
 
 HostPath parse_host_path(const std::string& text) {
   if (text.empty()) reject(text, "an empty name", "");
+  if (text.starts_with(kScheme)) return parse_url(text);
   const std::size_t end = host_end(text);
   if (end == std::string::npos) return {.user = {}, .host = {}, .path = text};
   HostPath result;
   result.path = text.substr(end + 1);
   result.host = text.substr(0, end);
+  if (result.path.starts_with(':')) return path_of_server(text, result.host, result.path.substr(1));
   if (const std::size_t at = result.host.rfind('@'); at != std::string::npos) {
     result.user = result.host.substr(0, at);
     result.host.erase(0, at + 1);
     require_harmless(text, result.user, "user");
   }
-  if (result.host.size() > 2 && result.host.front() == '[' && result.host.back() == ']') {
-    result.host = result.host.substr(1, result.host.size() - 2);
-  }
+  result.host = without_brackets(result.host);
   require_harmless(text, result.host, "host");
-  if (!result.path.empty() && result.path.front() == ':') {
-    reject(text, "rsync daemons ('host::module') are not spoken to",
-           "a path that begins with ':' is host:./:x");
-  }
   if (result.path.empty()) result.path = ".";
   return result;
 }

@@ -4,6 +4,8 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <cstdint>
+
 #include "catch.h"
 #include "ground/error.h"
 
@@ -61,8 +63,66 @@ TEST_CASE("a refused operand is quoted, with what it lacks") {
   CHECK(refusal_of("@host:x").cause() == "the user is empty");
   CHECK(refusal_of(":x").cause() == "the host is empty");
   CHECK(refusal_of("a b:x").cause() == "the host has a character that no host has");
-  CHECK(refusal_of("host::module").cause() == "rsync daemons ('host::module') are not spoken to");
   CHECK(refusal_of("a\x1b[2J:x").attempt() == "'a?[2J:x'");
+}
+
+TEST_CASE("two colons or a URL name a path of a server") {
+  struct Example {
+    const char* text;
+    const char* host;
+    const char* path;
+    std::uint16_t port;
+  };
+  const Example example = GENERATE(values<Example>({
+      {"db2::x", "db2", "x", 0},
+      {"db2::a/b", "db2", "a/b", 0},
+      {"db2::", "db2", ".", 0},
+      {"db2::/", "db2", ".", 0},
+      {"db2::/a", "db2", "a", 0},
+      {"db2::///a//b/", "db2", "a//b/", 0},
+      {"db2:::x", "db2", ":x", 0},
+      {"db2::a@b:c", "db2", "a@b:c", 0},
+      {"db2::-rf", "db2", "-rf", 0},
+      {"db2::~", "db2", "~", 0},
+      {"db2::%2e", "db2", "%2e", 0},
+      {"[::1]::x", "::1", "x", 0},
+      {"[fe80::1%eth0]::", "fe80::1%eth0", ".", 0},
+      {"rdcp://db2", "db2", ".", 0},
+      {"rdcp://db2/", "db2", ".", 0},
+      {"rdcp://db2//a", "db2", "a", 0},
+      {"rdcp://db2/a:b@c?d#e%20", "db2", "a:b@c?d#e%20", 0},
+      {"rdcp://db2:1/a/b/", "db2", "a/b/", 1},
+      {"rdcp://db2:65535", "db2", ".", 65535},
+      {"rdcp://[::1]:7470/x", "::1", "x", 7470},
+      {"rdcp://[::1]/x", "::1", "x", 0},
+  }));
+  CAPTURE(example.text);
+  CHECK(parse_host_path(example.text) == HostPath{"", example.host, example.path, true, example.port});
+}
+
+TEST_CASE("what only looks like a server's path is none") {
+  CHECK(parse_host_path("./a::b") == HostPath{"", "", "./a::b"});
+  CHECK(parse_host_path("a/rdcp://b") == HostPath{"", "", "a/rdcp://b"});
+  CHECK(parse_host_path("rdcp:/x") == HostPath{"", "rdcp", "/x"});
+  CHECK(parse_host_path("db2:./:x") == HostPath{"", "db2", "./:x"});
+}
+
+TEST_CASE("a server's refused operand says what is wrong") {
+  for (const char* text : {"me@db2::x", "me@[::1]::x", "rdcp://me@db2/x", "rdcp://me@db2:1/x", "@db2::x"}) {
+    CHECK(refusal_of(text).status() == Status::kUsage);
+    CHECK(refusal_of(text).cause() == "a server knows keys, not users");
+  }
+  for (const char* text : {"::x", "::", "rdcp://", "rdcp:///x", "rdcp://:1/x"}) {
+    CHECK(refusal_of(text).cause() == "the host is empty");
+  }
+  for (const char* text : {"rdcp://db2:/x", "rdcp://db2:0/x", "rdcp://db2:65536/x", "rdcp://db2:1x/x",
+                           "rdcp://db2:-1", "rdcp://fe80::1/x", "rdcp://db2:1:2/x"}) {
+    CHECK(refusal_of(text).cause() == "the port is no number from 1 to 65535");
+  }
+  for (const char* text : {"[::1]", "[]::x", "rdcp://[::1/x", "rdcp://[::1]1/x", "rdcp://a b/x", "h;ls::x"}) {
+    CHECK(refusal_of(text).cause() == "the host has a character that no host has");
+  }
+  CHECK(refusal_of("-x::y").cause() == "a host does not begin with '-'");
 }
 
 TEST_CASE("a host is the same for the same user only") {
@@ -71,7 +131,11 @@ TEST_CASE("a host is the same for the same user only") {
   CHECK(!one.same_host({"you", "db2", "x"}));
   CHECK(!one.same_host({"", "db2", "x"}));
   CHECK(!one.same_host({"me", "db3", "x"}));
+  CHECK(!one.same_host({"me", "db2", "x", true}));
+  CHECK(!HostPath{"", "db2", "x", true}.same_host({"", "db2", "x", true, 7470}));
+  CHECK(HostPath{"", "db2", "x", true, 1}.same_host({"", "db2", "y", true, 1}));
   CHECK(one.is_remote());
+  CHECK(HostPath{"", "db2", "x", true}.is_remote());
   CHECK(!HostPath{"", "", "x"}.is_remote());
 }
 
