@@ -59,7 +59,7 @@ test_rdcp_smuggles_no_option() {
   make_rsh
   echo hello >in
   local target
-  for target in -oProxyCommand=x:y me@-x:y -l@db2:y "a b:c" ":x" "db2::module"; do
+  for target in -oProxyCommand=x:y me@-x:y -l@db2:y "a b:c" ":x" "me@db2::x" "::x"; do
     copies 1 -- in "$target"
     says copy.err '^rdcp: error: '
   done
