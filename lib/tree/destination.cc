@@ -83,7 +83,7 @@ class Resolver {
   void make(const std::string& path) const {
     if (options_.mkpath) {
       if (!scope_.make_all(without_slashes(path))) refuse(path, errno);
-    } else if (!scope_.make(path)) {
+    } else if (!scope_.make(path) && errno != EEXIST) {  // another copy may just have made it
       refuse(path, errno, errno == ENOENT ? "--mkpath creates the directories above it" : "");
     }
   }
