@@ -104,6 +104,7 @@ test_serve_a_thousand_short_connections() {
     ((now-- > 0)) || fail "$(open_descriptors "$server") descriptors, $descriptors before"
     pause 0.01
   done
-  (($(memory_of "$server") <= memory + 512)) || fail "$(memory_of "$server") KiB of memory, $memory before"
+  # What is left of it is malloc's, which keeps memory for each of the threads that there were at once: it levels off.
+  (($(memory_of "$server") <= memory + 1536)) || fail "$(memory_of "$server") KiB of memory, $memory before"
   stop_server
 }
