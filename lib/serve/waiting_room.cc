@@ -1,7 +1,5 @@
 #include "serve/waiting_room.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <new>
 #include <optional>
