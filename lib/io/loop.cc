@@ -40,7 +40,7 @@ bool Watch::armed() const noexcept { return state_->wanted != 0; }
 int Watch::fd() const noexcept { return state_->fd; }
 short Watch::seen() const noexcept { return state_->seen; }
 
-Loop::Loop(LoopOptions options) {
+Loop::Loop(const LoopOptions& options) {
   if (options.use_uring) backend_ = open_uring_backend(options);
   if (!backend_) backend_ = open_poll_backend(options);
 }

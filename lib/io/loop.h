@@ -88,7 +88,7 @@ struct LoopOptions {
 
 class Loop {
  public:
-  explicit Loop(LoopOptions options = {});
+  explicit Loop(const LoopOptions& options = {});
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
   ~Loop();  // no operation and no watch of it may be left
