@@ -11,8 +11,6 @@
 namespace rdpipe {
 namespace {
 
-constexpr unsigned kReportsPerWindow = 3;
-constexpr Nanoseconds kReportWindow = std::chrono::seconds(1);
 constexpr Nanoseconds kFarewell = std::chrono::seconds(2);  // for the last words to one that is turned away
 constexpr std::ptrdiff_t kMostHeldBack = 8;                 // of one source, for wrong keys that it has shown
 constexpr int kEventsPerTurn = 16;                          // so that no stranger keeps the others waiting
@@ -53,39 +51,6 @@ struct Lobby::Stranger {
   }
 };
 
-// Lines about failed strangers, a few in each window of time; what is beyond is counted and told at its end.
-class Lobby::Reports {
- public:
-  explicit Reports(std::function<void(const std::string&)> report) : report_(std::move(report)) {}
-
-  void line(const std::string& peer, const std::string& why) {
-    refresh();
-    if (told_ == 0) window_ = Deadline::in(kReportWindow);
-    if (told_ < kReportsPerWindow) {
-      ++told_;
-      report_(fmt::format("turned away {}: {}", peer, why));
-    } else {
-      ++untold_;
-    }
-  }
-  // Tells what is due.
-  void refresh() {
-    if (told_ > 0 && window_.passed()) flush();
-  }
-  void flush() {
-    if (untold_ > 0) report_(fmt::format("and {} more", untold_));
-    told_ = untold_ = 0;
-  }
-  // When refresh() will have something to tell.
-  [[nodiscard]] Deadline due() const { return untold_ > 0 ? window_ : Deadline::never(); }
-
- private:
-  std::function<void(const std::string&)> report_;
-  Deadline window_ = Deadline::never();
-  unsigned told_ = 0;    // lines in this window
-  unsigned untold_ = 0;  // lines held back in it
-};
-
 Lobby::Lobby(Loop& loop, Acceptor& acceptor, const Key& key, std::function<void(const std::string&)> report,
              LobbyLimits limits)
     : Lobby(loop, acceptor, only(key), std::move(report), limits) {}
@@ -95,23 +60,18 @@ Lobby::Lobby(Loop& loop, Acceptor& acceptor, std::shared_ptr<const ListenerKeys>
     : loop_(loop),
       acceptor_(acceptor),
       limits_(limits),
-      reports_(std::make_unique<Reports>(std::move(report))),
+      reports_(std::move(report)),
       keys_(std::move(keys)) {}
 
-Lobby::~Lobby() {
-  try {
-    reports_->flush();
-  } catch (...) {  // NOLINT(bugprone-empty-catch): a report is not worth dying for
-  }
-}
+Lobby::~Lobby() = default;
 
 std::unique_ptr<Session> Lobby::poll() {
-  reports_->refresh();
+  reports_.refresh(Clock::now());
   accept_all();
   for (auto stranger = strangers_.begin(); stranger != strangers_.end();) {
     const bool held_back = holds_back(*stranger);
     if (held_back && is_one_too_many(*stranger)) {
-      reports_->line(stranger->peer, "too many wrong keys came from its address");
+      report(stranger->peer, "too many wrong keys came from its address");
       stranger = strangers_.erase(stranger);
       continue;
     }
@@ -127,8 +87,12 @@ std::unique_ptr<Session> Lobby::poll() {
     return std::make_unique<Session>(std::move(taken.link), std::move(taken.handshake),
                                      Handshake::Side::kListener);
   }
-  loop_.wake_at(reports_->due());
+  loop_.wake_at(reports_.due());
   return nullptr;
+}
+
+void Lobby::report(const std::string& peer, const std::string& why) {
+  reports_.add("from " + source_of(peer), fmt::format("turned away {}: {}", peer, why), Clock::now());
 }
 
 void Lobby::accept_all() {
@@ -154,7 +118,7 @@ void Lobby::make_room() {
     goes = std::ranges::find_if(strangers_, [](const Stranger& one) { return !one.handshake.greeted(); });
   }
   if (goes == strangers_.end()) goes = strangers_.begin();
-  if (!goes->leaving) reports_->line(goes->peer, "it made way for newer connections");
+  if (!goes->leaving) report(goes->peer, "it made way for newer connections");
   strangers_.erase(goes);
 }
 
@@ -187,7 +151,7 @@ Lobby::Progress Lobby::advance(Stranger& stranger) {
     const bool broke_rules = error.status() == Status::kDamaged;
     // One that never spoke only looked whether somebody listens, or has come in over RDMA meanwhile.
     const bool worth_a_line = (stranger.spoke || broke_rules) && !stranger.leaving;
-    if (worth_a_line) reports_->line(stranger.peer, broke_rules ? "not rdpipe" : error.cause());
+    if (worth_a_line) report(stranger.peer, broke_rules ? "not rdpipe" : error.cause());
     return Progress::kGone;
   }
 }
@@ -200,13 +164,13 @@ Lobby::Progress Lobby::take_events(Stranger& stranger) {
       if (!stranger.leaving) {
         const auto* what = stranger.spoke ? "did not finish the handshake in" : "said nothing for";
         const auto seconds = std::chrono::duration<double>(limits_.patience).count();
-        reports_->line(stranger.peer, fmt::format("it {} {:g} s", what, seconds));
+        report(stranger.peer, fmt::format("it {} {:g} s", what, seconds));
       }
       return Progress::kGone;
     }
     if (std::holds_alternative<PeerClosed>(*event)) {
       const bool worth_a_line = stranger.spoke && !stranger.leaving;  // as when its link is lost
-      if (worth_a_line) reports_->line(stranger.peer, "it hung up before it had shown its key");
+      if (worth_a_line) report(stranger.peer, "it hung up before it had shown its key");
       return Progress::kGone;
     }
     const auto* control = std::get_if<Control>(&*event);
@@ -234,7 +198,7 @@ Lobby::Progress Lobby::shake_hands(Stranger& stranger, const Control& control) {
 
 // Its link is closed in good order, so that it learns why.
 void Lobby::turn_away(Stranger& stranger, const std::string& reason) {
-  reports_->line(stranger.peer, reason);
+  report(stranger.peer, reason);
   stranger.leaving = true;
   stranger.deadline = Deadline::in(kFarewell).earlier(stranger.deadline);
   stranger.handshake = Handshake::listener(keys_);  // frees what TLS held

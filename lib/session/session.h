@@ -14,6 +14,7 @@
 #include "ground/error.h"
 #include "io/loop.h"
 #include "session/handshake.h"
+#include "session/reports.h"
 #include "session/throttle.h"
 #include "transport/fabric.h"
 #include "transport/link.h"
@@ -100,8 +101,7 @@ struct LobbyLimits {
 // happens to a stranger's link ends that stranger and nobody else.
 class Lobby {
  public:
-  // `report` hears one line for each stranger that failed, at most a few a second; then how many
-  // more there were.
+  // `report` hears one line for each stranger that failed, as many as Reports lets through.
   Lobby(Loop& loop, Acceptor& acceptor, std::shared_ptr<const ListenerKeys> keys,
         std::function<void(const std::string&)> report, LobbyLimits limits = {});
   // With one key that has no name: runs scrypt.
@@ -115,7 +115,6 @@ class Lobby {
 
  private:
   struct Stranger;
-  class Reports;
   enum class Progress : std::uint8_t { kWaiting, kAuthenticated, kGone };
   void accept_all();
   void make_room();
@@ -125,11 +124,12 @@ class Lobby {
   Progress take_events(Stranger& stranger);
   Progress shake_hands(Stranger& stranger, const Control& control);
   void turn_away(Stranger& stranger, const std::string& reason);
+  void report(const std::string& peer, const std::string& why);
 
   Loop& loop_;
   Acceptor& acceptor_;
   LobbyLimits limits_;
-  std::unique_ptr<Reports> reports_;
+  Reports reports_;
   std::shared_ptr<const ListenerKeys> keys_;
   Throttle throttle_;
   std::list<Stranger> strangers_;  // in order of arrival

@@ -243,11 +243,10 @@ TEST_CASE("the lobby tells other versions, garbage, silence and lost links apart
   auto lost = entrance.acceptor.connect(entrance.loop);
   lost->post_control(std::as_bytes(std::span("RDP1", 4)));
   lost.reset();
-  CHECK(entrance.run([&] { return entrance.reports.size() == 4; }) == nullptr);
+  CHECK(entrance.run([&] { return entrance.reports.size() == 3; }) == nullptr);
   CHECK_THAT(entrance.reports[0], Catch::EndsWith(": it said nothing for 0.03 s"));
   CHECK_THAT(entrance.reports[1], Catch::EndsWith(": it speaks rdpipe protocol 9, this is 2"));
   CHECK_THAT(entrance.reports[2], Catch::EndsWith(": not rdpipe"));
-  CHECK(entrance.reports[3] == "and 1 more");  // three lines a second
 }
 
 TEST_CASE("two hundred silent strangers do not keep a good one out") {
