@@ -148,6 +148,7 @@ ServeOptions Service::serve_options() {
   options.may_read = !serving_.write_only;
   options.may_write = !serving_.read_only;
   options.max_clients = serving_.max_clients;
+  options.max_clients_per_key = serving_.max_clients_per_key;
   options.memory = serving_.memory;
   options.grace = serving_.grace;
   options.user = serving_.user;

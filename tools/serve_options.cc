@@ -11,6 +11,8 @@ namespace {
 using Line = CommandLine;
 using Text = std::string;
 
+constexpr int kMostClients = 4096;
+
 // What `option` is to set: it means nothing without --serve, and must not pass unnoticed there.
 ServeSettings& serving(Line& line, const char* option) {
   line.copy.serve_option = option;
@@ -24,9 +26,13 @@ void set_memory(Line& line, const Text& value) {
 }
 
 void set_max_clients(Line& line, const Text& value) {
-  constexpr int kMost = 4096;
   serving(line, "--max-clients").max_clients =
-      static_cast<unsigned>(number_value("--max-clients", value, 1, kMost));
+      static_cast<unsigned>(number_value("--max-clients", value, 1, kMostClients));
+}
+
+void set_max_clients_per_key(Line& line, const Text& value) {
+  const int number = number_value("--max-clients-per-key", value, 1, kMostClients);
+  serving(line, "--max-clients-per-key").max_clients_per_key = static_cast<unsigned>(number);
 }
 
 void allow(Line& line, const Text& value) {
@@ -69,6 +75,9 @@ constexpr auto kOptions = std::to_array<Option>({
      [](Line& line, const Text&) { serving(line, "--write-only").write_only = true; }},
     {0, "max-clients", "N", kCopy, "with --serve: at most N at once, 1 to 4096 (default 32)",
      set_max_clients},
+    {0, "max-clients-per-key", "N", kCopy,
+     "with --serve: at most N with one key (default: all of one key, of several three quarters)",
+     set_max_clients_per_key},
     {'m', "memory", "SIZE", kCopy, "with --serve: memory for all clients' data (default: N rings)",
      set_memory},
     {0, "grace", "SECONDS", kCopy, "with --serve: time for transfers to end once it is stopped (default 30)",

@@ -21,7 +21,8 @@ struct ServeSettings {
   bool write_only = false;              // nobody reads
   std::optional<std::uint16_t> port{};  // 0: a free one; not given: kServerPort
   unsigned max_clients = 32;
-  std::size_t memory = 0;  // bytes, as in ServeOptions
+  unsigned max_clients_per_key = 0;  // as in ServeOptions
+  std::size_t memory = 0;            // bytes, as in ServeOptions
   std::chrono::nanoseconds grace = std::chrono::seconds(30);
   std::string user{};  // "USER" or "USER:GROUP"; empty: whoever starts it
   bool keep_owners = false;

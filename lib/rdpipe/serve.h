@@ -67,7 +67,10 @@ struct ServeOptions {
   bool may_read = true, may_write = true;  // anybody
 
   unsigned max_clients = 32;  // at once, 1 to 4096; others wait, or are refused
-  std::size_t memory = 0;     // for the rings of all clients together, bytes; 0: max_clients of them
+  // Of one key, at most, and of the memory as large a part. 0: with one key all, otherwise three quarters,
+  // but not all places, where there are two.
+  unsigned max_clients_per_key = 0;
+  std::size_t memory = 0;  // for the rings of all clients together, bytes; 0: max_clients of them
   std::chrono::nanoseconds grace = std::chrono::seconds(30);  // for transfers, once it is stopped
   std::string user{};  // "USER" or "USER:GROUP" to become before it listens; empty: whoever starts it
   // Where the kernel has Landlock, the server reaches nothing outside `directory` but what the libraries

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "ground/error.h"
 #include "ground/units.h"
@@ -13,9 +14,10 @@ namespace {
 
 constexpr unsigned kMostClients = 4096;
 
-std::size_t least_ring(const Options& options) {
-  return std::min(ring_shape(options, Fabric::kRdma).payload_bytes(),
-                  ring_shape(options, Fabric::kTcp).payload_bytes());
+// The least and the largest that a client has.
+std::pair<std::size_t, std::size_t> ring_sizes(const Options& options) {
+  return std::minmax({ring_shape(options, Fabric::kRdma).payload_bytes(),
+                      ring_shape(options, Fabric::kTcp).payload_bytes()});
 }
 
 }  // namespace
@@ -25,16 +27,27 @@ void require_valid(const ServeOptions& serve, const Options& options) {
   if (serve.max_clients == 0 || serve.max_clients > kMostClients) {
     throw Error(Status::kUsage, "serve", fmt::format("clients at once: not between 1 and {}", kMostClients));
   }
-  if (serve.memory != 0 && serve.memory < least_ring(options)) {
+  if (serve.max_clients_per_key > serve.max_clients) {
+    throw Error(
+        Status::kUsage, "serve",
+        fmt::format("clients of one key: more than {}, which all together may be", serve.max_clients));
+  }
+  const std::size_t least = ring_sizes(options).first;
+  if (serve.memory != 0 && serve.memory < least) {
     throw Error(Status::kUsage, "serve",
                 fmt::format("memory of {}: the ring of one client has {}", format_size(serve.memory),
-                            format_size(least_ring(options))));
+                            format_size(least)));
   }
 }
 
 std::size_t memory_for_clients(const ServeOptions& serve, const Options& options) {
   if (serve.memory != 0) return serve.memory;
   return serve.max_clients * ring_shape(options, Fabric::kRdma).payload_bytes();
+}
+
+PlaceLimits limits_of(const ServeOptions& serve, const Options& options, std::size_t keys) {
+  return place_limits(serve.max_clients, memory_for_clients(serve, options), keys, serve.max_clients_per_key,
+                      ring_sizes(options).second);
 }
 
 void require_allowed(const ServeOptions& serve, const ServedKey& key, const ServedCopy& wanted) {

@@ -119,8 +119,6 @@ LoopOptions ServedClient::loop_options() const {
   return loop;
 }
 
-std::size_t ServedClient::memory() const { return outcome_->order.memory; }
-
 std::uint64_t ServedClient::take_moved() {
   const std::uint64_t before = std::exchange(taken_, std::max(taken_, outcome_->moved.load()));
   return taken_ - before;

@@ -12,6 +12,7 @@
 #include "io/loop.h"
 #include "rdpipe/serve.h"
 #include "serve/client_thread.h"
+#include "serve/places.h"
 #include "session/session.h"
 
 namespace rdpipe {
@@ -20,7 +21,7 @@ struct ServedOrder {
   std::string key{};  // its name
   ServedCopy wanted{};
   Descriptor directory{};  // all of what it may reach
-  std::size_t memory = 0;  // of its ring, bytes
+  Places::Place place{};
 };
 
 class ServedClient {
@@ -32,7 +33,6 @@ class ServedClient {
 
   void poll() { thread_.poll(); }
   void cut() { thread_.cut(); }
-  [[nodiscard]] std::size_t memory() const;
   // Bytes of content that have moved since this was last asked.
   [[nodiscard]] std::uint64_t take_moved();
   [[nodiscard]] bool ended() const { return thread_.ended(); }

@@ -21,6 +21,7 @@
 #include "rdpipe/served_client.h"
 #include "rdpipe/served_keys.h"
 #include "serve/landlock.h"
+#include "serve/places.h"
 #include "serve/user.h"
 #include "serve/waiting_room.h"
 #include "session/session.h"
@@ -60,7 +61,6 @@ struct Server::State {
   void begin_reload();
   void end_reload();
   void admit();
-  [[nodiscard]] bool has_room_for(const Admission& admission) const;
   void start(std::unique_ptr<Session> session, ServedOrder order);
   void reap();
   void settle(ServedClient& client);
@@ -75,9 +75,9 @@ struct Server::State {
 
   ServeOptions serve;
   Options options;
-  std::size_t memory_limit;  // bytes
   Descriptor root;
   ServedKeys keys;
+  Places places;
   Confinement confinement;
   Loop loop;
   std::optional<ServedKeys::Reload> reloading{};
@@ -87,7 +87,6 @@ struct Server::State {
   std::optional<Lobby> lobby;  // until it is stopped
   WaitingRoom room;
   std::list<ServedClient> clients;
-  std::size_t memory_used = 0;  // by the clients' rings, bytes
 
   ServeTally tally;
   Deadline next_count = Deadline::now();
@@ -101,19 +100,17 @@ struct Server::State {
 Server::State::State(ServeOptions its_serve, Options its_options)
     : serve(std::move(its_serve)),
       options(std::move(its_options)),
-      memory_limit(memory_for_clients(serve, options)),
       root(open_root(serve.directory)),
       keys(serve.keys, root.get()),
+      places(limits_of(serve, options, keys.count())),
       confinement(settle_down()),
       loop({.use_uring = options.use_uring}),
       room(
-          loop,
+          loop, places,
           [this](const Session& session, const std::vector<std::string>& words) {
             return judge(session, words);
           },
-          [this](const Session& session, const std::string& why) {
-            say(fmt::format("turned away {} ({}): {}", session.link().info().peer, session.key_name(), why));
-          }) {
+          [this](const std::string& line) { say(line); }) {
   if (options.interrupt_fd >= 0) loop.interrupt_on(options.interrupt_fd, options.on_interrupt);
   acceptor =
       listen(loop, serve.port, fabric_options(options), [this](const std::string& line) { say(line); });
@@ -189,6 +186,7 @@ void Server::State::begin_reload() {
 void Server::State::end_reload() {
   try {
     const auto changed_names = keys.take(*reloading);
+    places.change(limits_of(serve, options, keys.count()));
     if (lobby) lobby->change_keys(keys.listener());
     room.refuse_those([&](const Session& session) { return changed_names.contains(session.key_name()); },
                       Error(Status::kAuthentication, "be admitted", "the key has changed meanwhile"));
@@ -207,36 +205,27 @@ Admission Server::State::judge(const Session& session, const std::vector<std::st
   ServedOrder order{.key = key.name, .wanted = serve.understand(words)};
   require_allowed(serve, key, order.wanted);
   confine(serve, order.wanted.copy);
-  order.memory = ring_shape(options, session.link().info().fabric).payload_bytes();
-  const std::size_t memory = order.memory;
-  if (memory > memory_limit) {
+  const std::size_t memory = ring_shape(options, session.link().info().fabric).payload_bytes();
+  if (memory > memory_for_clients(serve, options)) {
     throw Error(Status::kMemory, "be admitted", "its ring would be more than all the memory of the server");
   }
   const auto shared = std::make_shared<ServedOrder>(std::move(order));  // a function is copied
-  return {memory, [this, shared](std::unique_ptr<Session> its_session) {
+  return {memory, [this, memory, shared](std::unique_ptr<Session> its_session) {
+            shared->place = places.take(shared->key, memory);
             start(std::move(its_session), std::move(*shared));
           }};
 }
 
-bool Server::State::has_room_for(const Admission& admission) const {
-  return clients.size() < serve.max_clients && memory_used + admission.memory <= memory_limit;
-}
-
 void Server::State::admit() {
-  while (const Admission* first = room.first()) {
-    if (!has_room_for(*first)) break;
-    room.admit_first();
+  while (room.admit_next()) {
   }
-  room.settle(Error(Status::kConnectTimeout, "be admitted",
-                    fmt::format("the server is busy, with {} clients", clients.size())));
+  room.settle();
 }
 
 void Server::State::start(std::unique_ptr<Session> session, ServedOrder order) {
-  const std::size_t memory = order.memory;
   try {
     order.directory = keys.open_directory(keys.of(*session));
     clients.emplace_back(loop, session, std::move(order), options);
-    memory_used += memory;
   } catch (const Error& error) {
     room.dismiss(std::move(session), error);
   }
@@ -258,7 +247,6 @@ void Server::State::reap() {
 
 // Of a client that has ended.
 void Server::State::settle(ServedClient& client) {
-  memory_used -= client.memory();
   const ServedTransfer& transfer = client.result();
   if (auto unserved = client.take_unserved()) {
     room.dismiss(std::move(unserved), Error(static_cast<Status>(transfer.status), "serve", transfer.cause));

@@ -1,8 +1,13 @@
 #include "serve/waiting_room.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <map>
 #include <new>
 #include <optional>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "serve/request.h"
@@ -13,9 +18,9 @@ namespace {
 constexpr Nanoseconds kPatience = std::chrono::seconds(10);  // for what is asked, once the key was shown
 constexpr Nanoseconds kFarewell = std::chrono::seconds(2);   // for the last words to one that is refused
 constexpr std::size_t kMostGuests = 1024;
-// Of those in line with one key: bytes of their requests, of which sense costs ten times that, and how many.
-constexpr std::size_t kMostWords = std::size_t{4} << 20;
+// Of one key: how many, and bytes of their requests, of which sense costs ten times that.
 constexpr std::size_t kMostOfOneKey = 256;
+constexpr std::size_t kMostWords = std::size_t{4} << 20;
 constexpr int kEventsPerTurn = 64;  // so that nobody keeps the others waiting
 
 }  // namespace
@@ -25,27 +30,42 @@ struct WaitingRoom::Guest {
   Deadline deadline;
   RequestReader request{};
   std::optional<Admission> admission{};  // once it stands in line
-  std::size_t words = 0;                 // bytes of its request
+  std::size_t words = 0;                 // bytes of its request, once it was judged
   std::optional<std::size_t> told{};     // how many are in front
   bool leaving = false;                  // refused: only its farewell is awaited
   bool lost = false;
 };
 
-WaitingRoom::WaitingRoom(Loop& loop, Judge judge, Report report)
-    : loop_(loop), judge_(std::move(judge)), report_(std::move(report)) {}
+WaitingRoom::WaitingRoom(Loop& loop, const Places& places, Judge judge,
+                         std::function<void(const std::string&)> report)
+    : loop_(loop), places_(places), judge_(std::move(judge)), reports_(std::move(report)) {}
 
 WaitingRoom::~WaitingRoom() = default;
 
 void WaitingRoom::add(std::unique_ptr<Session> session) {
+  const Error overrun(Status::kConnectTimeout, "be admitted", "the server is overrun");
+  const auto of_key = static_cast<std::size_t>(std::ranges::count_if(
+      guests_, [&](const Guest& guest) { return guest.session->key_name() == session->key_name(); }));
+  // Those who are refused are here for a while, too.
+  if (of_key >= 2 * kMostOfOneKey || guests_.size() >= 2 * kMostGuests) {
+    return report(*session, overrun.what());
+  }
+  const bool is_one_too_many = of_key >= kMostOfOneKey || guests_.size() >= kMostGuests;
   Guest& guest =
       guests_.emplace_back(Guest{.session = std::move(session), .deadline = Deadline::in(kPatience)});
-  if (guests_.size() > kMostGuests) {
-    refuse(guest, Error(Status::kConnectTimeout, "be admitted", "the server is overrun"));
-  }
+  if (is_one_too_many) refuse(guest, overrun);
 }
 
 void WaitingRoom::poll() {
+  reports_.refresh(Clock::now());
   std::erase_if(guests_, [this](Guest& guest) { return !advance(guest); });
+  loop_.wake_at(reports_.due());
+}
+
+void WaitingRoom::report(const Session& session, const std::string& why) {
+  const std::string& key = session.key_name();
+  reports_.add(fmt::format("with key '{}'", key),
+               fmt::format("turned away {} ({}): {}", session.link().info().peer, key, why), Clock::now());
 }
 
 bool WaitingRoom::advance(Guest& guest) {
@@ -54,7 +74,7 @@ bool WaitingRoom::advance(Guest& guest) {
   } catch (const Error& error) {
     if (guest.leaving) return false;
     if (error.status() == Status::kNetwork || error.from_peer()) {
-      report_(*guest.session, "it is gone: " + error.cause());
+      report(*guest.session, "it is gone: " + error.cause());
       return false;
     }
     refuse(guest, error);
@@ -77,7 +97,7 @@ void WaitingRoom::take_events(Guest& guest) {
     if (!event) return;
     if (std::holds_alternative<PeerClosed>(*event)) {
       guest.lost = true;
-      if (!guest.leaving) report_(*guest.session, "it went away before its turn");
+      if (!guest.leaving) report(*guest.session, "it went away before its turn");
       return;
     }
     const auto* control = std::get_if<Control>(&*event);
@@ -91,30 +111,34 @@ void WaitingRoom::take_events(Guest& guest) {
 void WaitingRoom::take_messages(Guest& guest) {
   while (const auto message = guest.session->next()) {
     if (guest.admission) throw Error(Status::kProtocol, "", "a message out of turn");
-    if (guest.request.take(*message)) judge(guest);
+    const bool is_whole = guest.request.take(*message);
+    require_moderation(*guest.session);
+    if (is_whole) judge(guest);
   }
 }
 
+void WaitingRoom::require_moderation(const Session& session) const {
+  std::size_t words = 0;
+  for (const Guest& guest : guests_) {
+    if (!guest.leaving && guest.session->key_name() == session.key_name()) {
+      words += guest.words + guest.request.size();
+    }
+  }
+  if (words <= kMostWords) return;
+  throw Error(Status::kConnectTimeout, "be admitted", "those with this key ask for too much at once");
+}
+
 void WaitingRoom::judge(Guest& guest) {
-  std::size_t words = guest.request.size(), same_key = 1;
-  for (const Guest& other : guests_) {
-    if (!other.admission || other.session->key_name() != guest.session->key_name()) continue;
-    words += other.words;
-    ++same_key;
-  }
-  if (words > kMostWords || same_key > kMostOfOneKey) {
-    throw Error(Status::kConnectTimeout, "be admitted",
-                "too many wait with this key, or they ask for too much");
-  }
   guest.words = guest.request.size();
   guest.admission = judge_(*guest.session, guest.request.take_words());
   guest.deadline = Deadline::never();
 }
 
 void WaitingRoom::refuse(Guest& guest, const Error& why) {
-  report_(*guest.session, why.what());
+  report(*guest.session, why.what());
   guest.leaving = true;
   guest.admission.reset();
+  guest.request = {};
   guest.deadline = Deadline::in(kFarewell);
   loop_.wake_now();
   try {
@@ -124,42 +148,66 @@ void WaitingRoom::refuse(Guest& guest, const Error& why) {
   }
 }
 
-const Admission* WaitingRoom::first() const {
-  const auto found =
-      std::ranges::find_if(guests_, [](const Guest& guest) { return guest.admission.has_value(); });
-  return found == guests_.end() ? nullptr : &*found->admission;
+bool WaitingRoom::admit_next() {
+  std::set<std::string_view> waiting_keys;  // for their share: with each of them its first waits, then all
+  for (auto guest = guests_.begin(); guest != guests_.end(); ++guest) {
+    if (!guest->admission) continue;
+    const std::string& key = guest->session->key_name();
+    if (waiting_keys.contains(key)) continue;
+    if (!places_.is_within_share(key, guest->admission->memory)) {
+      waiting_keys.insert(key);
+      continue;
+    }
+    if (!places_.has_room(guest->admission->memory)) return false;
+    admit(guest);
+    return true;
+  }
+  return false;
 }
 
-void WaitingRoom::admit_first() {
-  const auto found =
-      std::ranges::find_if(guests_, [](const Guest& guest) { return guest.admission.has_value(); });
-  Guest guest = std::move(*found);
-  guests_.erase(found);
+void WaitingRoom::admit(Guests::iterator which) {
+  Guest guest = std::move(*which);
+  guests_.erase(which);
   try {
     guest.session->send(Admitted{});
   } catch (const Error& error) {
-    report_(*guest.session, error.cause());
+    report(*guest.session, error.cause());
     return;
   }
   guest.admission->enter(std::move(guest.session));
 }
 
-void WaitingRoom::settle(const Error& busy) {
-  std::size_t ahead = 0;
+void WaitingRoom::settle() {
+  std::size_t ahead = 0;                           // who waits for a place
+  std::map<std::string_view, std::size_t> behind;  // ... and of each key whose share is taken, for that
   for (Guest& guest : guests_) {
     if (!guest.admission) continue;
+    const std::string& key = guest.session->key_name();
+    if (!places_.is_within_share(key, guest.admission->memory)) behind.try_emplace(key, 0);
+    const auto own = behind.find(key);
+    const bool waits_for_share = own != behind.end();
     if (!guest.request.waits()) {
-      refuse(guest, busy);
+      refuse(guest, busy(waits_for_share ? key : ""));
       continue;
     }
-    if (std::exchange(guest.told, ahead) != ahead) {
-      try {
-        guest.session->send(Queued{static_cast<std::uint32_t>(ahead)});
-      } catch (const Error&) {
-        guest.lost = true;
-      }
-    }
-    ++ahead;
+    tell(guest, ahead + (waits_for_share ? own->second : 0));
+    ++(waits_for_share ? own->second : ahead);
+  }
+}
+
+// `key` is the one whose share is taken; empty: all places are.
+Error WaitingRoom::busy(const std::string& key) const {
+  std::string cause = fmt::format("the server is busy, with {} clients", places_.clients());
+  if (!key.empty()) cause += fmt::format(", {} of them with key '{}'", places_.clients_of(key), key);
+  return {Status::kConnectTimeout, "be admitted", cause};
+}
+
+void WaitingRoom::tell(Guest& guest, std::size_t ahead) {
+  if (std::exchange(guest.told, ahead) == ahead) return;
+  try {
+    guest.session->send(Queued{static_cast<std::uint32_t>(ahead)});
+  } catch (const Error&) {
+    guest.lost = true;
   }
 }
 

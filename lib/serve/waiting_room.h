@@ -1,6 +1,6 @@
 // Clients that have shown their key and are not served yet: what each asks for is read and judged, then they
-// stand in line, first come, first served. What happens to one ends that one and nobody else. One thread,
-// that of the loop.
+// stand in line: first come, first served, but for those whose key has its share already, whom others pass.
+// What happens to one ends that one and nobody else. One thread, that of the loop.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +14,8 @@
 #include "ground/deadline.h"
 #include "ground/error.h"
 #include "io/loop.h"
+#include "serve/places.h"
+#include "session/reports.h"
 #include "session/session.h"
 
 namespace rdpipe {
@@ -28,19 +30,19 @@ class WaitingRoom {
  public:
   // Whether a client may have what it asks for: throws the Error that it is refused with.
   using Judge = std::function<Admission(const Session& session, const std::vector<std::string>& words)>;
-  // Hears why a client was refused, or lost.
-  using Report = std::function<void(const Session& session, const std::string& why)>;
-  WaitingRoom(Loop& loop, Judge judge, Report report);
+  // `places` are the server's: Admission::enter takes one. `report` hears a line for each client that was
+  // refused, or lost, as many as Reports lets through.
+  WaitingRoom(Loop& loop, const Places& places, Judge judge, std::function<void(const std::string&)> report);
   ~WaitingRoom();
 
   void add(std::unique_ptr<Session> session);
   // Takes what has happened; wakes the loop when more is to be done.
   void poll();
-  // The first in line; null when there is none.
-  [[nodiscard]] const Admission* first() const;
-  void admit_first();
-  // Of those in line, refuses all that did not come to wait, and tells the others where they stand.
-  void settle(const Error& busy);
+  // Lets the first in line enter, of those whose key has not its share already, unless there is no room.
+  // False: nobody enters now.
+  [[nodiscard]] bool admit_next();
+  // Of those in line, refuses all that did not come to wait, and tells the others how many enter before them.
+  void settle();
   // Refuses everybody who is here, or those of whom `is_meant` says so.
   void close(const Error& why);
   void refuse_those(const std::function<bool(const Session& session)>& is_meant, const Error& why);
@@ -55,12 +57,18 @@ class WaitingRoom {
   [[nodiscard]] bool advance(Guest& guest);  // false: it has gone
   void take_events(Guest& guest);
   void take_messages(Guest& guest);
+  void require_moderation(const Session& session) const;
   void judge(Guest& guest);
   void refuse(Guest& guest, const Error& why);
+  void admit(Guests::iterator which);
+  void tell(Guest& guest, std::size_t ahead);
+  [[nodiscard]] Error busy(const std::string& key) const;
+  void report(const Session& session, const std::string& why);
 
   Loop& loop_;
+  const Places& places_;
   Judge judge_;
-  Report report_;
+  Reports reports_;
   Guests guests_;  // in order of arrival
 };
 

@@ -1,6 +1,8 @@
 // Clients that ask and a waiting room that judges, over links in memory; each client on a thread of its own.
 #include "serve/waiting_room.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <future>
 
 #include "catch.h"
@@ -23,19 +25,32 @@ struct Room {
   std::vector<std::string> reports;
   std::vector<std::unique_ptr<Session>> admitted;
   std::function<void(const Words&)> objection = [](const Words&) {};
-  WaitingRoom room{loop, [this](const Session&, const Words& words) { return judge(words); },
-                   [this](const Session&, const std::string& why) { reports.push_back(why); }};
+  Places places{{.clients = 4, .memory = 100, .clients_per_key = 4, .memory_per_key = 100}};
+  std::vector<Places::Place> taken;  // by those who were admitted
+  WaitingRoom room{loop, places, [this](const Session&, const Words& words) { return judge(words); },
+                   [this](const std::string& line) { reports.push_back(line); }};
 
+  // Its last word is the memory that it takes, or it takes 1.
   Admission judge(const Words& words) {
     objection(words);
     asked.push_back(words);
-    return {asked.size(),
-            [this](std::unique_ptr<Session> session) { admitted.push_back(std::move(session)); }};
+    const int number = std::atoi(words.back().c_str());
+    const auto memory = static_cast<std::size_t>(std::max(number, 1));
+    return {memory, [this, memory](std::unique_ptr<Session> session) {
+              taken.push_back(places.take(session->key_name(), memory));
+              admitted.push_back(std::move(session));
+            }};
+  }
+  // Lets in whoever has room. How many.
+  int admit() {
+    int count = 0;
+    while (room.admit_next()) ++count;
+    return count;
   }
   // A client whose session the room gets, and which does `work` with its own on a thread.
   template <typename Work>
-  auto client(Work work) {
-    Conversation talk;
+  auto client(Work work, const std::string& key = kOneKey) {
+    Conversation talk(key, {kOneKey, kOtherKey});
     talk.run();
     auto [near, far] = make_loopback(loop);
     room.add(
@@ -48,15 +63,30 @@ struct Room {
                         return work(own, session);
                       });
   }
-  auto asks(Words words, bool waits = false, std::vector<std::size_t>* places = nullptr) {
-    return client([words = std::move(words), waits, places](Loop& own, Session& session) {
-      return outcome([&] {
-        const auto queued = [places](std::size_t ahead) {
-          if (places != nullptr) places->push_back(ahead);
-        };
-        ask_server(own, session, words, waits, queued, Deadline::in(kPatience));
-      });
-    });
+  auto asks(Words words, bool waits = false, std::vector<std::size_t>* heard = nullptr,
+            const std::string& key = kOneKey) {
+    return client(
+        [words = std::move(words), waits, heard](Loop& own, Session& session) {
+          return outcome([&] {
+            const auto queued = [heard](std::size_t ahead) {
+              if (heard != nullptr) heard->push_back(ahead);
+            };
+            ask_server(own, session, words, waits, queued, Deadline::in(kPatience));
+          });
+        },
+        key);
+  }
+  // One that waits, and stands in line behind the others.
+  struct Waiting {
+    std::vector<std::size_t> heard;
+    std::future<std::string> result;
+  };
+  std::unique_ptr<Waiting> stands_in_line(const std::string& key, const std::string& memory = "1") {
+    auto one = std::make_unique<Waiting>();
+    const std::size_t before = room.waiting();
+    one->result = asks({memory}, true, &one->heard, key);
+    run_until([&] { return room.waiting() == before + 1; });
+    return one;
   }
   static std::string outcome(const std::function<void()>& work) {
     try {
@@ -88,18 +118,14 @@ Offer some_offer() {
   return offer;
 }
 
-const Error kBusy(Status::kConnectTimeout, "be admitted", "busy");
-
 }  // namespace
 
 TEST_CASE("a client's words arrive as they are, in however many messages, and it is let in") {
   Room here;
   const Words words = {"--sender", "", std::string(100'000, 'x'), "--", "a b\n"};
   auto client = here.asks(words);
-  here.run_until([&] { return here.room.first() != nullptr; });
-  CHECK(here.room.first()->memory == 1);
-  CHECK(here.room.waiting() == 1);
-  here.room.admit_first();
+  here.run_until([&] { return here.room.waiting() == 1; });
+  CHECK(here.admit() == 1);
   CHECK(here.result(client) == "admitted");
   REQUIRE(here.asked.size() == 1);
   CHECK(here.asked.front() == words);
@@ -117,18 +143,112 @@ TEST_CASE(
   here.run_until([&] { return here.room.waiting() == 2; });
   auto second = here.asks({"3"}, true, &second_places);
   here.run_until([&] { return here.room.waiting() == 3; });
-  here.room.settle(kBusy);
-  CHECK(here.result(hasty) == "busy");
-  CHECK(here.reports == Words{"be admitted: busy"});
-  here.room.settle(kBusy);  // nothing has changed: nobody hears of it again
-  here.room.admit_first();
+  std::vector<Places::Place> taken;
+  taken.push_back(here.places.take("", 97));
+  taken.push_back(here.places.take("", 3));
+  CHECK(here.admit() == 0);
+  here.room.settle();
+  CHECK(here.result(hasty) == "the server is busy, with 2 clients");
+  REQUIRE(here.reports.size() == 1);
+  CHECK_THAT(here.reports[0], Catch::StartsWith("turned away ") &&
+                                  Catch::EndsWith("be admitted: the server is busy, with 2 clients"));
+  here.room.settle();  // nothing has changed: nobody hears of it again
+  taken.pop_back();
+  here.places.change({.clients = 2, .memory = 100, .clients_per_key = 2, .memory_per_key = 100});
+  CHECK(here.admit() == 1);
   CHECK(here.result(first) == "admitted");
-  here.room.settle(kBusy);
-  here.room.admit_first();
+  here.room.settle();
+  taken.clear();
+  CHECK(here.admit() == 1);
   CHECK(here.result(second) == "admitted");
   CHECK(first_places == std::vector<std::size_t>{0});
   CHECK(second_places == std::vector<std::size_t>{1, 0});
   CHECK(here.asked == std::vector<Words>{{"1"}, {"2"}, {"3"}});
+}
+
+TEST_CASE("a key that has its share holds back nobody but its own") {
+  Room here;
+  here.places.change({.clients = 3, .memory = 100, .clients_per_key = 2, .memory_per_key = 100});
+  auto first = here.places.take(kOneKey, 1);
+  const auto other_first = here.places.take(kOneKey, 1);
+  const auto second = here.stands_in_line(kOneKey);
+  const auto third = here.stands_in_line(kOneKey);
+  auto hasty = here.asks({"1"});
+  here.run_until([&] { return here.room.waiting() == 3; });
+  CHECK(here.admit() == 0);
+  here.room.settle();
+  CHECK(here.result(hasty) == "the server is busy, with 2 clients, 2 of them with key '" + kOneKey + "'");
+  const auto other = here.stands_in_line(kOtherKey);
+  CHECK(here.admit() == 1);
+  CHECK(here.result(other->result) == "admitted");
+  const auto next_other = here.stands_in_line(kOtherKey);  // there is no place for it, but nobody in front
+  CHECK(here.admit() == 0);
+  here.room.settle();
+  first = {};
+  CHECK(here.admit() == 1);  // who came first
+  CHECK(here.result(second->result) == "admitted");
+  here.room.settle();
+  here.room.close(Error(Status::kNetwork, "", "the end"));
+  CHECK(here.result(third->result) == "the end");
+  CHECK(here.result(next_other->result) == "the end");
+  CHECK(second->heard == std::vector<std::size_t>{0});
+  CHECK(third->heard == std::vector<std::size_t>{1, 0});
+  CHECK(other->heard.empty());
+  CHECK(next_other->heard == std::vector<std::size_t>{0});
+}
+
+TEST_CASE("whoever needs much memory is not passed by others for as long as it is its turn") {
+  Room here;
+  here.places.change({.clients = 4, .memory = 100, .clients_per_key = 4, .memory_per_key = 75});
+  auto first = here.places.take(kOneKey, 40);
+  const auto large = here.stands_in_line(kOtherKey, "70");
+  const auto small = here.stands_in_line(kOneKey);
+  CHECK(here.admit() == 0);
+  first = {};
+  CHECK(here.admit() == 2);
+  CHECK(here.result(large->result) == "admitted");
+  CHECK(here.result(small->result) == "admitted");
+  // Nor by those of its own key, where it is the key's share that it waits for.
+  const auto next_large = here.stands_in_line(kOtherKey, "6");
+  const auto next_small = here.stands_in_line(kOtherKey, "1");
+  CHECK(here.admit() == 0);
+  here.taken.erase(here.taken.begin());  // the large one's
+  CHECK(here.admit() == 2);
+  CHECK(here.admitted.size() == 4);
+  CHECK(here.result(next_large->result) == "admitted");
+  CHECK(here.result(next_small->result) == "admitted");
+}
+
+TEST_CASE("of one key so many wait, and ask for so much, and no more") {
+  Room here;
+  std::vector<std::unique_ptr<Link>> silent;
+  const auto add_silent = [&] {
+    Conversation talk(kOtherKey, {kOneKey, kOtherKey});
+    talk.run();
+    auto [near, far] = make_loopback(here.loop);
+    here.room.add(
+        std::make_unique<Session>(std::move(near), std::move(talk.listener), Handshake::Side::kListener));
+    silent.push_back(std::move(far));
+  };
+  for (int i = 0; i < 256; ++i) add_silent();
+  CHECK(here.reports.empty());
+  auto one_more = here.asks({"x"}, true, nullptr, kOtherKey);
+  CHECK(here.result(one_more) == "the server is overrun");
+  CHECK_THAT(here.reports.front(), Catch::EndsWith("the server is overrun"));
+  for (int i = 0; i < 513; ++i) add_silent();  // nobody waits for the last of them to hear why not
+  CHECK_THROWS_AS(silent.back()->poll(), Error);
+  const auto of_another_key = here.stands_in_line(kOneKey);
+  CHECK(here.admit() == 1);
+  CHECK(here.result(of_another_key->result) == "admitted");
+
+  const std::string megabytes(std::size_t{3} << 19, 'x');
+  auto first = here.asks({megabytes}, true), second = here.asks({megabytes}, true);
+  here.run_until([&] { return here.room.waiting() == 2; });
+  auto third = here.asks({megabytes}, true);
+  CHECK(here.result(third) == "those with this key ask for too much at once");
+  here.room.close(Error(Status::kNetwork, "", "the end"));
+  CHECK(here.result(first) == "the end");
+  CHECK(here.result(second) == "the end");
 }
 
 TEST_CASE("what a client may not have it is refused, with the reason") {
@@ -138,9 +258,9 @@ TEST_CASE("what a client may not have it is refused, with the reason") {
   };
   auto bad = here.asks({"bad"});
   CHECK(here.result(bad) == "not with this key");
-  CHECK(here.room.first() == nullptr);
+  CHECK(here.room.waiting() == 0);
   auto good = here.asks({"good"});
-  here.run_until([&] { return here.room.first() != nullptr; });
+  here.run_until([&] { return here.room.waiting() == 1; });
   here.room.close(Error(Status::kNetwork, "be admitted", "the server stops"));
   CHECK(here.result(good) == "the server stops");
   here.run_until([&] { return here.room.empty(); });
@@ -174,7 +294,7 @@ TEST_CASE("a client that asks for nothing, too much or something else costs nobo
   });
   static_cast<void>(here.result(goes));
   here.run_until([&] { return here.room.empty(); });
-  CHECK(here.reports.size() == 4);
+  CHECK(here.reports.size() == 3);  // of the fourth there is a number, later
   CHECK(here.admitted.empty());
 }
 

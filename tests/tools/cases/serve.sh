@@ -308,6 +308,67 @@ test_serve_memory_for_all_clients() {
   count_bytes 200000000
 }
 
+# One key's clients fill its share and stand still: the others of that key wait, and another key's client gets through.
+test_serve_share_of_each_key() {
+  make_keys det1 det2
+  make_large big
+  echo data >a
+  start_server --max-clients 4
+  local i stopped=() waiting
+  for i in 1 2 3; do
+    start_client "one$i" det1 big "$host::big$i"
+    stopped+=("$client")
+    stop_in_mid_transfer "$client" "served/big$i"
+  done
+  as_client det1
+  copies 35 a "$host::fourth"
+  says copy.err "busy, with 3 clients, 3 of them with key 'det1'"
+  start_client waits det1 --wait a "$host::fourth"
+  waiting=$client
+  await_line waits.err 'busy: this is next'
+  as_client det2
+  copies 0 a "$host::other"
+  holds served/other data
+  absent served/fourth
+  runs "$waiting" || fail "who waits for its key has gone"
+  # Once it is the only key it may have all places.
+  sed -i '/^det2 /d' keys
+  kill -HUP "$server"
+  ends_with "$waiting" 0 40
+  holds served/fourth data
+  kill -CONT "${stopped[@]}"
+  for i in "${stopped[@]}"; do ends_with "$i" 0 60; done
+  stop_server
+  start_server --max-clients 4 --max-clients-per-key 1
+  as_client det1
+  start_client one det1 big "$host::last"
+  stop_in_mid_transfer "$client" served/last
+  copies 35 a "$host::second"
+  says copy.err "1 of them with key 'det1'"
+  kill -CONT "$client"
+  ends_with "$client" 0 60
+  count_bytes 800000000
+}
+
+# Refusals of one key are three lines and a number, and those of another are seen beside them.
+test_serve_bounds_what_refusals_fill_of_the_log() {
+  make_keys 'det1 read' 'det2 read'
+  echo data >a
+  start_server
+  local i
+  as_client det1
+  for i in {1..6}; do copies 3 a "$host::a"; done
+  as_client det2
+  copies 3 a "$host::a"
+  await_line serve.err 'turned away .* \(det2\): '
+  stop_server
+  # On a slow host it may be two windows of time.
+  local said more
+  said=$(grep -c 'turned away .* (det1): ' serve.err)
+  more=$(awk "/and [0-9]+ more with key 'det1'/ {for (i = 1; i < NF; ++i) if (\$i == \"and\") total += \$(i + 1)} END {print total + 0}" serve.err)
+  ((said + more == 6 && more > 0)) || { show serve.err; fail "of 6 lines $said, and $more more"; }
+}
+
 test_serve_reads_its_keys_again() {
   make_keys det1
   start_server
@@ -528,6 +589,8 @@ test_serve_usage() {
   copies 1 --serve --key-file keys
   copies 1 --serve --key-file keys served served
   copies 1 --serve --key-file keys --read-only --write-only served
+  copies 1 --serve --key-file keys --max-clients 4 --max-clients-per-key 5 served
+  copies 1 --serve --key-file keys --max-clients-per-key 0 served
   copies 1 --serve --insecure-no-key served
   says copy.err 'only for this host'
   copies 1 --serve --insecure-no-key --address 192.0.2.1 served
