@@ -98,9 +98,10 @@ struct ServeOptions {
 
 class __attribute__((visibility("default"))) Server {
  public:
-  // Becomes `user`, confines the calling thread for good, and listens. Of `options` fabric, address, device,
-  // gid_index, ip, ring_size, slot_size (each client's), timeout (of a client without progress), keep_alive,
-  // encrypt, checksum, use_uring and interrupts count.
+  // Becomes `user`, confines the calling thread for good, and listens. The umask that there is then stays
+  // that of the server. Of `options` fabric, address, device, gid_index, ip, ring_size, slot_size (each
+  // client's), timeout (of a client without progress), keep_alive, encrypt, checksum, use_uring and
+  // interrupts count.
   Server(ServeOptions serve, Options options);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -26,6 +26,7 @@
 #include "serve/waiting_room.h"
 #include "session/session.h"
 #include "transport/fabric.h"
+#include "tree/attributes.h"
 
 namespace rdpipe {
 namespace {
@@ -75,6 +76,7 @@ struct Server::State {
 
   ServeOptions serve;
   Options options;
+  std::uint32_t umask;  // what new files have not
   Descriptor root;
   ServedKeys keys;
   Places places;
@@ -100,6 +102,7 @@ struct Server::State {
 Server::State::State(ServeOptions its_serve, Options its_options)
     : serve(std::move(its_serve)),
       options(std::move(its_options)),
+      umask(umask_of_self()),  // out of reach from settle_down() on
       root(open_root(serve.directory)),
       keys(serve.keys, root.get()),
       places(limits_of(serve, options, keys.count())),
@@ -205,6 +208,7 @@ Admission Server::State::judge(const Session& session, const std::vector<std::st
   ServedOrder order{.key = key.name, .wanted = serve.understand(words)};
   require_allowed(serve, key, order.wanted);
   confine(serve, order.wanted.copy);
+  order.wanted.copy.umask = umask;
   const std::size_t memory = ring_shape(options, session.link().info().fabric).payload_bytes();
   if (memory > memory_for_clients(serve, options)) {
     throw Error(Status::kMemory, "be admitted", "its ring would be more than all the memory of the server");

@@ -44,8 +44,8 @@ constexpr std::array kNeeded{
     Allowed{"/etc/nsswitch.conf", kReadFile}, Allowed{"/etc/ld.so.cache", kReadFile},
     Allowed{"/usr/lib", kReadTree}, Allowed{"/usr/lib64", kReadTree}, Allowed{"/lib", kReadTree},
     Allowed{"/lib64", kReadTree}, Allowed{"/usr/local/lib", kReadTree},
-    // The umask, and whether the other end is this host.
-    Allowed{"/proc/self/status", kReadFile}, Allowed{"/proc/sys/kernel/random/boot_id", kReadFile},
+    // Whether the other end is this host.
+    Allowed{"/proc/sys/kernel/random/boot_id", kReadFile},
     // The number of processors; RDMA devices, and what a connection that moves to this thread opens.
     Allowed{"/sys/devices", kReadTree}, Allowed{"/sys/class", kReadTree},
     Allowed{"/etc/libibverbs.d", kReadTree}, Allowed{"/etc/rdma", kReadTree},

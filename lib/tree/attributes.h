@@ -66,6 +66,7 @@ struct XattrChoice {
 // The S_IFMT bits of an entry's mode.
 [[nodiscard]] mode_t format_of(EntryType type);
 
+// Throws Error{kFileIo} where /proc cannot be read, as behind the walls of a server: ask before.
 [[nodiscard]] mode_t umask_of_self();
 [[nodiscard]] bool is_root();
 // Those that this user may give to a file of theirs.

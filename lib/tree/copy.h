@@ -93,6 +93,8 @@ struct CopyOptions {
   // `chmod` says. What is there keeps its own where no mode is set (a directory without `perms`), and a new
   // directory without `perms` inherits set-group-ID from that it is made in.
   bool drop_special_bits = false;
+  // The umask for what it makes. Nothing: that of the process, which is then read from /proc.
+  std::optional<std::uint32_t> umask{};
 
   // What moves. By default what differs in size or time of modification (to the second where a file system
   // keeps no more).

@@ -41,7 +41,7 @@ Writer::Writer(const CopyOptions& options, DirectoryCache& cache)
     : options_(options),
       cache_(cache),
       root_(is_root() && !options.unprivileged),
-      umask_(umask_of_self()),
+      umask_(options.umask ? static_cast<mode_t>(*options.umask) : umask_of_self()),
       groups_(options.unprivileged ? std::vector{::getegid()}
               : root_              ? std::vector<gid_t>()
                                    : groups_of_self()) {

@@ -243,6 +243,22 @@ test_serve_special_bits_devices_owners() {
   [[ -c served/src/null ]] || fail "no device"
 }
 
+# The umask is the server's, also behind the kernel's wall.
+test_serve_keeps_its_umask() {
+  make_keys det1
+  mkdir src
+  echo data >src/a
+  chmod 666 src/a
+  chmod 777 src
+  umask 037
+  start_server
+  umask 022
+  as_client det1
+  copies 0 -r src "$host::"
+  [[ $(stat -c %a served/src/a) == 640 && $(stat -c %a served/src) == 740 ]] ||
+    fail "modes $(stat -c %a served/src/a) and $(stat -c %a served/src)"
+}
+
 test_serve_as_another_user() {
   need_root
   make_keys det1
