@@ -95,7 +95,7 @@ serve_rows() {
 
 # Connections that have said HELLO and most of a ClientHello: more a listener keeps of none that has not shown its key.
 strangers_row() {  # NAME FABRIC ADDRESS
-  local before after strangers
+  local before after strangers each
   start_server "$2"
   sleep 0.5
   read -r before _ < <(memory_of "$server")
@@ -104,8 +104,10 @@ strangers_row() {  # NAME FABRIC ADDRESS
   for _ in {1..500}; do ! grep -q 'are there' "$work/strangers" || break; sleep 0.02; done
   sleep 1
   read -r after _ < <(memory_of "$server")
+  each=$(calc "($after - $before) / 60" 1)
+  if ! grep -q 'are there' "$work/strangers" || grep 'turned away' "$work/served" >&2; then each=failed; fi
   kill "$strangers" || say "bench: the strangers have gone"
   wait "$strangers" || true
-  row "$1: memory of a stranger, KiB" "$(calc "($after - $before) / 60" 1)" - limit "$(calc "($after - $before) / 60" 1)" "<= 64"
+  row "$1: memory of a stranger, KiB" "$each" - limit "$each" "<= 64"
   stop_server
 }

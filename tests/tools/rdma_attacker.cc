@@ -5,7 +5,7 @@
 //   rdma-attacker listen HOST DEED [FILE]      answer a connector in the manner of DEED
 //   rdma-attacker knock HOST PORT FILE         send FILE's control frames to a listener until it hangs up
 //   rdma-attacker hello HOST PORT MAJOR        greet a listener in another version, and print its answer
-//   rdma-attacker strangers HOST PORT COUNT silent|garbage
+//   rdma-attacker strangers HOST PORT COUNT silent|garbage|half [tcp]
 //                                              connect COUNT times, and stay
 #include "tools/rdma_attacker.h"
 
