@@ -71,3 +71,11 @@ stop_in_mid_transfer() {  # PID FILE
 count_bytes() { [[ $fabric != rdma ]] || echo "$1" >>"$run/moved"; }  # BYTES
 open_descriptors() { local all=("/proc/$1"/fd/*); echo "${#all[@]}"; }  # PID
 memory_of() { awk '/^(RssAnon|RssShmem):/ {total += $2} END {print total}' "/proc/$1/status"; }  # PID: KiB
+# Waits until the server has let go of what clients had.
+await_descriptors() {  # COUNT
+  local left=$((1500 * scale))
+  until (($(open_descriptors "$server") <= $1)); do
+    ((left-- > 0)) || fail "$(open_descriptors "$server") descriptors, $1 before"
+    pause 0.01
+  done
+}

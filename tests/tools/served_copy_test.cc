@@ -109,6 +109,14 @@ TEST_CASE("words without a role, or with two, or without a path are refused") {
   CHECK(refusal_of(words).status() == Status::kUsage);
 }
 
+TEST_CASE("the format of a list has a bound, as each of its letters may stand for a long name") {
+  const std::string longest(256, 'n');
+  CHECK(served_copy(receiving({"--out-format=" + longest})).copy.out_format == longest);
+  const Error refusal = refusal_of(receiving({"--out-format=" + longest + "n"}));
+  CHECK(refusal.status() == Status::kUsage);
+  CHECK(refusal.cause() == "the format of lists is too long");
+}
+
 TEST_CASE("a refused word leaves nothing behind for the next client") {
   CHECK(refusal_of(receiving({"-rvtz"})).cause() == "not for a server");
   CHECK(served_copy(receiving({"-r"})).copy.recursive);
