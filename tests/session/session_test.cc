@@ -1,11 +1,7 @@
 #include "session/session.h"
 
-#include <deque>
-#include <future>
-
 #include "catch.h"
-#include "session/conversation.h"
-#include "transport/loopback.h"
+#include "session/strangers.h"
 
 using namespace rdpipe;
 
@@ -14,29 +10,6 @@ namespace {
 constexpr Nanoseconds kPatience = std::chrono::seconds(20);
 
 Deadline soon() { return Deadline::in(kPatience); }
-
-class QueueAcceptor final : public Acceptor {
- public:
-  explicit QueueAcceptor(Loop& loop) : loop_(loop) {}
-  // The stranger's end of a new connection.
-  std::unique_ptr<LoopbackLink> connect(Loop& loop) {
-    auto [near, far] = make_loopback(loop_, loop);
-    links_.push_back(std::move(near));
-    return std::move(far);
-  }
-  std::unique_ptr<Link> poll() override {
-    if (links_.empty()) return nullptr;
-    auto link = std::move(links_.front());
-    links_.pop_front();
-    return link;
-  }
-  [[nodiscard]] std::uint16_t port() const override { return 1; }
-  [[nodiscard]] std::string describe() const override { return "loopback"; }
-
- private:
-  Loop& loop_;
-  std::deque<std::unique_ptr<Link>> links_;
-};
 
 // Runs `action` in a thread of its own, with a loop of its own to which the session's link belongs meanwhile.
 template <typename Action>
@@ -51,7 +24,7 @@ auto elsewhere(Loop& home, Session& session, Action action) {
 
 struct Entrance {
   Loop loop;
-  QueueAcceptor acceptor{loop};
+  MemoryAcceptor acceptor{loop};
   std::vector<std::string> reports;
   Lobby lobby;
 
@@ -71,21 +44,10 @@ struct Entrance {
     FAIL("nothing happened");
     return nullptr;
   }
-  // Runs authenticate() in a thread of its own.
   std::future<std::unique_ptr<Session>> authenticate_there(const std::string& key) {
-    return std::async(std::launch::async, [this, key, link = acceptor.connect(loop)]() mutable {
-      Loop there;
-      link->move_to(there);
-      auto session = authenticate(there, std::move(link), Key(Secret(key)), soon());
-      session->link().move_to(loop);
-      return session;
-    });
+    return acceptor.authenticate_there(key, kPatience);
   }
 };
-
-bool ready(const std::future<std::unique_ptr<Session>>& future) {
-  return future.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
-}
 
 Error error_of(const std::function<void()>& action) {
   try {
@@ -100,19 +62,17 @@ Error error_of(const std::function<void()>& action) {
 // Two sessions that have authenticated, each for a thread of its own.
 struct Sessions {
   Loop loop;
-  Conversation talk;
   std::unique_ptr<Session> connector, listener;
 
   explicit Sessions(bool alter_hello = false, FaultScript script = {}) {
+    Conversation talk;
     talk.run([&](bool from_connector, Bytes& bytes) {
       // A minor version that somebody in the middle has changed.
       if (alter_hello && from_connector && bytes.size() == 8) bytes[7] = std::byte{5};
     });
-    auto [first, second] = make_loopback(loop, std::move(script));
-    connector =
-        std::make_unique<Session>(std::move(first), std::move(talk.connector), Handshake::Side::kConnector);
-    listener =
-        std::make_unique<Session>(std::move(second), std::move(talk.listener), Handshake::Side::kListener);
+    SessionPair pair = make_sessions(loop, std::move(talk), std::move(script));
+    connector = std::move(pair.connector);
+    listener = std::move(pair.listener);
   }
 };
 
@@ -233,14 +193,14 @@ TEST_CASE("a wrong key is told at both ends, and the lobby goes on") {
 
 TEST_CASE("the lobby tells other versions, garbage, silence and lost links apart") {
   Entrance entrance({.strangers = 8, .patience = std::chrono::milliseconds(30)});
-  const auto silent = entrance.acceptor.connect(entrance.loop);
+  const auto silent = entrance.acceptor.connect();
   CHECK(entrance.run([&] { return entrance.reports.size() == 1; }) == nullptr);
-  const auto version = entrance.acceptor.connect(entrance.loop);
+  const auto version = entrance.acceptor.connect();
   version->post_control(std::as_bytes(std::span("RDP1\0\11\0", 8)));
-  const auto garbage = entrance.acceptor.connect(entrance.loop);
+  const auto garbage = entrance.acceptor.connect();
   garbage->post_control(std::as_bytes(std::span("GET / HTTP/1.1", 14)));
-  entrance.acceptor.connect(entrance.loop).reset();  // never spoke: not worth a line
-  auto lost = entrance.acceptor.connect(entrance.loop);
+  entrance.acceptor.connect().reset();  // never spoke: not worth a line
+  auto lost = entrance.acceptor.connect();
   lost->post_control(std::as_bytes(std::span("RDP1", 4)));
   lost.reset();
   CHECK(entrance.run([&] { return entrance.reports.size() == 3; }) == nullptr);
@@ -252,14 +212,14 @@ TEST_CASE("the lobby tells other versions, garbage, silence and lost links apart
 TEST_CASE("two hundred silent strangers do not keep a good one out") {
   std::vector<std::unique_ptr<LoopbackLink>> silent;
   Entrance entrance({.strangers = 16});
-  for (int i = 0; i < 100; ++i) silent.push_back(entrance.acceptor.connect(entrance.loop));
+  for (int i = 0; i < 100; ++i) silent.push_back(entrance.acceptor.connect());
   auto good = entrance.authenticate_there(kOneKey);
-  for (int i = 0; i < 10; ++i) silent.push_back(entrance.acceptor.connect(entrance.loop));
+  for (int i = 0; i < 10; ++i) silent.push_back(entrance.acceptor.connect());
   CHECK(entrance.lobby.poll() == nullptr);
   bool crowded = false;
   auto session = entrance.run([&] {
     if (!crowded) {  // once the good one has greeted, or soon will: it is never the one that goes
-      for (int i = 0; i < 5; ++i) silent.push_back(entrance.acceptor.connect(entrance.loop));
+      for (int i = 0; i < 5; ++i) silent.push_back(entrance.acceptor.connect());
     }
     crowded = true;
     return false;

@@ -1,13 +1,8 @@
 // Wrong keys: how many an address may show, and what becomes of the others behind it.
 #include "session/throttle.h"
 
-#include <deque>
-#include <future>
-
 #include "catch.h"
-#include "session/conversation.h"
-#include "session/session.h"
-#include "transport/loopback.h"
+#include "session/strangers.h"
 
 using namespace rdpipe;
 
@@ -16,41 +11,19 @@ namespace {
 constexpr auto kThere = "10.0.0.1:1000";
 constexpr auto kElsewhere = "10.0.0.2:1000";
 
-Deadline soon() { return Deadline::in(std::chrono::seconds(20)); }
+constexpr Nanoseconds kPatience = std::chrono::seconds(20);
 
 // A server's lobby, where strangers come from wherever they are said to.
-class Gate final : public Acceptor {
- public:
-  std::unique_ptr<Link> poll() override {
-    if (links_.empty()) return nullptr;
-    auto link = std::move(links_.front());
-    links_.pop_front();
-    return link;
-  }
-  [[nodiscard]] std::uint16_t port() const override { return 1; }
-  [[nodiscard]] std::string describe() const override { return "loopback"; }
-
-  std::unique_ptr<LoopbackLink> connect(const std::string& peer) {
-    auto [near, far] = make_loopback(loop, loop);
-    near->set_peer(peer);
-    links_.push_back(std::move(near));
-    return std::move(far);
-  }
+struct Gate {
   // Whether `key` let a stranger in that comes from there. Throws what a good key's end throws.
   bool lets_in(const std::string& peer, const std::string& key) {
-    auto there = std::async(std::launch::async, [this, key, link = connect(peer)]() mutable {
-      Loop its;
-      link->move_to(its);
-      auto session = authenticate(its, std::move(link), Key(Secret(key)), soon());
-      session->link().move_to(loop);
-      return session;
-    });
+    auto there = acceptor.authenticate_there(key, kPatience, peer);
     std::unique_ptr<Session> here, its;
     try {
       while (!here || !its) {
         if (!here) here = lobby.poll();
         ++polls;
-        if (!its && there.wait_for(std::chrono::seconds(0)) == std::future_status::ready) its = there.get();
+        if (!its && ready(there)) its = there.get();
         if (!here || !its) loop.wait(Deadline::in(std::chrono::milliseconds(here ? 5 : pause_ms)));
       }
       return true;
@@ -64,15 +37,13 @@ class Gate final : public Acceptor {
   }
 
   Loop loop;
+  MemoryAcceptor acceptor{loop};
   std::vector<std::string> reports;
   LobbyLimits limits{.throttles = true};
-  Lobby lobby{loop, *this, Key(Secret(kOneKey)), [this](const std::string& line) { reports.push_back(line); },
-              limits};
+  Lobby lobby{loop, acceptor, Key(Secret(kOneKey)),
+              [this](const std::string& line) { reports.push_back(line); }, limits};
   int polls = 0;
   int pause_ms = 20;
-
- private:
-  std::deque<std::unique_ptr<Link>> links_;
 };
 
 template <typename Action>
@@ -170,16 +141,17 @@ TEST_CASE("one that is held back hangs up, or goes for others, and is no trouble
   gate.show_wrong_keys(Throttle::kBurst + 1);
   std::vector<std::unique_ptr<LoopbackLink>> held;
   for (int i = 0; i < 40; ++i) {
-    held.push_back(gate.connect(kThere));
+    held.push_back(gate.acceptor.connect(kThere));
     held.back()->post_control(std::as_bytes(std::span("RDP1\0\2\0\0", 8)));
   }
   CHECK(gate.lobby.poll() == nullptr);
   held.resize(20);
-  const auto quiet = gate.connect(kElsewhere);
-  for (int i = 0; i < 60; ++i) held.push_back(gate.connect(kThere));  // room is made, not of the quiet one
+  const auto quiet = gate.acceptor.connect(kElsewhere);
+  for (int i = 0; i < 60; ++i)
+    held.push_back(gate.acceptor.connect(kThere));  // room is made, not of the quiet one
   CHECK(gate.lets_in(kElsewhere, kOneKey));
   CHECK_NOTHROW(quiet->poll());
-  held.push_back(gate.connect(kThere));  // there are eight already
+  held.push_back(gate.acceptor.connect(kThere));  // there are eight already
   CHECK(gate.lobby.poll() == nullptr);
   CHECK_THROWS_AS(held.back()->poll(), Error);
 }
