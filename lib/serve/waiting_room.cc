@@ -84,7 +84,7 @@ bool WaitingRoom::advance(Guest& guest) {
   if (guest.lost) return false;
   if (guest.deadline.passed()) {
     if (guest.leaving) return false;
-    refuse(guest, Error(Status::kTimeout, "", "it asked for nothing in time"));
+    refuse(guest, Error(Status::kConnectTimeout, "be admitted", "nothing was asked for in time"));
   }
   loop_.wake_at(guest.deadline);
   return true;

@@ -3,13 +3,11 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <future>
 
 #include "catch.h"
 #include "serve/client_thread.h"
 #include "serve/request.h"
-#include "session/conversation.h"
-#include "transport/loopback.h"
+#include "session/strangers.h"
 
 using namespace rdpipe;
 
@@ -50,18 +48,23 @@ struct Room {
   // A client whose session the room gets, and which does `work` with its own on a thread.
   template <typename Work>
   auto client(Work work, const std::string& key = kOneKey) {
-    Conversation talk(key, {kOneKey, kOtherKey});
+    auto [connector, listener] = sessions_of(key);
+    room.add(std::move(listener));
+    return elsewhere(std::move(connector), work);
+  }
+  SessionPair sessions_of(const std::string& key) {
+    Conversation talk(key, {key});
     talk.run();
-    auto [near, far] = make_loopback(loop);
-    room.add(
-        std::make_unique<Session>(std::move(near), std::move(talk.listener), Handshake::Side::kListener));
-    return std::async(std::launch::async,
-                      [work, link = std::move(far), handshake = std::move(talk.connector)]() mutable {
-                        Loop own;
-                        link->move_to(own);
-                        Session session(std::move(link), std::move(handshake), Handshake::Side::kConnector);
-                        return work(own, session);
-                      });
+    return make_sessions(loop, std::move(talk));
+  }
+  template <typename Work>
+  static auto elsewhere(std::unique_ptr<Session> session, Work work) {
+    return std::async(std::launch::async, [work, session = std::move(session)]() mutable {
+      Loop own;
+      session->link().move_to(own);
+      const auto mine = std::move(session);  // gone before the loop
+      return work(own, *mine);
+    });
   }
   auto asks(Words words, bool waits = false, std::vector<std::size_t>* heard = nullptr,
             const std::string& key = kOneKey) {
@@ -106,7 +109,7 @@ struct Room {
   }
   template <typename T>
   T result(std::future<T>& future) {
-    run_until([&] { return future.wait_for(std::chrono::seconds(0)) == std::future_status::ready; });
+    run_until([&] { return ready(future); });
     return future.get();
   }
 };
@@ -116,6 +119,15 @@ Offer some_offer() {
   offer.role = Role::kSends;
   offer.slot_size = 65536;
   return offer;
+}
+
+void run_to_its_end(Loop& loop, ClientThread& thread) {
+  const Deadline deadline = Deadline::in(kPatience);
+  while (!thread.ended()) {
+    REQUIRE_FALSE(deadline.passed());
+    thread.poll();
+    loop.wait(Deadline::in(std::chrono::milliseconds(5)));
+  }
 }
 
 }  // namespace
@@ -147,8 +159,7 @@ TEST_CASE(
   taken.push_back(here.places.take("", 97));
   taken.push_back(here.places.take("", 3));
   CHECK(here.admit() == 0);
-  here.room.settle();
-  CHECK(here.result(hasty) == "the server is busy, with 2 clients");
+  CHECK(here.refused(hasty) == "the server is busy, with 2 clients");
   REQUIRE(here.reports.size() == 1);
   CHECK_THAT(here.reports[0], Catch::StartsWith("turned away ") &&
                                   Catch::EndsWith("be admitted: the server is busy, with 2 clients"));
@@ -176,8 +187,7 @@ TEST_CASE("a key that has its share holds back nobody but its own") {
   auto hasty = here.asks({"1"});
   here.run_until([&] { return here.room.waiting() == 3; });
   CHECK(here.admit() == 0);
-  here.room.settle();
-  CHECK(here.result(hasty) == "the server is busy, with 2 clients, 2 of them with key '" + kOneKey + "'");
+  CHECK(here.refused(hasty) == "the server is busy, with 2 clients, 2 of them with key '" + kOneKey + "'");
   const auto other = here.stands_in_line(kOtherKey);
   CHECK(here.admit() == 1);
   CHECK(here.result(other->result) == "admitted");
@@ -221,14 +231,11 @@ TEST_CASE("whoever needs much memory is not passed by others for as long as it i
 
 TEST_CASE("of one key so many wait, and ask for so much, and no more") {
   Room here;
-  std::vector<std::unique_ptr<Link>> silent;
+  std::vector<std::unique_ptr<Session>> silent;
   const auto add_silent = [&] {
-    Conversation talk(kOtherKey, {kOneKey, kOtherKey});
-    talk.run();
-    auto [near, far] = make_loopback(here.loop);
-    here.room.add(
-        std::make_unique<Session>(std::move(near), std::move(talk.listener), Handshake::Side::kListener));
-    silent.push_back(std::move(far));
+    auto [connector, listener] = here.sessions_of(kOtherKey);
+    here.room.add(std::move(listener));
+    silent.push_back(std::move(connector));
   };
   for (int i = 0; i < 256; ++i) add_silent();
   CHECK(here.reports.empty());
@@ -236,7 +243,7 @@ TEST_CASE("of one key so many wait, and ask for so much, and no more") {
   CHECK(here.result(one_more) == "the server is overrun");
   CHECK_THAT(here.reports.front(), Catch::EndsWith("the server is overrun"));
   for (int i = 0; i < 513; ++i) add_silent();  // nobody waits for the last of them to hear why not
-  CHECK_THROWS_AS(silent.back()->poll(), Error);
+  CHECK_THROWS_AS(silent.back()->link().poll(), Error);
   const auto of_another_key = here.stands_in_line(kOneKey);
   CHECK(here.admit() == 1);
   CHECK(here.result(of_another_key->result) == "admitted");
@@ -298,38 +305,71 @@ TEST_CASE("a client that asks for nothing, too much or something else costs nobo
   CHECK(here.admitted.empty());
 }
 
-TEST_CASE("a client hears when what answers is no server of trees") {
+TEST_CASE("one that has shown its key and does not ask within ten seconds is let go, however it goes on") {
   Room here;
-  Conversation talk;
-  talk.run();
-  auto [near, far] = make_loopback(here.loop);
-  Session listener(std::move(near), std::move(talk.listener), Handshake::Side::kListener);
-  auto asked = std::async(std::launch::async, [&, link = std::move(far)]() mutable {
-    Loop own;
-    link->move_to(own);
-    Session session(std::move(link), std::move(talk.connector), Handshake::Side::kConnector);
+  auto waits = here.asks({"x"}, true);
+  const auto began = Clock::now();
+  const auto cause_and_time = [began](Loop& own, Session& session) {
+    const auto cause =
+        Room::outcome([&] { ask_server(own, session, {}, false, {}, Deadline::in(kPatience)); });
+    return std::pair(cause, Clock::now() - began);
+  };
+  auto silent = here.client(cause_and_time);
+  auto halting = here.client([&](Loop& own, Session& session) {
+    session.send(Order{{std::byte{'x'}}, false, true});
+    return cause_and_time(own, session);
+  });
+  for (auto* one : {&silent, &halting}) {
+    const auto [cause, time] = here.result(*one);
+    CHECK(cause == "nothing was asked for in time");
+    CHECK(time > std::chrono::seconds(9));
+  }
+  CHECK(here.room.waiting() == 1);  // whoever has asked has time
+  CHECK(here.admit() == 1);
+  CHECK(here.result(waits) == "admitted");
+  REQUIRE(here.reports.size() == 2);
+  CHECK_THAT(here.reports[1], Catch::EndsWith("be admitted: nothing was asked for in time"));
+}
+
+TEST_CASE("1024 are heard at once, one more is refused, and those who were there stay") {
+  Room here;
+  std::vector<SessionPair> silent;
+  for (std::size_t i = 0; i < 1023; ++i) {  // of one key there are never so many
+    silent.push_back(here.sessions_of(std::string(64, "abcde"[i % 5])));
+  }
+  const auto first = here.stands_in_line(kOneKey);
+  for (SessionPair& pair : silent) here.room.add(std::move(pair.listener));
+  CHECK(here.reports.empty());
+  auto surplus = here.asks({"surplus"}, true, nullptr, kOtherKey);
+  CHECK(here.result(surplus) == "the server is overrun");
+  REQUIRE(here.reports.size() == 1);
+  CHECK_THAT(here.reports[0], Catch::EndsWith("be admitted: the server is overrun"));
+  CHECK(here.room.waiting() == 1);
+  silent.clear();
+  here.run_until([&, calls = 0]() mutable { return ++calls > 2; });  // all of them are seen to have gone
+  const auto last = here.stands_in_line(kOtherKey);
+  CHECK(here.admit() == 2);
+  CHECK(here.result(first->result) == "admitted");
+  CHECK(here.result(last->result) == "admitted");
+}
+
+TEST_CASE("a client hears when what answers is no server of trees") {
+  Loop loop;
+  auto [connector, listener] = make_sessions(loop);
+  auto asked = Room::elsewhere(std::move(connector), [](Loop& own, Session& session) {
     return Room::outcome([&] { ask_server(own, session, {"x"}, false, {}, Deadline::in(kPatience)); });
   });
-  CHECK_THROWS_AS(listener.exchange(here.loop, some_offer(), Deadline::in(kPatience)), Error);
-  listener.fail(here.loop, Error(Status::kProtocol, "agree", "out of turn"), std::chrono::seconds(2));
+  CHECK_THROWS_AS(listener->exchange(loop, some_offer(), Deadline::in(kPatience)), Error);
+  listener->fail(loop, Error(Status::kProtocol, "agree", "out of turn"), std::chrono::seconds(2));
   CHECK(asked.get() == "what answers there is no server of trees");
 }
 
 TEST_CASE("a client's thread that fails in whatever way is a failure of that client") {
   Loop loop;
   const auto run = [&](const std::function<void()>& prepare, const ClientThread::Work& work) {
-    Conversation talk;
-    talk.run();
-    auto [near, far] = make_loopback(loop);
-    auto session =
-        std::make_unique<Session>(std::move(near), std::move(talk.listener), Handshake::Side::kListener);
+    auto [connector, session] = make_sessions(loop);
     ClientThread thread(loop, {}, session, prepare, work);
-    const Deadline deadline = Deadline::in(kPatience);
-    while (!thread.ended()) {
-      REQUIRE_FALSE(deadline.passed());
-      thread.poll();
-      loop.wait(Deadline::in(std::chrono::milliseconds(5)));
-    }
+    run_to_its_end(loop, thread);
     const auto failure = thread.failure();
     return std::pair(failure ? failure->cause() : "", thread.take_unserved() != nullptr);
   };
@@ -345,31 +385,18 @@ TEST_CASE("a client's thread that fails in whatever way is a failure of that cli
 
 TEST_CASE("a client's thread is cut while it waits, and before it has its session") {
   Loop loop;
-  Conversation talk;
-  talk.run();
-  auto [near, far] = make_loopback(loop);
-  auto session =
-      std::make_unique<Session>(std::move(near), std::move(talk.listener), Handshake::Side::kListener);
+  auto [connector, session] = make_sessions(loop);
   ClientThread thread(
       loop, {}, session, [] {},
       [](const auto& own, auto) {
         for (;;) own->wait();
       });
-  const Deadline deadline = Deadline::in(kPatience);
   thread.cut();
-  while (!thread.ended()) {
-    REQUIRE_FALSE(deadline.passed());
-    thread.poll();
-    loop.wait(Deadline::in(std::chrono::milliseconds(5)));
-  }
+  run_to_its_end(loop, thread);
   REQUIRE(thread.failure());
   CHECK(thread.failure()->status() == Status::kSignal);
 
-  Conversation other;
-  other.run();
-  auto [here, there] = make_loopback(loop);
-  auto unserved =
-      std::make_unique<Session>(std::move(here), std::move(other.listener), Handshake::Side::kListener);
+  auto [there, unserved] = make_sessions(loop);
   bool ran = false;
   {
     const ClientThread never(
