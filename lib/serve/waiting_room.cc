@@ -16,7 +16,10 @@ namespace rdpipe {
 namespace {
 
 constexpr Nanoseconds kPatience = std::chrono::seconds(10);  // for what is asked, once the key was shown
-constexpr Nanoseconds kFarewell = std::chrono::seconds(2);   // for the last words to one that is refused
+// Before one that did not come to wait hears that there is no room: the client before it may have ended, and
+// its link not yet.
+constexpr Nanoseconds kCourtesy = std::chrono::seconds(3);
+constexpr Nanoseconds kFarewell = std::chrono::seconds(2);  // for the last words to one that is refused
 constexpr std::size_t kMostGuests = 1024;
 // Of one key: how many, and bytes of their requests, of which sense costs ten times that.
 constexpr std::size_t kMostOfOneKey = 256;
@@ -82,7 +85,7 @@ bool WaitingRoom::advance(Guest& guest) {
     refuse(guest, Error(Status::kMemory, "be admitted", "out of memory"));
   }
   if (guest.lost) return false;
-  if (guest.deadline.passed()) {
+  if (guest.deadline.passed() && !guest.admission) {
     if (guest.leaving) return false;
     refuse(guest, Error(Status::kConnectTimeout, "be admitted", "nothing was asked for in time"));
   }
@@ -131,7 +134,7 @@ void WaitingRoom::require_moderation(const Session& session) const {
 void WaitingRoom::judge(Guest& guest) {
   guest.words = guest.request.size();
   guest.admission = judge_(*guest.session, guest.request.take_words());
-  guest.deadline = Deadline::never();
+  guest.deadline = guest.request.waits() ? Deadline::never() : Deadline::in(kCourtesy);
 }
 
 void WaitingRoom::refuse(Guest& guest, const Error& why) {
@@ -186,10 +189,11 @@ void WaitingRoom::settle() {
     if (!places_.is_within_share(key, guest.admission->memory)) behind.try_emplace(key, 0);
     const auto own = behind.find(key);
     const bool waits_for_share = own != behind.end();
-    if (!guest.request.waits()) {
+    if (guest.deadline.passed()) {
       refuse(guest, busy(waits_for_share ? key : ""));
       continue;
     }
+    if (!guest.request.waits()) continue;  // it has gone soon
     tell(guest, ahead + (waits_for_share ? own->second : 0));
     ++(waits_for_share ? own->second : ahead);
   }

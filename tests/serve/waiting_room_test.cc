@@ -112,6 +112,16 @@ struct Room {
     run_until([&] { return ready(future); });
     return future.get();
   }
+  // What one hears that did not come to wait, after a moment.
+  std::string refused(std::future<std::string>& future) {
+    const auto began = Clock::now();
+    run_until([&] {
+      room.settle();
+      return ready(future);
+    });
+    CHECK(Clock::now() - began > std::chrono::seconds(2));
+    return future.get();
+  }
 };
 
 Offer some_offer() {
