@@ -55,6 +55,13 @@ void require_no_server_option(const CommandLine& line) {
               "a server's paths are HOST::PATH, with two colons, or rdcp://HOST/PATH");
 }
 
+void require_no_shell_option(const CommandLine& line) {
+  if (line.copy.shell_option.empty()) return;
+  throw Error(
+      Status::kUsage, "option " + line.copy.shell_option, "a copy to or from a server takes no shell",
+      "host::path and rdcp://host/path are a server's; by way of ssh it is host:path, with one colon");
+}
+
 CopyReport copy_with_server(const CopyRoute& route, const CommandLine& line) {
   if (route.to.server) {
     auto words = words_for_peer(line.copy, PeerRole::kReceiver, false, {route.to.path});

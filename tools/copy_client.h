@@ -12,5 +12,7 @@ namespace rdpipe::tools {
 
 // Throws Error{kUsage} where an option was given that is for copies to and from a server alone.
 void require_no_server_option(const CommandLine& line);
+// The same where one was given that is for the remote shell and what it starts.
+void require_no_shell_option(const CommandLine& line);
 
 }  // namespace rdpipe::tools

@@ -67,6 +67,18 @@ void set_ports(Line& line, const Text& value) {
   if (low == high) line.copy.serving.port = line.copy.launch.lowest_port;
 }
 
+// What `option` is to set: it is for the remote shell, and must not pass unnoticed where there is none.
+LaunchOptions& launching(Line& line, const char* option) {
+  line.copy.shell_option = option;
+  return line.copy.launch;
+}
+
+void set_listen(Line& line, const Text& value) {
+  launching(line, "--listen").listen = choice_value<ListenUse>(
+      "--listen", value,
+      {{"auto", ListenUse::kAuto}, {"local", ListenUse::kLocal}, {"remote", ListenUse::kRemote}});
+}
+
 void set_role(Line& line, PeerRole role) {
   if (std::exchange(line.copy.role, role) != PeerRole::kNone) {
     throw Error(Status::kUsage, "", "only one of --sender and --receiver, and once");
@@ -202,22 +214,17 @@ constexpr auto kHow = std::to_array<Option>({
      [](Line& line, const Text&) { line.copy.human_readable = true; },
      [](Line& line) { line.copy.human_readable = false; }},
     {'e', "rsh", "COMMAND", kCopy, "the remote shell (default RDCP_RSH, RSYNC_RSH, ssh)",
-     [](Line& line, const Text& value) { line.copy.launch.shell = value; }},
+     [](Line& line, const Text& value) { launching(line, "--rsh").shell = value; }},
     {0, "rdcp-path", "COMMAND", kCopy, "rdcp on the other host",
-     [](Line& line, const Text& value) { line.copy.launch.rdcp_path = value; }},
+     [](Line& line, const Text& value) { launching(line, "--rdcp-path").rdcp_path = value; }},
     {0, "ssh-option", "OPTION", kCopy, "an option for ssh, as in ssh_config(5)",
-     [](Line& line, const Text& value) { line.copy.launch.ssh_options.push_back(value); }},
+     [](Line& line, const Text& value) { launching(line, "--ssh-option").ssh_options.push_back(value); }},
     {0, "ssh-config", "FILE", kCopy, "a configuration file for ssh",
-     [](Line& line, const Text& value) { line.copy.launch.ssh_config = value; }},
+     [](Line& line, const Text& value) { launching(line, "--ssh-config").ssh_config = value; }},
     {0, "jump", "HOST", kCopy, "a host for ssh to go through",
-     [](Line& line, const Text& value) { line.copy.launch.jump = value; }},
+     [](Line& line, const Text& value) { launching(line, "--jump").jump = value; }},
     {0, "listen", "auto|local|remote", kCopy, "which end listens for the data (auto: remote, else local)",
-     [](Line& line, const Text& value) {
-       line.copy.launch.listen = choice_value<ListenUse>(
-           "--listen", value,
-           {{"auto", ListenUse::kAuto}, {"local", ListenUse::kLocal}, {"remote", ListenUse::kRemote}});
-     },
-     nullptr, true},
+     set_listen, nullptr, true},
     {0, "port", "LO-HI", kCopy, "ports to listen on (default: any; of a server: 7470)", set_ports, nullptr,
      true},
     {0, "address", "ADDRESS", kCopy,

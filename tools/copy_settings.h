@@ -41,6 +41,7 @@ struct CopySettings {
   ServeSettings serving{};
   std::string serve_option{};   // one that was given and means something with --serve only
   std::string copy_option{};    // one that was given and means nothing with --serve
+  std::string shell_option{};   // one that was given and means nothing to a server's client
   bool waits_for_turn = false;  // --wait: at a server
   // Between the two ends.
   bool peer = false;                   // started by a launcher

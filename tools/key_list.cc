@@ -54,17 +54,10 @@ struct WipedKeys {
   std::vector<ServedKey> keys{};
 };
 
-void require_private(int fd, const std::string& path, const std::string& attempt) {
+void require_regular(int fd, const std::string& attempt) {
   struct stat status {};
   if (::fstat(fd, &status) == -1) reject(attempt, ::strerror(errno));
   if (!S_ISREG(status.st_mode)) reject(attempt, "it is not a regular file");
-  const auto reject_mode = [&](const char* who_may) {
-    reject(attempt, fmt::format("permissions {:04o}: {} it", status.st_mode & 07777, who_may),
-           fmt::format("chmod 600 '{}'", path));
-  };
-  if ((status.st_mode & S_IROTH) != 0) reject_mode("others may read");
-  if ((status.st_mode & S_IWOTH) != 0) reject_mode("others may write");
-  if ((status.st_mode & S_IWGRP) != 0) reject_mode("its group may write");
 }
 
 void read_file(const std::string& path, std::string& text) {
@@ -72,6 +65,7 @@ void read_file(const std::string& path, std::string& text) {
   // A FIFO's open() would wait for a writer.
   const OpenDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (file.get() == -1) reject(attempt, ::strerror(errno));
+  require_regular(file.get(), attempt);
   require_private(file.get(), path, attempt);
   text.resize(kLargestFile + 1);
   std::size_t size = 0;

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <rdpipe/connection.h>
 #include <string.h>  // NOLINT: explicit_bzero is not in <cstring>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@
 #include <cstdlib>
 #include <string_view>
 #include <utility>
+
+#include "open_descriptor.h"
 
 namespace rdpipe::tools {
 namespace {
@@ -79,11 +82,10 @@ class SilentTerminal {
 KeyText read_key_file(const std::string& path, Interrupts& interrupts) {
   const std::string attempt = fmt::format("read the key file '{}'", path);
   // A FIFO's open() would wait for a writer, deaf to signals.
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-  if (fd == -1) reject_key(attempt, errno);
-  KeyText line = read_line(fd, attempt, interrupts);
-  ::close(fd);
-  return line;
+  const OpenDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (file.get() == -1) reject_key(attempt, errno);
+  require_private(file.get(), path, attempt);
+  return read_line(file.get(), attempt, interrupts);
 }
 
 KeyText from_environment_or_terminal(Interrupts& interrupts) {
@@ -105,6 +107,21 @@ bool is_hex_digit(char c) {
 }
 
 }  // namespace
+
+// What is no file is as private as whoever gives it: a FIFO, say, or a process's standard output.
+void require_private(int fd, const std::string& path, const std::string& attempt) {
+  struct stat status {};
+  if (::fstat(fd, &status) == -1) reject_key(attempt, errno);
+  if (!S_ISREG(status.st_mode)) return;
+  const char* who_may = (status.st_mode & S_IROTH) != 0   ? "others may read"
+                        : (status.st_mode & S_IWOTH) != 0 ? "others may write"
+                        : (status.st_mode & S_IWGRP) != 0 ? "its group may write"
+                                                          : nullptr;
+  if (who_may == nullptr) return;
+  throw Error(Status::kAuthentication, attempt,
+              fmt::format("permissions {:04o}: {} it", status.st_mode & 07777, who_may),
+              fmt::format("chmod 600 '{}'", path));
+}
 
 std::string doubt_about(std::string_view key) {
   if (key.ends_with('\r')) {

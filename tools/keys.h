@@ -19,6 +19,10 @@ void require_open(const KeyChoice& choice);
 // The key's text; a signal ends the waiting for it. Throws Error{kAuthentication} where there is none.
 [[nodiscard]] KeyText read_key(KeyChoice choice, Interrupts& interrupts);
 
+// Throws Error{kAuthentication} for the open file of keys `path` where others may read or write it, or its
+// group may write it.
+void require_private(int fd, const std::string& path, const std::string& attempt);
+
 // What is probably not meant about this key, for a warning; empty: nothing.
 [[nodiscard]] std::string doubt_about(std::string_view key);
 

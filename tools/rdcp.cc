@@ -64,7 +64,7 @@ int copy(CommandLine& line) {
   if (line.copy.peer) return serve_launcher(line.settings);
   if (line.copy.serve) return serve(line);
   const CopyRoute route = route_of(line.copy);
-  if (!route.has_server()) require_no_server_option(line);
+  route.has_server() ? require_no_shell_option(line) : require_no_server_option(line);
   if (route.from.is_remote()) line.copy.copy.requested = requested_names(route);
   Display display(line);
   display.attach(line.copy.copy);

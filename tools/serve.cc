@@ -1,10 +1,13 @@
 #include "serve.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -12,6 +15,7 @@
 
 #include "key_list.h"
 #include "keys.h"
+#include "open_descriptor.h"
 #include "readiness.h"
 #include "serve_log.h"
 #include "serve_signals.h"
@@ -118,6 +122,7 @@ class Service {
   [[nodiscard]] Options options();
   [[nodiscard]] std::vector<ServedKey> keys() const;
   void note(const std::string& text) const;
+  void doubt_reload() const;
   void heed_signals();
   void stop();
 
@@ -194,6 +199,15 @@ void Service::note(const std::string& text) const {
   if (!line_.settings.quiet) log_.notice(text);
 }
 
+// Whoever this has become, behind its walls: better said now than at the first SIGHUP.
+void Service::doubt_reload() const {
+  if (serving_.key_file.empty()) return;
+  const OpenDescriptor file(::open(serving_.key_file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (file.get() != -1) return;
+  log_.notice(fmt::format("SIGHUP will not read the keys again: open '{}': {}", serving_.key_file,
+                          ::strerror(errno)));
+}
+
 void Service::heed_signals() {
   const ServeSignals::Taken taken = signals_.take();
   if (taken.stop) return stop();
@@ -224,6 +238,7 @@ int Service::run() {
   summary_ = fmt::format("serving '{}' on port {}: {}", full_path(line_.copy.operands.front()),
                          server_->port(), server_->describe());
   note(summary_);
+  doubt_reload();
   if (status_file_) status_file_->write(server_->status());
   readiness_.ready(summary_);
   const bool whole = server_->run();

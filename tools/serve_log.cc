@@ -28,16 +28,21 @@ std::string plural(std::uint64_t count, const char* one) {
   return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
 }
 
+std::string paths_of(const ServedTransfer& transfer) {
+  const std::string more = transfer.paths > 1 ? fmt::format(" (and {} more)", transfer.paths - 1) : "";
+  return fmt::format("'{}'{}", transfer.path, more);
+}
+
 std::string text_of(const ServedTransfer& transfer) {
   const std::string device = transfer.device.empty() ? "" : fmt::format(" ({})", transfer.device);
   const std::string result =
       transfer.status == 0 ? "ok" : fmt::format("failed ({}): {}", transfer.status, transfer.cause);
-  return fmt::format("{} ({}) {}{} '{}': {}, {} in {:.3f} s, {}, {}{}: {}", transfer.client, transfer.key,
+  return fmt::format("{} ({}) {}{} {}: {}, {} in {:.3f} s, {}, {}{}: {}", transfer.client, transfer.key,
                      transfer.dry_run ? "would have " : "",
                      transfer.sent      ? "read"
                      : transfer.dry_run ? "written"
                                         : "wrote",
-                     transfer.path, plural(transfer.files, "file"), plural(transfer.bytes, "byte"),
+                     paths_of(transfer), plural(transfer.files, "file"), plural(transfer.bytes, "byte"),
                      seconds_of(transfer), rate_text(rate_of(transfer)), transfer.fabric, device, result);
 }
 
@@ -46,6 +51,7 @@ Json json_of(const ServedTransfer& transfer) {
           {"key", transfer.key},
           {"operation", transfer.sent ? "read" : "write"},
           {"path", transfer.path},
+          {"paths", transfer.paths},
           {"dry_run", transfer.dry_run},
           {"files", transfer.files},
           {"bytes", transfer.bytes},

@@ -15,9 +15,9 @@ class ServeLog {
   explicit ServeLog(LogFormat format) : format_(format) {}
 
   // "rdcp: 10.0.0.2:51342 (det1) wrote 'runs/a': 20 files, 20000000000 bytes in 4.203 s, 4.759 GB/s, RDMA
-  // (mlx5_0): ok"; or "... read ...", "...: failed (12): CAUSE". JSON: time, event "transfer", client, key,
-  // operation ("write" or "read", the client's), path, files, bytes, seconds, gb_per_s, fabric, device,
-  // status, result ("ok" or the cause).
+  // (mlx5_0): ok"; or "... read 'a' (and 2 more): ...", "...: failed (12): CAUSE". JSON: time, event
+  // "transfer", client, key, operation ("write" or "read", the client's), path, paths (how many), files,
+  // bytes, seconds, gb_per_s, fabric, device, status, result ("ok" or the cause).
   void transfer(const ServedTransfer& transfer) const;
   // JSON: time, event "notice", text.
   void notice(const std::string& text) const;

@@ -20,8 +20,15 @@ namespace {
 
 std::uint64_t whole(double rate) { return static_cast<std::uint64_t>(std::llround(rate)); }
 
+const char* name_of(ServerState state) {
+  return state == ServerState::kRunning    ? "running"
+         : state == ServerState::kStopping ? "stopping"
+                                           : "stopped";
+}
+
 std::string json_of(const ServerStatus& status) {
   const nlohmann::ordered_json object = {{"time", utc_now()},
+                                         {"state", name_of(status.state)},
                                          {"clients", status.clients},
                                          {"waiting", status.waiting},
                                          {"transfers", status.transfers},
@@ -72,10 +79,10 @@ void StatusFile::write(const ServerStatus& status) {
 std::string status_text(const ServerStatus& status) {
   const auto rate = [](double bytes_per_second) { return rate_text(bytes_per_second, 1); };
   return fmt::format(
-      "{} client{}, {} waiting, {} transfer{} ({} failed), {} over 10 s, {} over 1 min, {} over 5 min",
-      status.clients, status.clients == 1 ? "" : "s", status.waiting, status.transfers,
-      status.transfers == 1 ? "" : "s", status.failures, rate(status.rate_10s), rate(status.rate_1min),
-      rate(status.rate_5min));
+      "{}{} client{}, {} waiting, {} transfer{} ({} failed), {} over 10 s, {} over 1 min, {} over 5 min",
+      status.state == ServerState::kRunning ? "" : fmt::format("{}: ", name_of(status.state)), status.clients,
+      status.clients == 1 ? "" : "s", status.waiting, status.transfers, status.transfers == 1 ? "" : "s",
+      status.failures, rate(status.rate_10s), rate(status.rate_1min), rate(status.rate_5min));
 }
 
 }  // namespace rdpipe::tools

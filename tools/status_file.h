@@ -9,9 +9,9 @@
 
 namespace rdpipe::tools {
 
-// A file with one JSON object: time, clients, waiting, transfers, failures, bytes, rate_10s, rate_1min,
-// rate_5min (bytes a second). It is replaced as a whole: whoever reads it sees the old or the new one. It
-// stays when the server ends, with the last that was known.
+// A file with one JSON object: time, state ("running", "stopping", "stopped"), clients, waiting, transfers,
+// failures, bytes, rate_10s, rate_1min, rate_5min (bytes a second). It is replaced as a whole: whoever reads
+// it sees the old or the new one. It stays when the server ends, with the last that was known.
 class StatusFile {
  public:
   // `failed` hears that the file could not be written, once until it can be again.

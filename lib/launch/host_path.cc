@@ -56,6 +56,16 @@ std::string without_brackets(const std::string& host) {
   return bracketed ? host.substr(1, host.size() - 2) : host;
 }
 
+// "host:7471::data": to a shell a path that begins with "7471::", which hardly any does.
+void require_no_port(const std::string& text, const std::string& host, const std::string& path) {
+  const std::size_t end = path.find_first_not_of("0123456789");
+  if (end == 0 || end == std::string::npos || path.compare(end, 2, "::") != 0) return;
+  const std::string port = path.substr(0, end), rest = path.substr(end + 2);
+  reject(text, "a port is not written like this",
+         printable(fmt::format("of a server: rdcp://{}:{}/{}, or --port={}; a path by way of ssh: {}:./{}",
+                               host.substr(host.rfind('@') + 1), port, rest, port, host, path)));
+}
+
 // Of `path` as a server's client writes it: beneath the server's directory, however many slashes lead there.
 HostPath path_of_server(const std::string& text, const std::string& host, const std::string& path) {
   if (host.find('@') != std::string::npos) {
@@ -104,6 +114,7 @@ HostPath parse_host_path(const std::string& text) {
   result.path = text.substr(end + 1);
   result.host = text.substr(0, end);
   if (result.path.starts_with(':')) return path_of_server(text, result.host, result.path.substr(1));
+  require_no_port(text, result.host, result.path);
   if (const std::size_t at = result.host.rfind('@'); at != std::string::npos) {
     result.user = result.host.substr(0, at);
     result.host.erase(0, at + 1);

@@ -24,7 +24,7 @@ struct HostPath {
 // "path", "[user@]host:path" or "[user@][v6addr]:path"; a colon behind a '/' belongs to a path. Of a server
 // "host::path", "[v6addr]::path" or "rdcp://host[:port]/path", where slashes in front of the path mean
 // nothing, and nothing is decoded. Throws Error{kUsage} for what a remote shell would take for an option or
-// for two words, and for a user of a server.
+// for two words, for a user of a server, and for "host:port::path".
 [[nodiscard]] __attribute__((visibility("default"))) HostPath parse_host_path(const std::string& text);
 
 // `path` with a leading "~" or "~user" replaced by that user's home directory; as it is where there is none.

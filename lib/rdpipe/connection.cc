@@ -216,7 +216,8 @@ Connection Connection::connect_to_server(const std::string& host, const std::str
     const bool has_hint = error.status() == Status::kNetwork || error.status() == Status::kConnectTimeout;
     if (!has_hint) throw;
     throw Error(error.status(), error.attempt(), error.cause(),
-                "is rdcp --serve running there, on this port, and does a firewall let it through?");
+                "is rdcp --serve running there, and on this port? Another program may listen there, or a "
+                "firewall be in the way");
   }
 }
 

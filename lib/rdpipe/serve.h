@@ -41,6 +41,7 @@ struct ServedTransfer {
   std::string key{};        // its name
   bool sent = false;        // the server sent
   std::string path{};       // as asked for: the destination, or the first source; at most 4096 bytes
+  std::size_t paths = 1;    // how many were asked for
   bool dry_run = false;     // nothing was to travel, and nothing has
   std::uint64_t files = 0;  // whose content travelled
   std::uint64_t bytes = 0;  // of content that travelled
@@ -51,7 +52,10 @@ struct ServedTransfer {
   std::string cause{};   // in one line, unless it is 0
 };
 
+enum class ServerState : unsigned char { kRunning, kStopping, kStopped };
+
 struct ServerStatus {
+  ServerState state = ServerState::kRunning;  // stopping: as soon as it is told to
   std::size_t clients = 0, waiting = 0;
   std::uint64_t transfers = 0, failures = 0;          // that have ended, and how many of them not with 0
   std::uint64_t bytes = 0;                            // of content, since the start

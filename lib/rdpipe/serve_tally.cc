@@ -17,6 +17,10 @@ void ServeTally::add_ended(bool well) {
   changed_ = true;
 }
 
+void ServeTally::set_state(ServerState state) {
+  if (std::exchange(state_, state) != state) changed_ = true;
+}
+
 void ServeTally::set_serving(std::size_t clients) {
   if (std::exchange(serving_, clients) != clients) changed_ = true;
 }
@@ -45,6 +49,7 @@ bool ServeTally::has_rates(Clock::time_point now) const {
 
 ServerStatus ServeTally::status(Clock::time_point now) const {
   ServerStatus status;
+  status.state = state_;
   status.clients = serving_;
   status.waiting = waiting_;
   status.transfers = transfers_;

@@ -18,6 +18,7 @@ class ServeTally {
   // `bytes` of content since the last time.
   void add_moved(std::uint64_t bytes, Clock::time_point now);
   void add_ended(bool well);
+  void set_state(ServerState state);
   void set_serving(std::size_t clients);
   void set_waiting(std::size_t clients);
 
@@ -30,6 +31,7 @@ class ServeTally {
  private:
   [[nodiscard]] bool has_rates(Clock::time_point now) const;
 
+  ServerState state_ = ServerState::kRunning;
   std::size_t serving_ = 0, waiting_ = 0;
   std::uint64_t bytes_ = 0, transfers_ = 0, failures_ = 0;
   Rates rates_;

@@ -52,6 +52,7 @@ ServedClient::Outcome::Outcome(const Session& session, ServedOrder its_order, co
   transfer.sent = order.wanted.sends;
   transfer.dry_run = order.wanted.copy.dry_run;
   transfer.path = order.wanted.paths.front().substr(0, kLongestText);
+  transfer.paths = order.wanted.paths.size();
   transfer.fabric = info.fabric == Fabric::kRdma ? "RDMA" : "TCP";
   transfer.device = info.device;
   order.wanted.copy.beneath = order.directory.get();

@@ -67,6 +67,7 @@ struct Server::State {
   void settle(ServedClient& client);
   void count();
   void tell_status();
+  [[nodiscard]] bool is_over() const { return !lobby && room.empty() && clients.empty(); }
   void say(const std::string& line) const {
     if (serve.notice) serve.notice(line);
   }
@@ -142,10 +143,14 @@ bool Server::State::run() {
       // Whoever asked for so much has gone, or will: the others go on.
       loop.wake_at(Deadline::in(kBreather));
     }
-    if (!lobby && room.empty() && clients.empty()) return !was_cut;
+    if (is_over()) break;
     if (!lobby && !was_cut) loop.wake_at(grace_end);
     loop.wait();
   }
+  tally.set_serving(0);
+  tally.set_waiting(0);
+  tally.set_state(ServerState::kStopped);
+  return !was_cut;
 }
 
 void Server::State::turn() {
@@ -166,6 +171,7 @@ void Server::State::obey() {
   if (reloading && reloading->done()) end_reload();
   if (!reloading && std::exchange(reload, false)) begin_reload();
   if (stops > 0 && lobby) {
+    tally.set_state(ServerState::kStopping);
     lobby.reset();
     acceptor.reset();
     room.close(Error(Status::kNetwork, "be admitted", "the server stops"));

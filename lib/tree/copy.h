@@ -53,7 +53,8 @@ struct CopyOptions {
 
   // The descriptor of a directory, the caller's, open until the copy has ended: this end's sources or its
   // destination, `backup_dir` and `partial_dir` are paths beneath it ('/' in front stands for it, ".." is
-  // refused), none of their components is a symlink, and `copy_links` is Error{kUsage}. -1: anywhere.
+  // refused), none of their components is a symlink, and `copy_links` is Error{kUsage}. As the destination
+  // it keeps its own mode, owner, group, ACL and attributes: it is not the sender's. -1: anywhere.
   int beneath = -1;
 
   // What of the sources.

@@ -79,6 +79,7 @@ class Decider {
                       const std::string& name);
   void make_directory(TargetDirectory& made, const TargetDirectory& parent, const std::string& name, int at);
   void open_up(TargetDirectory& directory);
+  [[nodiscard]] bool is_scope(const struct stat& directory) const;
   [[nodiscard]] struct stat as_in_the_end(const TargetDirectory& directory, struct stat now) const;
   void add_directory(std::shared_ptr<TargetDirectory> directory);
   // False: it cannot be put in place, and nothing can be linked to it. What is left as it is has not failed.

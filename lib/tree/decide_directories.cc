@@ -27,6 +27,7 @@ void Decider::take_contents(const EntryRecord& entry) {
   if (!made->absent) {
     const auto lease = writer_.cache().open(made->directory);
     if (lease && ::fstat(lease->get(), &now) == 0) made->old = as_in_the_end(*made, now);
+    made->is_scope = is_scope(now);
   }
   made->attributes = attributes_of(entry, made->old && !made->fresh ? &*made->old : nullptr);
   made->changes.created = made->fresh || made->absent;
@@ -34,10 +35,18 @@ void Decider::take_contents(const EntryRecord& entry) {
   if (made->old && !made->fresh) {
     const auto lease = writer_.cache().open(made->directory);
     if (lease) compare(made->attributes, *made->old, lease->get(), ".", made->changes);
+    if (made->is_scope) made->changes = {.time = made->changes.time};
   }
-  if (!made->absent) open_up(*made);
+  if (!made->absent && !made->is_scope) open_up(*made);
   if (made->changes.any()) show(entry, *made, "", made->changes.created ? 'c' : '.', made->changes);
   add_directory(std::move(made));
+}
+
+// What a server's client is confined to, and perhaps others are as well.
+bool Decider::is_scope(const struct stat& directory) const {
+  struct stat scope {};
+  return options_.beneath >= 0 && ::fstat(options_.beneath, &scope) == 0 &&
+         scope.st_dev == directory.st_dev && scope.st_ino == directory.st_ino;
 }
 
 void Decider::add_directory(std::shared_ptr<TargetDirectory> directory) {

@@ -157,7 +157,9 @@ void Finisher::set_attributes(const TargetDirectory& directory) {
   const Changes& changes = directory.changes;
   const bool named = changes.owner || changes.group || changes.acl || changes.xattrs || directory.fresh;
   if (same && !named) return;
-  const auto lacking = writer_.update_attributes(reach.lease->get(), reach.name, now, attributes);
+  const auto lacking = directory.is_scope
+                           ? writer_.update_time(reach.lease->get(), reach.name, attributes)
+                           : writer_.update_attributes(reach.lease->get(), reach.name, now, attributes);
   if (lacking) fail(self->path(), cause_of(*lacking));
 }
 

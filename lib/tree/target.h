@@ -80,6 +80,7 @@ struct TargetDirectory {
   bool meets = false;                    // stays open to its owner: another source may have it too
   bool touched = false;                  // something was written into it
   bool holds_backups = false;            // --backup-dir, or beneath it
+  bool is_scope = false;                 // CopyOptions::beneath itself: it keeps all but its time
   const FileList::Node* only = nullptr;  // what was asked for of it; null: all
   NameSet names{};                       // that the sender has listed
   std::optional<struct stat> old{};

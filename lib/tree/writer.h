@@ -96,6 +96,8 @@ class Writer {
   [[nodiscard]] std::optional<EntryError> update_attributes(int directory, const std::string& name,
                                                             const struct stat& now,
                                                             const Attributes& attributes) const;
+  [[nodiscard]] std::optional<EntryError> update_time(int directory, const std::string& name,
+                                                      const Attributes& attributes) const;
   // Renames what is complete over the target, with a backup of that where one is wanted.
   void put_in_place(const std::shared_ptr<Directory>& where, int directory, const std::string& temporary,
                     const std::string& name) const;

@@ -119,6 +119,13 @@ std::optional<EntryError> Writer::update_attributes(int directory, const std::st
   return lacks.first();
 }
 
+std::optional<EntryError> Writer::update_time(int directory, const std::string& name,
+                                              const Attributes& attributes) const {
+  Lacks lacks;
+  set_time({directory, name}, attributes, lacks);
+  return lacks.first();
+}
+
 // By the descriptor: the name may be a symlink by now.
 void Writer::change_mode(const Reached& reached, mode_t mode) {
   const Descriptor itself(::openat(reached.fd, reached.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));

@@ -125,6 +125,22 @@ TEST_CASE("a server's refused operand says what is wrong") {
   CHECK(refusal_of("-x::y").cause() == "a host does not begin with '-'");
 }
 
+TEST_CASE("a port between two colons is refused, with how to write it") {
+  for (const char* text :
+       {"db2:7471::data", "db2:7471::", "me@db2:7471::data", "[::1]:7471::data", "db2:7::/"}) {
+    CAPTURE(text);
+    CHECK(refusal_of(text).status() == Status::kUsage);
+    CHECK(refusal_of(text).cause() == "a port is not written like this");
+  }
+  CHECK(refusal_of("me@[::1]:7471::a").hint() ==
+        "of a server: rdcp://[::1]:7471/a, or --port=7471; a path by way of ssh: me@[::1]:./7471::a");
+  CHECK(parse_host_path("db2:./7471::data") == HostPath{"", "db2", "./7471::data"});
+  CHECK(parse_host_path("db2:7471:data") == HostPath{"", "db2", "7471:data"});
+  CHECK(parse_host_path("db2:7x::data") == HostPath{"", "db2", "7x::data"});
+  CHECK(parse_host_path("./db2:7471::data") == HostPath{"", "", "./db2:7471::data"});
+  CHECK(parse_host_path("db2::7471::data") == HostPath{"", "db2", "7471::data", true});
+}
+
 TEST_CASE("a host is the same for the same user only") {
   const HostPath one{"me", "db2", "x"};
   CHECK(one.same_host({"me", "db2", "y"}));

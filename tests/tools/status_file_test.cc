@@ -8,6 +8,8 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "catch.h"
 
@@ -47,6 +49,9 @@ TEST_CASE("the status is one line") {
       status_text(some_status()) ==
       "3 clients, 1 waiting, 12 transfers (1 failed), 9.1 GB/s over 10 s, 8.7 MB/s over 1 min, 0.0 kB/s over "
       "5 min");
+  ServerStatus stopping;
+  stopping.state = ServerState::kStopping;
+  CHECK(status_text(stopping).starts_with("stopping: 0 clients, 0 waiting, "));
 }
 
 TEST_CASE("the status file is one JSON object that anybody may read, and nothing is left beside it") {
@@ -63,6 +68,21 @@ TEST_CASE("the status file is one JSON object that anybody may read, and nothing
   REQUIRE(::stat(path.c_str(), &status) == 0);
   CHECK((status.st_mode & 07777) == 0644);
   CHECK(files_in(directory.path) == 1);
+}
+
+TEST_CASE("the status file says whether the server still serves") {
+  const TemporaryDirectory directory;
+  const std::string path = directory.path + "/status";
+  StatusFile file(path, [](const std::string& line) { FAIL(line); });
+  const std::vector<std::pair<ServerState, std::string>> words = {{ServerState::kRunning, "running"},
+                                                                  {ServerState::kStopping, "stopping"},
+                                                                  {ServerState::kStopped, "stopped"}};
+  for (const auto& [state, word] : words) {
+    ServerStatus status;
+    status.state = state;
+    file.write(status);
+    CHECK(nlohmann::json::parse(std::ifstream(path))["state"] == word);
+  }
 }
 
 TEST_CASE("a status file that cannot be written is worth one line, until it could be") {

@@ -154,6 +154,37 @@ TEST_CASE("a confined receiver makes paths, and keeps backups and parts, beneath
   here.check_outside();
 }
 
+TEST_CASE("a confined receiver's own directory keeps all but its time") {
+  const Confined here;
+  const fs::path root = here.scratch / "root", source = here.scratch / "tree";
+  fs::create_directories(source / "dir");
+  put(source / "new", "new");
+  fs::permissions(root, fs::perms(0750));
+  const auto time_of_root = [&] { return fs::last_write_time(root); };
+  const auto moment = fs::file_time_type::clock::now() - std::chrono::hours(48);
+  CopyOptions options = archive();
+  options.acls = options.xattrs = true;
+  options.chmod = "D0555";
+  for (const char* path : {"", ".", "/", "//.", "./"}) {
+    INFO(path);
+    fs::last_write_time(source, moment);
+    const Copied copied = here.receive({source.string() + "/"}, path, options);
+    CHECK(copied.report.status() == 0);
+    CHECK(copied.notices.empty());
+    CHECK((fs::status(root).permissions() & fs::perms::mask) == fs::perms(0750));
+    CHECK(time_of_root() == moment);
+    fs::permissions(root / "dir", fs::perms(0755));
+    fs::remove(root / "new");
+  }
+  options.no_target_directory = true;
+  CHECK(here.receive({source.string()}, ".", options).report.status() == 0);
+  CHECK((fs::status(root).permissions() & fs::perms::mask) == fs::perms(0750));
+  CHECK((fs::status(root / "dir").permissions() & fs::perms::mask) == fs::perms(0555));
+  CHECK(here.receive({source.string() + "/"}, "dir", options).report.status() == 0);  // any other as ever
+  CHECK((fs::status(root / "dir").permissions() & fs::perms::mask) == fs::perms(0555));
+  fs::permissions(root / "dir", fs::perms(0755));
+}
+
 TEST_CASE("a confined sender reads nothing outside its directory") {
   const Confined here;
   fs::create_directory(here.scratch / "root/data");

@@ -41,18 +41,19 @@ test_serve_both_log_formats_and_the_status() {
   copies 0 -n a "$host::a"$'\n"b"'
   [[ -z $(ls served) ]] || fail "a dry run left $(ls served)"
   copies 0 a "$host::a"$'\n"b"'
-  copies 23 "$host::missing/" .
-  await_line status.json '"transfers": *3'
+  copies 23 "$host::missing/" "$host::gone" .
+  await_line status.json '"state": *"running".*"transfers": *3'
   kill -USR1 "$server"
   await_line serve.err 'over 10 s'
   stop_server
   # A client may have ended before its line is written: the order is not theirs.
   jq -es 'map(select(.event == "transfer")) | length == 3 and (map(select(.dry_run)) | length == 1 and
-    .[0].bytes == 0 and .[0].status == 0) and (map(select(.operation == "read")) | .[0].status == 23) and
+    .[0].bytes == 0 and .[0].status == 0) and
+    (map(select(.operation == "read")) | .[0].status == 23 and .[0].path == "missing/" and .[0].paths == 2) and
     (map(select(.operation == "write" and (.dry_run | not))) | .[0].client != "" and .[0].key == "det1" and
-    .[0].path == "a\n\"b\"" and .[0].files == 1 and .[0].bytes == 200000 and .[0].status == 0 and
+    .[0].path == "a\n\"b\"" and .[0].paths == 1 and .[0].files == 1 and .[0].bytes == 200000 and .[0].status == 0 and
     .[0].result == "ok")' serve.err >/dev/null || { show serve.err; fail "the log is not as it should be"; }
-  jq -e '.transfers == 3 and .failures == 1 and .bytes == 200000 and .clients == 0 and .rate_10s > 0 and .rate_5min > 0' status.json \
+  jq -e '.state == "stopped" and .transfers == 3 and .failures == 1 and .bytes == 200000 and .clients == 0 and .rate_10s > 0 and .rate_5min > 0' status.json \
     >/dev/null || { show status.json; fail "the status is not as it should be"; }
 }
 
@@ -259,6 +260,38 @@ test_serve_keeps_its_umask() {
     fail "modes $(stat -c %a served/src/a) and $(stat -c %a served/src)"
 }
 
+# Whatever the client asks for: another who may not enter would be locked out.
+test_serve_leaves_its_directory_as_it_is() {
+  make_keys "a dir=in" "b dir=in"
+  mkdir -p served/in src
+  chmod 751 served/in
+  echo data >src/file
+  touch -d '2020-02-02 UTC' src
+  ((EUID != 0)) || chown 1234:1234 src
+  start_server --allow owners
+  as_client a
+  copies 0 -a --chmod=D000 src/ "$host::"
+  [[ $(stat -c '%a %u %g %Y' served/in) == "751 $EUID $(id -g) $(stat -c %Y src)" ]] ||
+    fail "the directory has become $(stat -c '%a %u %g %y' served/in)"
+  as_client b
+  copies 0 "$host::file" back
+  holds back data
+}
+
+test_serve_log_of_several_sources() {
+  make_keys det1
+  mkdir served
+  echo one >served/a
+  echo two >served/b
+  start_server
+  as_client det1
+  copies 0 "$host::a" "$host::b" .
+  copies 0 a "$host::c"
+  stop_server
+  says serve.err "\(det1\) read 'a' \(and 1 more\): 2 files, 8 bytes .*: ok"
+  says serve.err "\(det1\) wrote 'c': 1 file, 4 bytes .*: ok"
+}
+
 test_serve_as_another_user() {
   need_root
   make_keys det1
@@ -430,7 +463,7 @@ test_serve_takes_keys_back_from_those_who_wait() {
 test_serve_signals_in_mid_transfer() {
   make_keys det1
   make_large big
-  start_server
+  start_server --status-file status.json
   start_client one det1 big "$host::first"
   local one=$client
   stop_in_mid_transfer "$one" served/first
@@ -438,6 +471,9 @@ test_serve_signals_in_mid_transfer() {
   await_line serve.err 'read again'
   kill -TERM "$server"
   await_line serve.err 'stopping: 1 client'
+  await_line status.json '"state": *"stopping", *"clients": *1'
+  kill -USR1 "$server"
+  await_line serve.err 'stopping: 1 client, 0 waiting'
   as_client det1
   status=0
   timeout 60 "${copy[@]}" big "$host::no" >copy.out 2>copy.err || status=$?
@@ -445,6 +481,7 @@ test_serve_signals_in_mid_transfer() {
   kill -CONT "$one"
   ends_with "$one" 0 60
   ends_with "$server" 0 40
+  says status.json '"state": *"stopped", *"clients": *0'
   same big served/first
   count_bytes 200000000
 }
