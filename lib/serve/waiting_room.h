@@ -41,8 +41,8 @@ class WaitingRoom {
   // Lets the first in line enter, of those whose key has not its share already, unless there is no room.
   // False: nobody enters now.
   [[nodiscard]] bool admit_next();
-  // Of those in line, refuses those that did not come to wait and have stood there for some seconds, and tells
-  // the others how many enter before them.
+  // Of those in line, refuses those that did not come to wait and have stood there for some seconds, and
+  // tells the others how many enter before them.
   void settle();
   // Refuses everybody who is here, or those of whom `is_meant` says so.
   void close(const Error& why);
