@@ -11,7 +11,7 @@ namespace {
 using Line = CommandLine;
 using Text = std::string;
 
-constexpr int kMostClients = 4096;
+constexpr int kMostClients = kMostServedClients;
 
 // What `option` is to set: it means nothing without --serve, and must not pass unnoticed there.
 ServeSettings& serving(Line& line, const char* option) {

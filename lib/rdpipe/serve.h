@@ -52,6 +52,8 @@ struct ServedTransfer {
   std::string cause{};   // in one line, unless it is 0
 };
 
+constexpr unsigned kMostServedClients = 4096;  // at once
+
 enum class ServerState : unsigned char { kRunning, kStopping, kStopped };
 
 struct ServerStatus {
@@ -70,9 +72,9 @@ struct ServeOptions {
   std::function<std::vector<ServedKey>()> keys{};
   bool may_read = true, may_write = true;  // anybody
 
-  unsigned max_clients = 32;  // at once, 1 to 4096; others wait, or are refused
+  unsigned max_clients = 32;  // at once, 1 to kMostServedClients; others wait, or are refused
   // Of one key, at most, and of the memory as large a part. 0: with one key all, otherwise three quarters,
-  // but not all places, where there are two.
+  // rounded down.
   unsigned max_clients_per_key = 0;
   std::size_t memory = 0;  // for the rings of all clients together, bytes; 0: max_clients of them
   std::chrono::nanoseconds grace = std::chrono::seconds(30);  // for transfers, once it is stopped

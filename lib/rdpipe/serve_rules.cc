@@ -12,8 +12,6 @@
 namespace rdpipe {
 namespace {
 
-constexpr unsigned kMostClients = 4096;
-
 // The least and the largest that a client has.
 std::pair<std::size_t, std::size_t> ring_sizes(const Options& options) {
   return std::minmax({ring_shape(options, Fabric::kRdma).payload_bytes(),
@@ -24,8 +22,9 @@ std::pair<std::size_t, std::size_t> ring_sizes(const Options& options) {
 
 void require_valid(const ServeOptions& serve, const Options& options) {
   require_valid(options);
-  if (serve.max_clients == 0 || serve.max_clients > kMostClients) {
-    throw Error(Status::kUsage, "serve", fmt::format("clients at once: not between 1 and {}", kMostClients));
+  if (serve.max_clients == 0 || serve.max_clients > kMostServedClients) {
+    throw Error(Status::kUsage, "serve",
+                fmt::format("clients at once: not between 1 and {}", kMostServedClients));
   }
   if (serve.max_clients_per_key > serve.max_clients) {
     throw Error(

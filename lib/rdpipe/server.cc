@@ -147,8 +147,6 @@ bool Server::State::run() {
     if (!lobby && !was_cut) loop.wake_at(grace_end);
     loop.wait();
   }
-  tally.set_serving(0);
-  tally.set_waiting(0);
   tally.set_state(ServerState::kStopped);
   return !was_cut;
 }
@@ -171,7 +169,6 @@ void Server::State::obey() {
   if (reloading && reloading->done()) end_reload();
   if (!reloading && std::exchange(reload, false)) begin_reload();
   if (stops > 0 && lobby) {
-    tally.set_state(ServerState::kStopping);
     lobby.reset();
     acceptor.reset();
     room.close(Error(Status::kNetwork, "be admitted", "the server stops"));
@@ -299,7 +296,10 @@ Server::~Server() = default;
 std::uint16_t Server::port() const { return state_->port; }
 std::string Server::describe() const { return state_->description; }
 bool Server::run() { return state_->run(); }
-void Server::stop() { ++state_->stops; }
+void Server::stop() {
+  ++state_->stops;
+  state_->tally.set_state(ServerState::kStopping);
+}
 void Server::reload() { state_->reload = true; }
 ServerStatus Server::status() const { return state_->tally.status(Clock::now()); }
 

@@ -6,8 +6,7 @@ namespace rdpipe {
 namespace {
 
 std::size_t default_share(std::size_t clients, std::size_t keys) {
-  if (keys <= 1 || clients == 1) return clients;
-  return std::clamp<std::size_t>(clients * 3 / 4, 1, clients - 1);
+  return keys <= 1 || clients == 1 ? clients : clients * 3 / 4;
 }
 
 }  // namespace

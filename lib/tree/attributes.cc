@@ -339,7 +339,7 @@ mode_t umask_of_self() {
   for (std::string line; std::getline(status, line);) {
     if (line.starts_with("Umask:")) return static_cast<mode_t>(std::stoul(line.substr(6), nullptr, 8));
   }
-  throw Error(Status::kFileIo, "read the umask", "/proc/self/status does not tell it");
+  throw Error(Status::kFileIo, "read the umask", "/proc/self/status does not tell it", "is /proc mounted?");
 }
 
 bool is_root() { return ::geteuid() == 0; }

@@ -5,7 +5,6 @@
 #include <cstdlib>
 
 #include "catch.h"
-#include "serve/client_thread.h"
 #include "serve/request.h"
 #include "session/strangers.h"
 
@@ -129,15 +128,6 @@ Offer some_offer() {
   offer.role = Role::kSends;
   offer.slot_size = 65536;
   return offer;
-}
-
-void run_to_its_end(Loop& loop, ClientThread& thread) {
-  const Deadline deadline = Deadline::in(kPatience);
-  while (!thread.ended()) {
-    REQUIRE_FALSE(deadline.passed());
-    thread.poll();
-    loop.wait(Deadline::in(std::chrono::milliseconds(5)));
-  }
 }
 
 }  // namespace
@@ -372,45 +362,4 @@ TEST_CASE("a client hears when what answers is no server of trees") {
   CHECK_THROWS_AS(listener->exchange(loop, some_offer(), Deadline::in(kPatience)), Error);
   listener->fail(loop, Error(Status::kProtocol, "agree", "out of turn"), std::chrono::seconds(2));
   CHECK(asked.get() == "what answers there is no server of trees");
-}
-
-TEST_CASE("a client's thread that fails in whatever way is a failure of that client") {
-  Loop loop;
-  const auto run = [&](const std::function<void()>& prepare, const ClientThread::Work& work) {
-    auto [connector, session] = make_sessions(loop);
-    ClientThread thread(loop, {}, session, prepare, work);
-    run_to_its_end(loop, thread);
-    const auto failure = thread.failure();
-    return std::pair(failure ? failure->cause() : "", thread.take_unserved() != nullptr);
-  };
-  const auto nothing = [](const std::shared_ptr<Loop>&, std::unique_ptr<Session>) {};
-  CHECK(run([] {}, nothing) == std::pair(std::string(), false));
-  CHECK(run([] { throw Error(Status::kMemory, "", "no wall"); }, nothing) ==
-        std::pair(std::string("no wall"), true));
-  CHECK(run([] {}, [](const auto&, auto) { throw 7; }) ==
-        std::pair(std::string("it failed in an unknown way"), false));
-  CHECK(run([] {}, [](const auto&, auto) { throw std::bad_alloc(); }) ==
-        std::pair(std::string("out of memory"), false));
-}
-
-TEST_CASE("a client's thread is cut while it waits, and before it has its session") {
-  Loop loop;
-  auto [connector, session] = make_sessions(loop);
-  ClientThread thread(
-      loop, {}, session, [] {},
-      [](const auto& own, auto) {
-        for (;;) own->wait();
-      });
-  thread.cut();
-  run_to_its_end(loop, thread);
-  REQUIRE(thread.failure());
-  CHECK(thread.failure()->status() == Status::kSignal);
-
-  auto [there, unserved] = make_sessions(loop);
-  bool ran = false;
-  {
-    const ClientThread never(
-        loop, {}, unserved, [] {}, [&](const auto&, auto) { ran = true; });
-  }
-  CHECK_FALSE(ran);
 }

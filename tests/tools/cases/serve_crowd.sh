@@ -94,19 +94,24 @@ serve_clients() {  # AT-ONCE FIRST LAST
   (($(find served -type f | wc -l) == $3)) || fail "$(find served -type f | wc -l) files, not $3"
 }
 
+# After LAST clients the server has the descriptors that it had after FIRST, and its memory, but for KIB.
+serve_without_growth() {  # AT-ONCE FIRST LAST KIB
+  local descriptors memory
+  serve_clients "$1" 1 "$2"
+  descriptors=$(open_descriptors "$server") memory=$(memory_of "$server")
+  serve_clients "$1" $(($2 + 1)) "$3"
+  await_descriptors "$descriptors"
+  (($(memory_of "$server") <= memory + $4)) || fail "$(memory_of "$server") KiB of memory, $memory after $2 clients"
+}
+
 # over rdma with --long: a thousand programs to start under emulation
 # limit 300
 test_serve_a_thousand_short_connections() {
   make_keys det1
   echo data >a
   start_server
-  serve_clients 6 1 400
-  local descriptors memory
-  descriptors=$(open_descriptors "$server") memory=$(memory_of "$server")
-  serve_clients 6 401 1000
-  await_descriptors "$descriptors"
   # What is left of it is malloc's, which keeps memory for each of the threads that there were at once: it levels off.
-  (($(memory_of "$server") <= memory + 1536)) || fail "$(memory_of "$server") KiB of memory, $memory before"
+  serve_without_growth 6 400 1000 1536
   stop_server
 }
 
@@ -118,11 +123,6 @@ test_serve_three_thousand_short_connections() {
   echo data >a
   wrap=(env MALLOC_ARENA_MAX=1)
   start_server
-  serve_clients 1 1 1000
-  local descriptors memory
-  descriptors=$(open_descriptors "$server") memory=$(memory_of "$server")
-  serve_clients 1 1001 3000
-  await_descriptors "$descriptors"
-  (($(memory_of "$server") <= memory + 256)) || fail "$(memory_of "$server") KiB of memory, $memory after 1000 clients"
+  serve_without_growth 1 1000 3000 256
   stop_server
 }
