@@ -40,6 +40,12 @@ void Loop::Backend::run(Operation& operation, std::function<std::int64_t()> work
   LoopCompletion::job(operation) = std::move(job);
 }
 
+void Loop::Backend::entrust(const std::function<void()>& work) {
+  auto job = std::make_shared<Job>();
+  job->work = [work]() -> std::int64_t { return work(), 0; };
+  workers.start(std::move(job));
+}
+
 void Loop::Backend::abandon(Job& job) {
   job.operation = nullptr;
   job.unwanted = true;

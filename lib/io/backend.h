@@ -55,6 +55,7 @@ struct Loop::Backend {
 
   // The operation must have begun. Throws Error{kMemory} when there is no thread to be had.
   void run(Operation& operation, std::function<std::int64_t()> work, bool detach);
+  void entrust(const std::function<void()>& work);
   void abandon(Job& job);  // its operation goes
   void interrupt_on(int fd, std::function<void()> action);
   void interrupt();  // calls the action if its descriptor was seen readable

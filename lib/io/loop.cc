@@ -103,6 +103,14 @@ void Loop::run(Operation& operation, std::function<std::int64_t()> job, Abandon 
   ++backend_->dependents;
 }
 
+void Loop::entrust(std::function<void()> job) noexcept {
+  try {
+    backend_->entrust(job);
+  } catch (...) {
+    job();
+  }
+}
+
 std::uint64_t Loop::job_steps() const noexcept { return backend_->workers.steps(); }
 
 bool Loop::register_memory(std::span<std::byte> memory) { return backend_->register_memory(memory); }

@@ -125,6 +125,9 @@ class Loop {
   // owner keeps in place until the operation is done; with kDetach only what it owns or shares. A job that
   // blocks keeps its worker, and with all of them blocked the next job waits.
   void run(Operation& operation, std::function<std::int64_t()> job, Abandon abandon = Abandon::kWait);
+  // Runs `job`, which touches only what it owns, on a worker, at the latest when the loop ends, which waits
+  // for it; what comes of it nobody hears. Where no thread can be had, it runs here and now. For destructors.
+  void entrust(std::function<void()> job) noexcept;
 
   // A number that grows while jobs that take long get on; wait() then ends at least four times a second.
   [[nodiscard]] std::uint64_t job_steps() const noexcept;

@@ -80,7 +80,7 @@ std::shared_ptr<Job> next_job(Workers::Pool& pool, Lock& lock) {
   ++pool.idle;
   pool.queued_or_stopping.wait(lock, [&] { return pool.stopping || !pool.queue.empty(); });
   --pool.idle;
-  if (pool.stopping) return nullptr;
+  if (pool.queue.empty()) return nullptr;
   auto job = std::move(pool.queue.front());
   pool.queue.pop_front();
   job->stage = Job::Stage::kRunning;
@@ -152,7 +152,8 @@ Workers::Workers(unsigned limit, std::shared_ptr<Wakeup> wakeup, std::function<v
 
 Workers::~Workers() {
   Lock lock(pool_->mutex);
-  assert(pool_->queue.empty() && "a job outlived its loop");
+  assert(std::ranges::all_of(pool_->queue, [](const auto& job) { return job->operation == nullptr; }) &&
+         "a job outlived its loop");
   pool_->stopping = true;
   pool_->queued_or_stopping.notify_all();
   pool_->finished_or_stopped.wait(lock, [&] { return pool_->threads == 0; });

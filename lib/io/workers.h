@@ -21,7 +21,7 @@ struct Job {
 
   std::function<std::int64_t()> work;  // destroyed by the worker before the job counts as finished
   bool detach = false;                 // may be abandoned while it runs
-  Operation* operation = nullptr;      // whose job it is, null when abandoned; only for the loop's thread
+  Operation* operation = nullptr;      // whose job it is, null when nobody's; only for the loop's thread
 
   std::atomic<bool> unwanted = false;  // its operation has gone
   // What came of it: the worker's until take_finished() yields the job.
@@ -44,7 +44,8 @@ class Workers {
   Workers(unsigned limit, std::shared_ptr<Wakeup> wakeup, std::function<void()> begin);
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
-  // Every job must be finished, withdrawn or abandoned. Waits for the threads, but not for abandoned jobs.
+  // Every job must be finished, withdrawn, abandoned or nobody's. Waits for the threads, but not for
+  // abandoned jobs; those of nobody are done then.
   ~Workers();
 
   // Queues it. Throws Error{kMemory} when there is no thread and none can be had.

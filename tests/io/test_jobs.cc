@@ -167,6 +167,26 @@ TEST_CASE("abandoned jobs that block hold neither operation nor workers nor loop
   take_two(stuck->ended);
 }
 
+TEST_CASE("what a loop was entrusted with is done when it has ended, and not by its own thread", "[io]") {
+  LoopOptions options = either_backend();
+  options.workers = GENERATE(1U, 2U);
+  std::atomic<int> done = 0, here = 0;
+  {
+    Loop loop(options);
+    for (int i = 0; i < 100; ++i) {
+      loop.entrust([&, self = std::this_thread::get_id()] {
+        if (std::this_thread::get_id() == self) ++here;
+        ++done;
+      });
+    }
+    Operation among;
+    loop.run(among, [] { return 7; });
+    CHECK(result_of(loop, among) == 7);
+  }
+  CHECK(done == 100);
+  CHECK(here == 0);
+}
+
 TEST_CASE("a job that has not begun when its operation goes never runs", "[io]") {
   LoopOptions options = either_backend();
   options.workers = 1;
