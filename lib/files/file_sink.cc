@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -28,11 +29,16 @@ bool means_unsupported(std::int64_t result) {
 
 }  // namespace
 
-FileSink::FileSink(Target target, const FileOptions& options)
-    : options_(options), name_(target.name), target_(std::move(target)) {}
+void EndOnWorker::operator()(Temporary* temporary) const noexcept {
+  const auto end = [temporary] { const std::unique_ptr<Temporary> last(temporary); };
+  temporary->is_discarded() ? loop->entrust(end) : end();
+}
 
-FileSink::FileSink(Target target, const FileOptions& options, Placement placement)
-    : options_(options), name_(target.name), target_(std::move(target)), placement_(std::move(placement)) {}
+FileSink::FileSink(Target target, const FileOptions& options)
+    : options_(options), name_(target.name), target_(std::make_shared<Target>(std::move(target))) {}
+
+FileSink::FileSink(std::string name, const FileOptions& options, Placement placement)
+    : options_(options), name_(std::move(name)), placement_(std::move(placement)) {}
 
 FileSink::FileSink(int fd, std::string name, const FileOptions& options)
     : options_(options), name_(std::move(name)), fd_(fd) {
@@ -45,33 +51,32 @@ FileSink::FileSink(int fd, std::string name, const FileOptions& options)
 void FileSink::start(Loop& loop, Ring& /*ring*/, std::optional<std::uint64_t> size) {
   loop_ = &loop;
   hint_ = size;
-  if (target_) open_target();
+  loop.run(opening_, [this]() -> std::int64_t { return open(), 0; });
+}
+
+void FileSink::open() {
+  std::optional<KeptPlace> kept;
+  if (placement_) {
+    Place place = placement_->find();
+    target_ = std::make_shared<Target>(std::move(place.target));
+    kept = std::move(place.kept);
+  }
+  if (target_ && target_->kind == TargetKind::kReplaced) {
+    auto made =
+        kept ? std::make_unique<Temporary>(target_, std::move(*kept)) : std::make_unique<Temporary>(target_);
+    temporary_ = {made.release(), EndOnWorker{loop_}};
+    fd_ = temporary_->fd();
+  } else if (target_) {
+    open_target();
+  }
   examine_file();
   choose_direct_io();
 }
 
 void FileSink::open_target() {
-  const int directory = target_->directory.get();
-  if (target_->kind == TargetKind::kReplaced) {
-    if (placement_ && placement_->kept) {
-      temporary_.emplace(*target_, std::move(*placement_->kept));
-    } else {
-      temporary_.emplace(*target_);
-    }
-    fd_ = temporary_->fd();
-    if (placement_) return;
-    const int own = ::fcntl(directory, F_DUPFD_CLOEXEC, 0);
-    const auto shared = std::make_shared<Descriptor>(check(own, Status::kFileIo, attempt()));
-    const auto job = [shared, leaf = target_->leaf]() -> std::int64_t {
-      sweep_left_overs(shared->get(), leaf);
-      return 0;
-    };
-    loop_->run(sweeping_, job, Abandon::kDetach);
-    return;
-  }
   int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY | (target_->old ? 0 : O_CREAT);
   if (placement_) flags |= O_NOFOLLOW | O_NONBLOCK;
-  owned_ = Descriptor(::openat(directory, target_->leaf.c_str(), flags, 0666));
+  owned_ = Descriptor(::openat(target_->directory.get(), target_->leaf.c_str(), flags, 0666));
   fd_ = check(owned_.get(), Status::kFileIo, attempt());
   if (placement_) require_file();
 }
@@ -124,34 +129,60 @@ bool FileSink::wants_direct(const Piece& piece) const {
 }
 
 void FileSink::write(Slot slot) {
-  assert(phase_ == Phase::kWriting && slot.size() > 0);
-  Piece& piece = pieces_.emplace_back();
-  piece.length = slot.size();
-  piece.slot = std::move(slot);
-  add(piece);
+  assert(!ended_ && slot.size() > 0);
+  const std::uint64_t length = slot.size();
+  add(std::move(slot), length, false);
 }
 
 void FileSink::write_hole(Slot slot, std::uint64_t length) {
-  assert(phase_ == Phase::kWriting);
-  if (!append_ && position_ >= old_size_) {  // nothing is there: it stays a hole
-    position_ += length;
-    return;
-  }
-  const std::uint64_t to_clear = append_ ? length : std::min(length, old_size_ - position_);
-  Piece& piece = pieces_.emplace_back();
-  piece.length = to_clear;
-  piece.slot = std::move(slot);
-  piece.how = append_ ? How::kBuffered : How::kClear;
-  add(piece);
-  position_ += length - to_clear;
+  assert(!ended_ && slot.size() == 0);
+  add(std::move(slot), length, true);
 }
 
-// Gives the last piece its place in the file and begins to write it.
-void FileSink::add(Piece& piece) {
+// Gives it its place in the file and begins to write it, once that is open.
+void FileSink::add(Slot slot, std::uint64_t length, bool hole) {
+  Piece& piece = pieces_.emplace_back();
   piece.offset = position_;
-  position_ += piece.length;
+  piece.length = length;
+  piece.hole = hole;
+  piece.slot = std::move(slot);
+  position_ += length;
+  if (phase_ != Phase::kOpening && !begin(piece)) pieces_.pop_back();
+}
+
+// False when there is nothing to do for it: a hole where nothing is stays one.
+bool FileSink::begin(Piece& piece) {
+  if (piece.hole && !append_) {
+    if (piece.offset >= old_size_) return false;
+    piece.length = std::min(piece.length, old_size_ - piece.offset);
+    piece.how = How::kClear;
+  }
   if (wants_direct(piece)) piece.how = How::kDirect;
-  if (!append_ || pieces_.size() == 1) issue(piece);
+  if (!append_ || &piece == &pieces_.front()) issue(piece);
+  return true;
+}
+
+bool FileSink::is_open() {
+  if (phase_ != Phase::kOpening) return true;
+  if (!opening_.done()) return false;
+  opening_.take();
+  phase_ = Phase::kWriting;
+  sweep();
+  for (auto piece = pieces_.begin(); piece != pieces_.end();) {
+    piece = begin(*piece) ? std::next(piece) : pieces_.erase(piece);
+  }
+  return true;
+}
+
+void FileSink::sweep() {
+  if (!temporary_ || placement_) return;
+  loop_->run(
+      sweeping_,
+      [target = target_]() -> std::int64_t {
+        sweep_left_overs(target->directory.get(), target->leaf);
+        return 0;
+      },
+      Abandon::kDetach);
 }
 
 void FileSink::issue(Piece& piece) {
@@ -221,6 +252,7 @@ bool FileSink::settle(Piece& piece, std::int64_t result) {
 }
 
 void FileSink::poll() {
+  if (!is_open()) return;
   for (auto piece = pieces_.begin(); piece != pieces_.end();) {
     if (!collect(*piece)) {
       ++piece;
@@ -230,6 +262,7 @@ void FileSink::poll() {
     if (append_ && piece != pieces_.end()) issue(*piece);
   }
   if (sweeping_.done()) sweeping_.take();
+  if (ended_ && phase_ == Phase::kWriting) phase_ = Phase::kDraining;
   if (finishing_.done()) {
     const std::int64_t result = finishing_.take();
     if (result < 0) throw_errno(static_cast<int>(-result), Status::kFileIo, attempt());
@@ -240,8 +273,8 @@ void FileSink::poll() {
 }
 
 void FileSink::finish() {
-  assert(phase_ == Phase::kWriting);
-  phase_ = Phase::kDraining;
+  assert(!ended_);
+  ended_ = true;
   poll();
 }
 

@@ -1,10 +1,11 @@
 // A regular file or block device as a Sink. Many writes in flight at explicit offsets; a named target is the
-// old one until it is the whole new one. One thread: that of the loop it was started on; punching, sweeping
-// and renaming run on the loop's workers.
+// old one until it is the whole new one. One thread: that of the loop it was started on; whatever looks a
+// name up (opening, sweeping, renaming, removing) and punching run on the loop's workers.
 #pragma once
 
 #include <functional>
 #include <list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,12 +19,23 @@
 
 namespace rdpipe {
 
-// How a file that is part of a tree is put in place.
+// Where a file that is part of a tree is written.
+struct Place {
+  Target target;
+  std::optional<KeptPlace> kept{};  // instead of beside the target: what stays when it cannot be completed
+};
+
+// How it gets there. Both run on a worker, and may throw.
 struct Placement {
-  // On a worker, when the content is complete: gives it its attributes, and makes way for what is renamed.
-  // May throw.
+  std::function<Place()> find;  // first of all
+  // When the content is complete: gives it its attributes, and makes way for what is renamed.
   std::function<void(int fd)> complete;
-  std::optional<KeptPlace> kept;  // where it is written, and stays when it cannot be completed
+};
+
+// Ends a temporary; one that was not placed a worker removes.
+struct EndOnWorker {
+  Loop* loop = nullptr;
+  void operator()(Temporary* temporary) const noexcept;
 };
 
 class FileSink final : public Sink {
@@ -31,7 +43,7 @@ class FileSink final : public Sink {
   // A named target that is no stream. Nothing is created before start().
   FileSink(Target target, const FileOptions& options);
   // The same as part of a tree, beside which nothing is swept. Written in place: only into a regular file.
-  FileSink(Target target, const FileOptions& options, Placement placement);
+  FileSink(std::string name, const FileOptions& options, Placement placement);
   // An open regular file or block device: at its position, or where O_APPEND says.
   FileSink(int fd, std::string name, const FileOptions& options);
 
@@ -47,7 +59,7 @@ class FileSink final : public Sink {
   [[nodiscard]] const std::string& name() const override { return name_; }
 
  private:
-  enum class Phase : std::uint8_t { kWriting, kDraining, kSyncing, kPlacing, kCommitted };
+  enum class Phase : std::uint8_t { kOpening, kWriting, kDraining, kSyncing, kPlacing, kCommitted };
   // kBlocking: by a worker. What shares the caller's descriptor may have set O_NONBLOCK, which io_uring heeds
   // for files, too, and write() does not.
   enum class How : std::uint8_t { kBuffered, kDirect, kClear, kBlocking };
@@ -58,18 +70,23 @@ class FileSink final : public Sink {
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
     std::uint64_t written = 0;
+    bool hole = false;
     How how = How::kBuffered;
     Slot slot;
     Operation operation;
   };
 
+  void open();  // on a worker
   void open_target();
   void require_file() const;
   void examine_file();
   void choose_direct_io();
   void reserve(std::uint64_t end);
   [[nodiscard]] bool wants_direct(const Piece& piece) const;
-  void add(Piece& piece);
+  void add(Slot slot, std::uint64_t length, bool hole);
+  [[nodiscard]] bool is_open();
+  void sweep();
+  [[nodiscard]] bool begin(Piece& piece);
   void issue(Piece& piece);
   [[nodiscard]] bool collect(Piece& piece);
   [[nodiscard]] bool settle(Piece& piece, std::int64_t result);
@@ -83,13 +100,13 @@ class FileSink final : public Sink {
 
   FileOptions options_;
   std::string name_;
-  std::optional<Target> target_;        // empty: a descriptor of the caller's
-  std::optional<Placement> placement_;  // of a target in a tree
-  std::optional<Temporary> temporary_;  // of a target that is replaced
-  Descriptor owned_;                    // a target written in place
-  Descriptor direct_fd_;                // the same file with O_DIRECT, or empty
-  int fd_ = -1;                         // what is written buffered
-  bool direct_ = false;                 // new writes go to direct_fd_ where they are aligned
+  std::shared_ptr<Target> target_;                     // null: a descriptor of the caller's
+  std::optional<Placement> placement_;                 // of a target in a tree
+  std::unique_ptr<Temporary, EndOnWorker> temporary_;  // of a target that is replaced
+  Descriptor owned_;                                   // a target written in place
+  Descriptor direct_fd_;                               // the same file with O_DIRECT, or empty
+  int fd_ = -1;                                        // what is written buffered
+  bool direct_ = false;                                // new writes go to direct_fd_ where they are aligned
   bool is_regular_ = true;
   bool append_ = false;         // one write at a time, at the file's end
   std::uint64_t begin_ = 0;     // where the stream starts in the file
@@ -97,10 +114,12 @@ class FileSink final : public Sink {
   std::uint64_t old_size_ = 0;  // below it a hole must be cleared
   std::uint64_t reserved_ = 0;  // the size given to a temporary ahead of its data
   std::optional<std::uint64_t> hint_;
-  Phase phase_ = Phase::kWriting;
+  Phase phase_ = Phase::kOpening;
+  bool ended_ = false;  // nothing more will be written
   Loop* loop_ = nullptr;
   std::vector<std::byte> zeros_;
   std::list<Piece> pieces_;  // in stream order; each holds a slot, so the ring bounds them
+  Operation opening_;        // of these on, what runs ends before what it works on
   Operation sweeping_;
   Operation finishing_;
 };

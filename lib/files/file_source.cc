@@ -82,6 +82,10 @@ void FileSource::start(Loop& loop, Ring& ring, std::size_t max_payload) {
   ring_ = &ring;
   unit_ = std::min(max_payload, ring.shape().slot_size);
   choose_way_to_read();
+  if (!opening_.pending()) begin_reading();
+}
+
+void FileSource::begin_reading() {
   if (!direct_ && fd_ != callers_fd_) ::posix_fadvise(fd_, 0, 0, POSIX_FADV_SEQUENTIAL);
   read_ahead();
 }
@@ -96,13 +100,19 @@ void FileSource::choose_way_to_read() {
   const bool pays =
       !cached && begin_ % kPageSize == 0 && size_ >= begin_ + kDirectThreshold && is_on_local_disk(fd_);
   if (options_.direct == DirectIo::kOff || (options_.direct == DirectIo::kAuto && !pays)) return;
-  direct_fd_ = reopen(fd_, O_RDONLY | O_DIRECT);
-  direct_ = static_cast<bool>(direct_fd_);
+  loop_->run(opening_, [this]() -> std::int64_t {
+    direct_fd_ = reopen(fd_, O_RDONLY | O_DIRECT);
+    return direct_fd_ ? 0 : -errno;
+  });
+}
+
+void FileSource::open_direct() {
+  const std::int64_t result = opening_.take();
+  direct_ = result == 0;
   if (direct_) depth_ = kDirectDepth;
   if (!direct_ && options_.direct == DirectIo::kOn) {
-    const int error = errno;
-    throw Error(Status::kEndpoint, "read " + name_ + " with direct I/O", errno_text(error),
-                "--direct=auto falls back to buffered reads");
+    throw Error(Status::kEndpoint, "read " + name_ + " with direct I/O",
+                errno_text(static_cast<int>(-result)), "--direct=auto falls back to buffered reads");
   }
 }
 
@@ -199,6 +209,11 @@ bool FileSource::settle(Piece& piece, std::int64_t result) {
 }
 
 std::optional<SourceEvent> FileSource::poll(bool /*urgent*/) {
+  if (opening_.pending()) return {};
+  if (opening_.done()) {
+    open_direct();
+    begin_reading();
+  }
   if (ended_) return end_here();
   for (Piece& piece : pieces_) collect(piece);
   read_ahead();

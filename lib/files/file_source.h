@@ -1,5 +1,6 @@
 // A regular file or block device as a Source. Reads ahead as deep as pays, at explicit offsets; pieces leave
-// in stream order however the reads end. One thread: that of the loop it was started on.
+// in stream order however the reads end. One thread: that of the loop it was started on; the file is opened
+// for direct reads on a worker.
 #pragma once
 
 #include <deque>
@@ -42,6 +43,8 @@ class FileSource final : public Source {
   };
 
   void choose_way_to_read();
+  void open_direct();
+  void begin_reading();
   void read_ahead();
   bool plan_next();
   bool plan_read(std::uint64_t end);
@@ -76,6 +79,7 @@ class FileSource final : public Source {
   Loop* loop_ = nullptr;
   Ring* ring_ = nullptr;
   std::deque<Piece> pieces_;  // in stream order
+  Operation opening_;         // ... for direct reads; nothing is read meanwhile
 };
 
 }  // namespace rdpipe

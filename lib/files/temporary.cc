@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "ground/error.h"
 #include "ground/secret.h"
@@ -104,31 +105,31 @@ std::string_view leaf_of_temporary(std::string_view name) {
   return name.substr(1, name.size() - 1 - kMark.size() - kRandomLetters);
 }
 
-Temporary::Temporary(const Target& target) : target_(target) {
+Temporary::Temporary(std::shared_ptr<const Target> target) : target_(std::move(target)) {
   // A new file gets the mode that open() gives it, by the umask and the directory's default ACL; one that
   // replaces another is nobody else's business until it has that one's mode.
-  const mode_t mode = target.old ? 0600 : 0666;
+  const mode_t mode = target_->old ? 0600 : 0666;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (create(mode)) return;
   }
-  throw Error(Status::kFileIo, "store " + target.name, "no free temporary name in its directory");
+  throw Error(Status::kFileIo, "store " + target_->name, "no free temporary name in its directory");
 }
 
 // One attempt; false when the name is taken or a sweep came between its creation and its lock.
 bool Temporary::create(mode_t mode) {
-  const int directory = target_.directory.get();
-  leaf_ = prefix_for(directory, target_.leaf) + random_letters();
+  const int directory = target_->directory.get();
+  leaf_ = prefix_for(directory, target_->leaf) + random_letters();
   file_ = Descriptor(::openat(directory, leaf_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!file_ && errno == EEXIST) return false;
-  check(file_.get(), Status::kFileIo, "store " + target_.name);
+  check(file_.get(), Status::kFileIo, "store " + target_->name);
   // Where locks are not supported there is none, and a sweep cannot have taken one either.
   if (::flock(file_.get(), LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK) return false;
   return is_same_file(file_.get(), directory, leaf_.c_str());
 }
 
-Temporary::Temporary(const Target& target, KeptPlace place)
-    : target_(target), kept_(std::move(place.directory)), leaf_(std::move(place.leaf)) {
-  const std::string attempt = "store " + target.name;
+Temporary::Temporary(std::shared_ptr<const Target> target, KeptPlace place)
+    : target_(std::move(target)), kept_(std::move(place.directory)), leaf_(std::move(place.leaf)) {
+  const std::string attempt = "store " + target_->name;
   constexpr int kFlags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   file_ = Descriptor(place.file ? ::fcntl(place.file->get(), F_DUPFD_CLOEXEC, 0)
                                 : ::openat(kept_.get(), leaf_.c_str(), kFlags, 0600));
@@ -148,37 +149,37 @@ Temporary::Temporary(const Target& target, KeptPlace place)
 }
 
 Temporary::~Temporary() {
-  if (!placed_ && !kept_) ::unlinkat(target_.directory.get(), leaf_.c_str(), 0);
+  if (is_discarded()) ::unlinkat(target_->directory.get(), leaf_.c_str(), 0);
 }
 
 void Temporary::place(bool durable) {
   struct stat now {};
   const bool exists =
-      ::fstatat(target_.directory.get(), target_.leaf.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
+      ::fstatat(target_->directory.get(), target_->leaf.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0;
   if (exists && S_ISREG(now.st_mode)) {
     keep_owner_and_mode(now);
-  } else if (target_.old) {
-    keep_owner_and_mode(*target_.old);
+  } else if (target_->old) {
+    keep_owner_and_mode(*target_->old);
   }
   place_as_it_is(durable);
 }
 
 void Temporary::place_as_it_is(bool durable) {
-  const std::string attempt = "store " + target_.name;
-  const int into = target_.directory.get();
+  const std::string attempt = "store " + target_->name;
+  const int into = target_->directory.get();
   if (!is_same_file(file_.get(), directory(), leaf_.c_str())) {
     throw Error(Status::kFileIo, attempt, "something else has taken the name of its temporary file");
   }
   // Opened first: what fails after the rename cannot be undone.
   const Descriptor readable = durable ? open_to_sync(into, attempt) : Descriptor();
-  check(::renameat(directory(), leaf_.c_str(), into, target_.leaf.c_str()), Status::kFileIo, attempt);
+  check(::renameat(directory(), leaf_.c_str(), into, target_->leaf.c_str()), Status::kFileIo, attempt);
   placed_ = true;
   if (durable) sync_names(readable, file_.get(), attempt);
 }
 
 void Temporary::keep_owner_and_mode(const struct stat& old) const {
   struct stat mine {};
-  check(::fstat(file_.get(), &mine), Status::kFileIo, "store " + target_.name);
+  check(::fstat(file_.get(), &mine), Status::kFileIo, "store " + target_->name);
   mode_t mode = old.st_mode & 07777;
   const bool owner_differs = mine.st_uid != old.st_uid || mine.st_gid != old.st_gid;
   // Only root may give a file away; others may still keep the group. Set-id bits and the group's rights must
@@ -190,14 +191,14 @@ void Temporary::keep_owner_and_mode(const struct stat& old) const {
   }
   // With an ACL the group's bits are its mask, and no rights of the group.
   if (!keep_acl(old)) mode &= ~mode_t{S_IRWXG};
-  check(::fchmod(file_.get(), mode), Status::kFileIo, "store " + target_.name);
+  check(::fchmod(file_.get(), mode), Status::kFileIo, "store " + target_->name);
 }
 
 // Gives it the ACL of the `old` file, if that has one; false when it could not.
 bool Temporary::keep_acl(const struct stat& old) const {
   constexpr auto* kAcl = "system.posix_acl_access";
   const Descriptor before(
-      ::openat(target_.directory.get(), target_.leaf.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+      ::openat(target_->directory.get(), target_->leaf.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat now {};
   if (!before || ::fstat(before.get(), &now) == -1) return false;
   if (now.st_dev != old.st_dev || now.st_ino != old.st_ino) return false;

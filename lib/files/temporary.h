@@ -1,6 +1,6 @@
 // The new content of a target until it is complete: a file beside it, `.NAME.rdpipe-XXXXXXXX`, locked while
 // its owner lives, so that a sweep can tell one that a killed process left behind. Destroyed before it was
-// placed, it is removed and the target is as it was. place() and sweep_left_overs() may run on a worker.
+// placed, it is removed and the target is as it was. Blocks; one thread at a time.
 #pragma once
 
 #include <sys/stat.h>
@@ -29,16 +29,18 @@ struct KeptPlace {
 
 class Temporary {
  public:
-  // Creates it in the target's directory. `target` must outlive it. Throws Error{kFileIo}.
-  explicit Temporary(const Target& target);
+  // Creates it in the target's directory. Throws Error{kFileIo}.
+  explicit Temporary(std::shared_ptr<const Target> target);
   // The same in a place of the caller's, which may hold something already; it stays unless it is placed.
   // Throws Error{kFileIo} also when another process is writing it, or when it is not the file that was found.
-  Temporary(const Target& target, KeptPlace place);
+  Temporary(std::shared_ptr<const Target> target, KeptPlace place);
   Temporary(const Temporary&) = delete;
   Temporary& operator=(const Temporary&) = delete;
   ~Temporary();
 
   [[nodiscard]] int fd() const noexcept { return file_.get(); }
+  // Its end removes it.
+  [[nodiscard]] bool is_discarded() const noexcept { return !placed_ && !kept_; }
   // Renames it over the target, which then has the old one's mode and, where the process may, its owner; with
   // `durable` the directory is on the medium too. Throws Error{kFileIo}.
   void place(bool durable);
@@ -46,12 +48,12 @@ class Temporary {
   void place_as_it_is(bool durable);
 
  private:
-  [[nodiscard]] int directory() const { return kept_ ? kept_.get() : target_.directory.get(); }
+  [[nodiscard]] int directory() const { return kept_ ? kept_.get() : target_->directory.get(); }
   [[nodiscard]] bool create(mode_t mode);
   void keep_owner_and_mode(const struct stat& old) const;
   [[nodiscard]] bool keep_acl(const struct stat& old) const;
 
-  const Target& target_;
+  std::shared_ptr<const Target> target_;
   Descriptor kept_;  // of a place of the caller's
   std::string leaf_;
   Descriptor file_;

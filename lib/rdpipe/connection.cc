@@ -270,7 +270,7 @@ CopyReport Connection::send_tree(const std::vector<std::string>& sources, const 
     const StreamResult result =
         send_stream(*state.loop, *state.session, **state.ring, *source, stream_options(state.options));
     CopyReport report = source->report();
-    report.failed += source->take_removals().run(copy.notice, [&] { state.loop->poll(); });
+    report.failed += source->take_removals().run(*state.loop, copy.notice);
     return state.close(result, std::move(report));
   });
 }

@@ -225,7 +225,7 @@ CopyReport copy_tree(const std::vector<std::string>& sources, const std::string&
     throw;
   }
   sender.await_end();
-  report.failed += removals->run(copy.notice, [&] { loop.poll(); });
+  report.failed += removals->run(loop, copy.notice);
   report.fabric = "local";
   return report;
 }

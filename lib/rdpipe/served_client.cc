@@ -111,9 +111,8 @@ ServedClient::ServedClient(Loop& loop, std::unique_ptr<Session>& session, Served
 
 ServedClient::~ServedClient() = default;
 
-// Names are looked up, and small files opened, on the loop's workers; large ones, and patterns, on its own
-// thread, which over RDMA is held to the server's directory by the kernel, and to the key's by `beneath`
-// alone.
+// The loop's own thread looks no name up, whatever for: its workers do. Over RDMA it is held to the server's
+// directory alone, and these to the key's.
 LoopOptions ServedClient::loop_options() const {
   LoopOptions loop{.use_uring = outcome_->options.use_uring};
   if (outcome_->uses_rdma()) loop.begin_worker = [outcome = outcome_.get()] { outcome->confine_thread(); };

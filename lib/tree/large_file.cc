@@ -25,13 +25,13 @@ LargeFile::LargeFile(SourceItem item, std::vector<Digest128> leaves, const CopyO
     : item_(std::move(item)),
       theirs_(std::move(leaves)),
       file_options_{.direct = direct_of(options.direct)},
-      path_(fmt::format("'{}'", printable(item_.directory->path_of(item_.name)))) {
-  open(cache, options.copy_links);
-}
+      cache_(cache),
+      follow_(options.copy_links),
+      path_(fmt::format("'{}'", printable(item_.directory->path_of(item_.name)))) {}
 
-void LargeFile::open(DirectoryCache& cache, bool follow) {
-  const auto lease = cache.open(item_.directory);
-  const int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
+void LargeFile::open() {
+  const auto lease = cache_.open(item_.directory);
+  const int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | (follow_ ? 0 : O_NOFOLLOW);
   if (lease) fd_ = Descriptor(::openat(lease->get(), item_.name.c_str(), flags));
   if (!fd_ && errno == ENOENT) return fail(FileStatus::kVanished, "it vanished before it was read");
   if (!fd_ || ::fstat(fd_.get(), &opened_) == -1) return fail(FileStatus::kUnreadable, errno_text(errno));
@@ -46,29 +46,27 @@ void LargeFile::start(Loop& loop, Ring& ring, std::size_t max_payload, bool paus
   ring_ = &ring;
   unit_ = max_payload;
   pauses_ = pauses;
-  if (status_ != FileStatus::kWhole || size_ == 0) return;
-  if (theirs_.empty()) return ranges_.push_back({false, 0, size_});
-  const std::uint64_t common = std::min<std::uint64_t>(size_, theirs_.size() * kLeafSize);
-  loop.run(comparing_, [this, common]() -> std::int64_t {
-    auto leaves = leaf_digests(fd_.get(), 0, common);
-    if (!leaves) return -errno;
-    ours_ = std::move(*leaves);
+  loop.run(opening_, [this]() -> std::int64_t {
+    open();
+    if (status_ == FileStatus::kWhole) compare();
     return 0;
   });
 }
 
-bool LargeFile::pass_on(LocalFiles& local, std::vector<std::byte>& records) {
-  if (status_ != FileStatus::kWhole || size_ == 0) return false;
-  local.put(item_.number, std::move(fd_));
-  append(RecordType::kLocal, RangeRecord{item_.number, 0, size_}, records);
-  return true;
+void LargeFile::compare() {
+  const std::uint64_t common = std::min<std::uint64_t>(size_, theirs_.size() * kLeafSize);
+  if (common == 0) return;
+  auto leaves = leaf_digests(fd_.get(), 0, common);
+  if (!leaves) return fail(FileStatus::kUnreadable, errno_text(errno));
+  ours_ = std::move(*leaves);
 }
 
 // Runs of leaves that are the same at both ends, and of those that are not.
-void LargeFile::plan_ranges(const std::vector<Digest128>& theirs, const std::vector<Digest128>& ours) {
+void LargeFile::plan_ranges() {
+  if (ours_.empty() && size_ > 0) return ranges_.push_back({false, 0, size_});
   for (std::uint64_t at = 0; at < size_; at += kLeafSize) {
     const auto leaf = static_cast<std::size_t>(at / kLeafSize);
-    const bool same = leaf < ours.size() && leaf < theirs.size() && ours[leaf] == theirs[leaf];
+    const bool same = leaf < ours_.size() && leaf < theirs_.size() && ours_[leaf] == theirs_[leaf];
     const std::uint64_t length = std::min<std::uint64_t>(kLeafSize, size_ - at);
     if (!ranges_.empty() && ranges_.back().same == same) {
       ranges_.back().length += length;
@@ -79,14 +77,10 @@ void LargeFile::plan_ranges(const std::vector<Digest128>& theirs, const std::vec
 }
 
 bool LargeFile::next_record(std::vector<std::byte>& records) {
-  if (comparing_.pending() || hole_) return hole_ && more_of_data(records);
-  if (comparing_.done()) {
-    const std::int64_t result = comparing_.take();
-    if (result < 0) {
-      fail(FileStatus::kUnreadable, errno_text(static_cast<int>(-result)));
-    } else {
-      plan_ranges(theirs_, ours_);
-    }
+  if (opening_.pending() || hole_) return hole_ && more_of_data(records);
+  if (opening_.done()) {
+    opening_.take();
+    plan_ranges();
   }
   if (data_left_ > 0 && status_ == FileStatus::kWhole) return more_of_data(records);
   source_.reset();

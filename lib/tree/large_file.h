@@ -1,5 +1,6 @@
 // One large file on its way out: its content in slots of its own, read by the file engine; what the receiver
-// has already is left out. One thread, that of the loop; what it has is compared with the file on a worker.
+// has already is left out. One thread, that of the loop; a worker opens it, and compares it with what the
+// receiver has.
 #pragma once
 
 #include <sys/stat.h>
@@ -14,23 +15,19 @@
 #include "io/loop.h"
 #include "tree/copy.h"
 #include "tree/directory.h"
-#include "tree/local_files.h"
 #include "tree/walk.h"
 
 namespace rdpipe {
 
 class LargeFile {
  public:
-  // `leaves`: digests of what the receiver has of it.
+  // `leaves`: digests of what the receiver has of it. `cache` outlives it.
   LargeFile(SourceItem item, std::vector<Digest128> leaves, const CopyOptions& options,
             DirectoryCache& cache);
 
   // `pauses`: content is announced in runs, between which records can go; there must be a slot for them then,
   // however far ahead it reads.
   void start(Loop& loop, Ring& ring, std::size_t max_payload, bool pauses);
-  // Instead: hands the open file to a receiver in this process, with a LOCAL record. False when it cannot be
-  // had, or is empty by now.
-  [[nodiscard]] bool pass_on(LocalFiles& local, std::vector<std::byte>& records);
   // What comes next, once the range before it is through: a record (DATA, with content to follow; SAME; at
   // last END_FILE), appended to `records`. False while that is not known yet.
   [[nodiscard]] bool next_record(std::vector<std::byte>& records);
@@ -51,8 +48,9 @@ class LargeFile {
     std::uint64_t offset = 0, length = 0;
   };
 
-  void open(DirectoryCache& cache, bool follow);
-  void plan_ranges(const std::vector<Digest128>& theirs, const std::vector<Digest128>& ours);
+  void open();
+  void compare();
+  void plan_ranges();
   void begin_data(const Range& range);
   [[nodiscard]] bool more_of_data(std::vector<std::byte>& records);
   void check_unchanged();
@@ -61,6 +59,8 @@ class LargeFile {
   SourceItem item_;
   std::vector<Digest128> theirs_;
   FileOptions file_options_;
+  DirectoryCache& cache_;
+  bool follow_;       // symlinks
   std::string path_;  // for messages
   Descriptor fd_;
   struct stat opened_ {};
@@ -80,7 +80,7 @@ class LargeFile {
   std::string failure_;
   bool ended_ = false;
   std::vector<Digest128> ours_;
-  Operation comparing_;  // last: it ends before what it works on
+  Operation opening_;  // last: it ends before what it works on
 };
 
 }  // namespace rdpipe

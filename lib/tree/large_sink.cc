@@ -22,6 +22,10 @@ bool is_zero(std::span<const std::byte> bytes) {
   return bytes.front() == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
 }
 
+std::string path_of(const WantedFile& wanted) {
+  return fmt::format("'{}'", printable(wanted.directory->directory->path_of(wanted.name)));
+}
+
 std::uint64_t leaves_in(std::uint64_t length) { return (length + kLeafSize - 1) / kLeafSize; }
 
 }  // namespace
@@ -41,27 +45,26 @@ void LargeSink::guarded(Work work) {
 }
 
 void LargeSink::start(Loop& loop, Ring& ring) {
-  const CopyOptions& options = writer_.options();
-  try {
-    const auto lease = writer_.open(wanted_.directory->directory);
-    Target target;
-    target.name = fmt::format("'{}'", printable(wanted_.directory->directory->path_of(wanted_.name)));
-    target.directory = Descriptor(::fcntl(lease->get(), F_DUPFD_CLOEXEC, 0));
-    if (!target.directory) throw EntryError{errno};
-    target.leaf = wanted_.name;
-    target.old = wanted_.old;
-    if (wanted_.in_place) target.kind = TargetKind::kInPlace;
-    if (!target.old) target.old.emplace();  // as when it replaces one: nobody's business until it is complete
-    Placement placement{[this](int fd) { complete(fd); }, {}};
-    if (keeps_partial(options) && !wanted_.in_place) placement.kept = place_for_part(lease->get());
-    sink_ = std::make_unique<FileSink>(std::move(target), FileOptions{.direct = direct_of(options.direct)},
-                                       std::move(placement));
-    sink_->start(loop, ring, wanted_.size);
-  } catch (const Error& error) {
-    fail(error.cause(), error.cause() == errno_text(ENOSPC) || error.cause() == errno_text(EDQUOT));
-  } catch (const EntryError& error) {
-    fail(cause_of(error), is_fatal(error));
-  }
+  sink_ = std::make_unique<FileSink>(
+      path_of(wanted_), FileOptions{.direct = direct_of(writer_.options().direct)},
+      Placement{[this] { return find_place(); }, [this](int fd) { complete(fd); }});
+  guarded([&] { sink_->start(loop, ring, wanted_.size); });
+}
+
+// On a worker.
+Place LargeSink::find_place() {
+  const auto lease = writer_.open(wanted_.directory->directory);
+  Place place;
+  place.target.name = path_of(wanted_);
+  place.target.directory = Descriptor(::fcntl(lease->get(), F_DUPFD_CLOEXEC, 0));
+  if (!place.target.directory) throw EntryError{errno};
+  place.target.leaf = wanted_.name;
+  place.target.old = wanted_.old;
+  if (wanted_.in_place) place.target.kind = TargetKind::kInPlace;
+  // As when it replaces one: nobody's business until it is complete.
+  if (!place.target.old) place.target.old.emplace();
+  if (keeps_partial(writer_.options()) && !wanted_.in_place) place.kept = place_for_part(lease->get());
+  return place;
 }
 
 // Nothing: it is written beside its target, and not kept.
@@ -83,6 +86,7 @@ void LargeSink::write(Slot slot) {
   guarded([&] {
     if (writer_.options().sparse && is_zero(slot.filled())) {
       const std::size_t length = slot.size();
+      slot.resize(0);
       return sink_->write_hole(std::move(slot), length);
     }
     sink_->write(std::move(slot));
@@ -174,8 +178,7 @@ bool LargeSink::holds(int fd, const Run& run) const {
 
 void LargeSink::fail(const std::string& cause, bool fatal) {
   sink_.reset();
-  const std::string path =
-      fmt::format("'{}'", printable(wanted_.directory->directory->path_of(wanted_.name)));
+  const std::string path = path_of(wanted_);
   failure_ = path + ": " + cause;
   if (fatal) throw Error(Status::kFileIo, "store " + path, cause);
 }

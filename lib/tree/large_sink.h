@@ -1,6 +1,6 @@
 // A large file on its way in: slots go to the file engine, which writes them at depth into a temporary beside
 // the target, or into the target itself; attributes and rename when the sender says that it is whole. One
-// thread, that of the loop.
+// thread, that of the loop, whose workers look all names up.
 #pragma once
 
 #include <memory>
@@ -52,6 +52,7 @@ class LargeSink {
     std::optional<Digest128> digest;  // nothing: of what was there, whose leaves are known
   };
 
+  [[nodiscard]] Place find_place();
   [[nodiscard]] std::optional<KeptPlace> place_for_part(int directory);
   void complete(int fd);
   void begin_run();

@@ -17,10 +17,14 @@ class LocalFiles {
  public:
   using File = std::shared_ptr<const Descriptor>;
 
-  // The sender opens them faster than they are copied, and may not open as many as it likes.
-  [[nodiscard]] bool has_room() const { return *open_ < kMost; }
+  // The sender opens them faster than they are copied, and may not open as many as it likes: for each that it
+  // is about to open it asks for room. False: there is none. Otherwise put() or release() follows.
+  [[nodiscard]] bool reserve() {
+    if (*open_ < kMost) return ++*open_ > 0;
+    return false;
+  }
+  void release() { --*open_; }
   void put(std::uint64_t entry, Descriptor file) {
-    ++*open_;
     File counted(new Descriptor(std::move(file)), [open = open_](const Descriptor* gone) {
       delete gone;
       --*open;

@@ -5,15 +5,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include "ground/error.h"
+#include "io/workers.h"
 
 namespace rdpipe {
 namespace {
 
-constexpr std::size_t kRemovalsBetweenLooks = 16;
+constexpr std::size_t kRemovalsOfJob = 256;
 
 }  // namespace
 
@@ -29,19 +31,37 @@ void SourceRemovals::keep(std::uint64_t entry) {
   kept_[entry] = true;
 }
 
-std::uint64_t SourceRemovals::run(const std::function<void(const std::string& line)>& tell,
-                                  const std::function<void()>& look) {
+std::uint64_t SourceRemovals::run(Loop& loop, const std::function<void(const std::string& line)>& tell) {
+  const auto items = std::exchange(items_, {});
   std::uint64_t failed = 0;
-  std::size_t looked = 0;
-  for (const SourceItem& item : std::exchange(items_, {})) {
-    if (look && looked++ % kRemovalsBetweenLooks == 0) look();
+  std::span<const SourceItem> left = items;
+  while (!left.empty()) {
+    const auto batch = left.first(std::min(left.size(), kRemovalsOfJob));
+    left = left.subspan(batch.size());
+    std::vector<std::string> lines;
+    Operation removing;
+    loop.run(removing, [&]() -> std::int64_t { return lines = remove(batch), 0; });
+    while (!removing.done()) loop.wait();
+    removing.take();
+    failed += lines.size();
+    for (const std::string& line : lines) {
+      if (tell) tell(line);
+    }
+  }
+  return failed;
+}
+
+// On a worker. A line for each that could not be removed.
+std::vector<std::string> SourceRemovals::remove(std::span<const SourceItem> items) {
+  std::vector<std::string> lines;
+  for (const SourceItem& item : items) {
+    if (is_unwanted()) break;
     if (is_kept(item.number) || (item.head && is_kept(*item.head))) continue;
     const std::string cause = remove(item);
     if (cause.empty()) continue;
-    ++failed;
-    if (tell) tell(fmt::format("remove '{}': {}", printable(item.directory->path_of(item.name)), cause));
+    lines.push_back(fmt::format("remove '{}': {}", printable(item.directory->path_of(item.name)), cause));
   }
-  return failed;
+  return lines;
 }
 
 bool SourceRemovals::is_target(std::uint64_t entry, FileIdentity source) const {

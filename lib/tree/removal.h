@@ -1,14 +1,16 @@
 // The sources that go once they are in place at the other end (remove_source_files): collected while they are
-// sent, removed when the receiver has committed everything. Blocks; one thread at a time.
+// sent, removed when the receiver has committed everything. One thread at a time.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "io/loop.h"
 #include "tree/directory.h"
 #include "tree/note.h"
 #include "tree/walk.h"
@@ -25,14 +27,14 @@ class SourceRemovals {
   void keep(std::uint64_t entry);
   // What the entry's target was before: where that is its source, the source stays.
   void add_target(std::uint64_t entry, FileIdentity target) { targets_.insert_or_assign(entry, target); }
-  // Returns how many could not be removed; `tell` hears a line for each. Calls `look` now and then, which may
-  // throw.
-  [[nodiscard]] std::uint64_t run(const std::function<void(const std::string& line)>& tell,
-                                  const std::function<void()>& look = {});
+  // Removes them on a worker of `loop`, and sleeps meanwhile. Returns how many could not be removed; `tell`
+  // hears a line for each. Throws what the loop's wait() does.
+  [[nodiscard]] std::uint64_t run(Loop& loop, const std::function<void(const std::string& line)>& tell);
 
  private:
   [[nodiscard]] bool is_kept(std::uint64_t entry) const { return entry < kept_.size() && kept_[entry]; }
   [[nodiscard]] bool is_target(std::uint64_t entry, FileIdentity source) const;
+  [[nodiscard]] std::vector<std::string> remove(std::span<const SourceItem> items);
   [[nodiscard]] std::string remove(const SourceItem& item);
 
   std::shared_ptr<DirectoryCache> cache_;

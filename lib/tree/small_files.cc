@@ -16,27 +16,28 @@ namespace rdpipe {
 namespace {
 
 constexpr std::size_t kMaxPlainRecord = 32;  // bytes of a LINK or DIRECTORY_END
-constexpr int kMaxReadings = 4;              // of a file that is rewritten all the while
+constexpr std::size_t kMaxLocalRecord = kMaxFileHead;
+constexpr int kMaxReadings = 4;  // of a file that is rewritten all the while
 
 class FrameWriter {
  public:
   // `kept`: bytes of the frame that all of the items may need.
   FrameWriter(std::span<std::byte> frame, std::size_t used, std::size_t kept, bool follow,
-              DirectoryCache& cache)
-      : frame_(frame), kept_(kept), no_follow_(follow ? 0 : O_NOFOLLOW), cache_(cache) {
+              DirectoryCache& cache, LocalFiles* local)
+      : frame_(frame), kept_(kept), no_follow_(follow ? 0 : O_NOFOLLOW), cache_(cache), local_(local) {
     content_.size = used;
   }
 
   void add(const SourceItem& item) {
     kept_ -= room_for(item);
+    if (item.passes_on) return pass_on(item);
     if (item.kind == SourceItem::Kind::kFile) return add_file(item);
     std::vector<std::byte> record;
     if (item.kind == SourceItem::Kind::kLink) append(LinkRecord{item.number}, record);
     if (item.kind == SourceItem::Kind::kDirectoryEnd) {
       append(DirectoryEndRecord{item.number, item.complete}, record);
     }
-    std::copy(record.begin(), record.end(), frame_.begin() + static_cast<std::ptrdiff_t>(content_.size));
-    content_.size += record.size();
+    put(record);
   }
 
   [[nodiscard]] FrameContent take() { return std::move(content_); }
@@ -52,6 +53,33 @@ class FrameWriter {
     put(record, head, got);
   }
 
+  // The open file, with a LOCAL record; of one that cannot be had, or is empty by now, what a small one has.
+  void pass_on(const SourceItem& item) {
+    FileRecord record{
+        .entry = item.number, .seconds = item.seconds, .nanoseconds = item.nanoseconds, .content = {}};
+    struct stat now {};
+    Descriptor fd = open(item);
+    if (!fd || ::fstat(fd.get(), &now) == -1 || ::fcntl(fd.get(), F_SETFL, 0) == -1) {
+      record.status = fail(item, errno);
+    } else if (!S_ISREG(now.st_mode)) {
+      record.status = fail_no_file(item);
+    } else if (now.st_size > 0) {
+      std::vector<std::byte> head;
+      append(RecordType::kLocal, RangeRecord{item.number, 0, static_cast<std::uint64_t>(now.st_size)}, head);
+      local_->put(item.number, std::move(fd));
+      return put(head);
+    }
+    local_->release();
+    record.seconds = now.st_mtim.tv_sec;
+    record.nanoseconds = static_cast<std::uint32_t>(now.st_mtim.tv_nsec);
+    put(record, 0, 0);
+  }
+
+  void put(const std::vector<std::byte>& record) {
+    std::copy(record.begin(), record.end(), frame_.begin() + static_cast<std::ptrdiff_t>(content_.size));
+    content_.size += record.size();
+  }
+
   // Writes the head in front of the content, which lies where a head of `expected` bytes ends.
   void put(const FileRecord& record, std::size_t expected, std::size_t size) {
     const auto at = frame_.subspan(content_.size);
@@ -65,15 +93,20 @@ class FrameWriter {
 
   FileStatus read_file(const SourceItem& item, std::span<std::byte> room, std::size_t& got,
                        FileRecord& record) {
-    if (item.directory != directory_) {
-      lease_ = cache_.open(item.directory);
-      directory_ = item.directory;
-    }
-    if (!lease_) return fail(item, errno);
-    const Descriptor fd(
-        ::openat(lease_->get(), item.name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | no_follow_));
+    const Descriptor fd = open(item);
     if (!fd) return fail(item, errno);
     return read_open(item, fd.get(), room, got, record);
+  }
+
+  // Empty with errno set when it cannot be opened.
+  Descriptor open(const SourceItem& item) {
+    if (item.directory != directory_) {
+      lease_ = cache_.open(item.directory);
+      directory_ = lease_ ? item.directory : nullptr;
+    }
+    if (!lease_) return {};
+    return Descriptor(
+        ::openat(lease_->get(), item.name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | no_follow_));
   }
 
   // It is sent as it is now, with its time of now. Where it has become too long for `room`, what was appended
@@ -84,7 +117,7 @@ class FrameWriter {
     struct stat before {
     }, now{};
     if (::fstat(fd, &before) == -1) return fail(item, errno);
-    if (!S_ISREG(before.st_mode)) return fail(item, FileStatus::kChanged, "it is no file any more");
+    if (!S_ISREG(before.st_mode)) return fail_no_file(item);
     for (int reading = 1; reading <= kMaxReadings; ++reading) {
       const bool fits = static_cast<std::uint64_t>(before.st_size) <= room.size();
       if (!fits && FileIdentity{before.st_dev, before.st_ino} != item.identity) {
@@ -113,6 +146,10 @@ class FrameWriter {
     return fail(item, FileStatus::kUnreadable, errno_text(error));
   }
 
+  FileStatus fail_no_file(const SourceItem& item) {
+    return fail(item, FileStatus::kChanged, "it is no file any more");
+  }
+
   FileStatus fail(const SourceItem& item, FileStatus status, const std::string& cause) {
     content_.unread.push_back(item.number);
     ++(status == FileStatus::kVanished ? content_.vanished : content_.failed);
@@ -124,6 +161,7 @@ class FrameWriter {
   std::size_t kept_;  // bytes at its end that the items behind this one may need
   int no_follow_;
   DirectoryCache& cache_;
+  LocalFiles* local_;
   FrameContent content_;
   std::shared_ptr<Directory> directory_;  // of the last file
   DirectoryLease lease_;
@@ -134,14 +172,15 @@ class FrameWriter {
 std::size_t room_for(const SourceItem& item) {
   if (item.kind == SourceItem::Kind::kPlain) return 0;
   if (item.kind != SourceItem::Kind::kFile) return kMaxPlainRecord;
+  if (item.passes_on) return kMaxLocalRecord;
   return kMaxFileHead + static_cast<std::size_t>(item.size);
 }
 
 FrameContent fill_frame(std::span<std::byte> frame, std::size_t used, const std::vector<SourceItem>& items,
-                        bool follow, DirectoryCache& cache) {
+                        bool follow, DirectoryCache& cache, LocalFiles* local) {
   std::size_t kept = 0;
   for (const SourceItem& item : items) kept += room_for(item);
-  FrameWriter writer(frame, used, kept, follow, cache);
+  FrameWriter writer(frame, used, kept, follow, cache, local);
   for (const SourceItem& item : items) {
     if (is_unwanted()) break;
     writer.add(item);

@@ -1,4 +1,5 @@
-// Reads small files into a frame, each behind the head of its record: many in one go, on a worker. Blocks.
+// Reads small files into a frame, each behind the head of its record: many in one go, on a worker. Large ones
+// are opened, where the receiver is in this process and takes them so. Blocks.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "tree/directory.h"
+#include "tree/local_files.h"
 #include "tree/walk.h"
 
 namespace rdpipe {
@@ -22,9 +24,10 @@ struct FrameContent {
 // Room that `item` may need in a frame, bytes.
 [[nodiscard]] std::size_t room_for(const SourceItem& item);
 
-// Appends the records of `items` to the first `used` bytes of `frame`; there is room for them.
+// Appends the records of `items` to the first `used` bytes of `frame`; there is room for them. `local`: where
+// files that are passed on go, for which it has room; may be null where none is.
 [[nodiscard]] FrameContent fill_frame(std::span<std::byte> frame, std::size_t used,
                                       const std::vector<SourceItem>& items, bool follow,
-                                      DirectoryCache& cache);
+                                      DirectoryCache& cache, LocalFiles* local);
 
 }  // namespace rdpipe

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "ground/error.h"
-#include "tree/host.h"
 #include "tree/partial.h"
 
 namespace rdpipe {
@@ -41,8 +40,6 @@ void TreeSource::start(Loop& loop, Ring& ring, std::size_t max_payload) {
   loop_ = &loop;
   ring_ = &ring;
   capacity_ = std::min(max_payload, ring.shape().slot_size);
-  const bool lists = options_.hears_peer && options_.listed;
-  append(BeginRecord{options_.hears_peer, lists, walk_->sources(), this_host()}, staged_);
   if (ring.shape().slots >= kSlotsForReserve) reserve_ = ring.acquire();
   keep_walking();
 }
@@ -52,6 +49,7 @@ std::optional<SourceEvent> TreeSource::poll(bool urgent) {
   collect_walk();
   collect_frames();
   keep_walking();
+  open_ahead();
   plan_frames(urgent);
   collect_frames();
   progress_.tick();
@@ -160,7 +158,7 @@ bool TreeSource::plan_frame(bool urgent) {
       frame.items, [](const SourceItem& item) { return item.kind == SourceItem::Kind::kFile; });
   const auto fill = [this, &frame]() -> std::int64_t {
     frame.content = fill_frame(frame.slot.payload().first(capacity_), frame.used, frame.items,
-                               options_.copy_links, *cache_);
+                               options_.copy_links, *cache_, local_.get());
     return 0;
   };
   if (reads) {
@@ -196,9 +194,16 @@ void TreeSource::take_items(Frame& frame) {
     drop_unwanted();
     if (answered_ == 0) break;
     const SourceItem& item = items_.front();
-    if (is_large(item)) {
+    if (is_large(item) && room < kMaxFileHead) break;
+    if (is_large(item) && (ahead_ || !passes_on(item))) {
       begin_large();
       break;
+    }
+    if (is_large(item)) {
+      SourceItem& file = frame.items.emplace_back(pop_item());
+      file.passes_on = true;
+      end_of_large(file.size);
+      break;  // each in a frame of its own, so that they are copied side by side
     }
     if (room_for(item) > room) break;
     room -= room_for(item);
@@ -237,21 +242,29 @@ SourceItem TreeSource::pop_item() {
 }
 
 // What the kernel's copy does not do is done as between two hosts.
-bool TreeSource::may_pass_on() const {
-  return local_ && local_->has_room() && !options_.sparse && !options_.verify && !options_.inplace &&
-         !keeps_partial(options_) && options_.direct != CopyDirect::kOn;
+bool TreeSource::passes_on(const SourceItem& item) const {
+  return local_ && item.verdict == TreeVerdict::kSend && !options_.sparse && !options_.verify &&
+         !options_.inplace && !keeps_partial(options_) && options_.direct != CopyDirect::kOn &&
+         local_->reserve();
+}
+
+std::unique_ptr<LargeFile> TreeSource::open_large(const SourceItem& item) {
+  std::vector<Digest128> leaves;
+  if (auto node = leaves_.extract(item.number)) leaves = std::move(node.mapped());
+  auto large = std::make_unique<LargeFile>(item, std::move(leaves), options_, *cache_);
+  large->start(*loop_, *ring_, capacity_, ring_->shape().slots >= kSlotsForReserve);
+  return large;
+}
+
+// A worker opens the next large file while this one is under way.
+void TreeSource::open_ahead() {
+  if (!large_ || ahead_ || answered_ == 0 || !is_large(items_.front())) return;
+  ahead_ = open_large(items_.front());
 }
 
 void TreeSource::begin_large() {
-  SourceItem item = pop_item();
-  std::vector<Digest128> leaves;
-  if (auto node = leaves_.extract(item.number)) leaves = std::move(node.mapped());
-  large_ = std::make_unique<LargeFile>(std::move(item), std::move(leaves), options_, *cache_);
-  if (may_pass_on() && large_->item().verdict == TreeVerdict::kSend && large_->pass_on(*local_, staged_)) {
-    end_of_large(large_->item().size);
-    return large_.reset();
-  }
-  large_->start(*loop_, *ring_, capacity_, ring_->shape().slots >= kSlotsForReserve);
+  const SourceItem item = pop_item();
+  large_ = ahead_ ? std::move(ahead_) : open_large(item);
 }
 
 // `rest`: bytes of it that did not come through here.

@@ -1,6 +1,7 @@
 // The sources of a tree as a Source: it walks ahead, lists what is there, hears what the receiver wants of
 // it, and sends that in the same order. Nothing waits for an answer but a full window. One thread, that of
-// the loop; the walk and the reading of small files run on its workers.
+// the loop; whatever looks a name up (patterns, the walk, the opening of files) and the reading of small
+// files run on its workers.
 #pragma once
 
 #include <deque>
@@ -70,7 +71,9 @@ class TreeSource final : public Source {
   [[nodiscard]] bool is_large(const SourceItem& item) const;
   void drop_unwanted();
   SourceItem pop_item();
-  [[nodiscard]] bool may_pass_on() const;
+  [[nodiscard]] bool passes_on(const SourceItem& item) const;
+  [[nodiscard]] std::unique_ptr<LargeFile> open_large(const SourceItem& item);
+  void open_ahead();
   void begin_large();
   void end_of_large(std::uint64_t rest);
   void found_here(std::uint64_t bytes);
@@ -108,9 +111,10 @@ class TreeSource final : public Source {
   std::uint64_t ready_bytes_ = 0;                                     // room that those of them will take
   std::unordered_map<std::uint64_t, std::vector<Digest128>> leaves_;  // by entry
   std::unique_ptr<LargeFile> large_;                                  // the one whose content is under way
-  std::optional<bool> peer_hears_;                                    // unknown until it has said so
-  std::vector<std::string> lines_;                                    // until then
-  std::uint64_t failed_ = 0, vanished_ = 0;                           // of reading, besides the walk's
+  std::unique_ptr<LargeFile> ahead_;         // the first of items_, where it is the next one
+  std::optional<bool> peer_hears_;           // unknown until it has said so
+  std::vector<std::string> lines_;           // until then
+  std::uint64_t failed_ = 0, vanished_ = 0;  // of reading, besides the walk's
   std::uint64_t stream_bytes_ = 0;
   bool end_listed_ = false;
   std::optional<ReportNote> report_;

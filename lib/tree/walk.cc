@@ -46,6 +46,7 @@ std::string quoted(const std::string& path) { return fmt::format("'{}'", printab
 
 WalkBatch Walk::next(std::size_t entries) {
   batch_ = {};
+  if (!std::exchange(begun_, true)) begin();
   const std::uint64_t until = counts_.entries + entries;
   // Names that are read and not listed count too: a batch must not take for ever.
   for (std::size_t steps = 0; counts_.entries < until && steps < 4 * entries && !is_unwanted(); ++steps) {

@@ -36,6 +36,7 @@ struct SourceItem {
   Kind kind{};
   bool is_asked_for = false;               // the receiver says what it wants of it
   bool complete = false;                   // of kDirectoryEnd
+  bool passes_on = false;                  // opened for a receiver in this process, instead of read
   bool incomplete = false;                 // not all of it can be sent: its source must not be removed
   std::optional<TreeVerdict> verdict{};    // ... once it has
   std::uint64_t number = 0;                // of the entry, or of the directory
@@ -57,14 +58,13 @@ struct WalkBatch {
 
 class Walk {
  public:
-  // `cache` outlives it. Nothing is touched before next(). Throws Error{kUsage} for several sources with
-  // files_from, and for what a confined copy does not do.
+  // `cache` outlives it. Nothing is touched before next(). Throws Error{kUsage} for what a confined copy does
+  // not do, and for a list of files that makes no sense.
   Walk(std::vector<std::string> sources, const CopyOptions& options, DirectoryCache& cache);
   ~Walk();
 
-  // The number of sources, with patterns expanded.
-  [[nodiscard]] std::uint64_t sources() const { return sources_.size(); }
-  // About `entries` more.
+  // About `entries` more. The first time it expands patterns, says what there is to come (BEGIN), and throws
+  // Error{kUsage} for sources that cannot go together.
   [[nodiscard]] WalkBatch next(std::size_t entries);
   // What was counted so far. After the end, all of it.
   [[nodiscard]] const EndRecord& counts() const { return counts_; }
@@ -98,6 +98,7 @@ class Walk {
     const Wanted* wanted = nullptr;
   };
 
+  void begin();
   void begin_source(const std::string& source);
   void begin_contents(const std::string& source);
   void advance();
@@ -134,6 +135,7 @@ class Walk {
   Filters filters_;
   XattrChoice choice_;
   std::optional<FileList> list_;  // of --files-from
+  bool begun_ = false;
   std::size_t next_source_ = 0;
   std::vector<Level> levels_;
   bool read_error_ = false;  // something was not seen: nothing may be deleted any more

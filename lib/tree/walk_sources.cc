@@ -14,6 +14,7 @@
 
 #include "files/target.h"
 #include "ground/error.h"
+#include "tree/host.h"
 #include "tree/walk.h"
 
 namespace rdpipe {
@@ -88,7 +89,7 @@ std::vector<std::string> expand(const Scope& scope, const std::vector<std::strin
 }  // namespace
 
 Walk::Walk(std::vector<std::string> sources, const CopyOptions& options, DirectoryCache& cache)
-    : sources_(options.globs ? expand(scope_of(options), sources) : std::move(sources)),
+    : sources_(std::move(sources)),
       options_(options),
       scope_(scope_of(options)),
       cache_(cache),
@@ -97,19 +98,23 @@ Walk::Walk(std::vector<std::string> sources, const CopyOptions& options, Directo
   if (scope_.is_confined() && options.copy_links) {
     throw Error(Status::kUsage, "follow symlinks", "what lies outside of the shared directory is not shared");
   }
-  if (options.files_from) {
-    if (sources_.size() != 1) {
-      throw Error(Status::kUsage, "copy the files of a list",
-                  "they need one source, the directory they are in");
-    }
-    list_.emplace(*options.files_from);
+  if (options.files_from) list_.emplace(*options.files_from);
+}
+
+void Walk::begin() {
+  if (options_.globs) sources_ = expand(scope_, sources_);
+  if (list_ && sources_.size() != 1) {
+    throw Error(Status::kUsage, "copy the files of a list",
+                "they need one source, the directory they are in");
   }
   // What one source brings into a directory that another has too, the other's turn would delete.
-  if (options.delete_extra && sources_.size() > 1 && std::ranges::any_of(sources_, stands_for_contents)) {
+  if (options_.delete_extra && sources_.size() > 1 && std::ranges::any_of(sources_, stands_for_contents)) {
     throw Error(Status::kUsage, "delete what the sources do not have",
                 "the contents of one source would meet another's in the destination",
                 "copy them one by one, or without --delete");
   }
+  const bool lists = options_.hears_peer && options_.listed;
+  append(BeginRecord{options_.hears_peer, lists, sources_.size(), this_host()}, batch_.records);
 }
 
 Walk::~Walk() = default;

@@ -96,18 +96,20 @@ TEST_CASE("Holes stay holes from file to file", "[sink]") {
 TEST_CASE("Until it is committed the old target stands, and after a failure nothing else is left", "[sink]") {
   const Scratch scratch;
   put(scratch / "out", "old");
-  Writer writer;
   {
-    const auto sink = open_file_sink(scratch / "out", {});
-    CHECK(scratch.entries() == Names{"out"});
-    writer.start(*sink, 1_MiB);
-    feed(writer.loop, writer.ring, *sink, pattern(1_MiB));
-    CHECK(get(scratch / "out") == "old");
-    CHECK(scratch.entries().size() == 2);
+    Writer writer;
+    {
+      const auto sink = open_file_sink(scratch / "out", {});
+      CHECK(scratch.entries() == Names{"out"});
+      writer.start(*sink, 1_MiB);
+      feed(writer.loop, writer.ring, *sink, pattern(1_MiB));
+      CHECK(get(scratch / "out") == "old");
+      CHECK(scratch.entries().size() == 2);
+    }
+    CHECK(writer.ring.free_slots() == writer.ring.shape().slots);
   }
   CHECK(get(scratch / "out") == "old");
   CHECK(scratch.entries() == Names{"out"});
-  CHECK(writer.ring.free_slots() == writer.ring.shape().slots);
 }
 
 TEST_CASE("Whoever gives up while the target is put in place learns whether it was", "[sink]") {

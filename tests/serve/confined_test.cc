@@ -16,6 +16,7 @@
 #include <functional>
 #include <future>
 #include <map>
+#include <mutex>
 #include <thread>
 
 #include "catch.h"
@@ -259,6 +260,53 @@ TEST_CASE("a whole tree is copied by a confined thread", "[landlock]") {
   CHECK(get(scratch / "root/new/dst/small") == "twice");
   CHECK(get(scratch / "root/kept/small") == "once");
   CHECK(get(scratch / "root/new/dst/sub/large") == rdpipe::test::pattern(3'000'000));
+}
+
+// As a client over RDMA is served: the loop's own thread may not be confined to what its workers are.
+TEST_CASE("a whole tree is copied by confined workers, whatever the loop's own thread may open",
+          "[landlock]") {
+  const Shared shared;
+  const Scratch& scratch = shared.scratch;
+  fs::create_directories(scratch / "root/src/sub");
+  put(scratch / "root/src/small", "small");
+  put(scratch / "root/src/sub/large", rdpipe::test::pattern(3'000'000));
+  const Descriptor elsewhere(::open((scratch / "outside").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  std::mutex confining;
+  std::vector<Confinement> of_workers;
+  CopyOptions options = archive();
+  options.beneath = shared.root.get();
+  options.globs = options.mkpath = options.backup = options.delete_extra = options.partial = true;
+  options.remove_source_files = true;
+  if (outcome_of_open(scratch / "root/src/small", O_RDONLY | O_DIRECT) == 0) options.direct = CopyDirect::kOn;
+  options.partial_dir = "/parts";
+  std::vector<std::string> notices;
+  options.notice = [&](const std::string& line) { notices.push_back(line); };
+  int own = 0;
+  std::exception_ptr thrown;
+  std::thread([&] {
+    try {
+      Loop loop({.begin_worker = [&] {
+        const std::lock_guard lock(confining);
+        of_workers.push_back(confine_thread(shared.root.get(), true));
+      }});
+      start_workers(loop);
+      const Confinement confinement = confine_thread(elsewhere.get(), false);
+      own = outcome_of_open(scratch / "root/src/small", O_RDONLY);
+      Ring ring({64_KiB, 8});
+      TreeSource source({"/s*c"}, options, "sender");
+      TreeSink sink("/new/", options, "receiver");
+      pump(loop, ring, source, sink);
+      static_cast<void>(source.take_removals().run(loop, options.notice));
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+  }).join();
+  if (thrown) std::rethrow_exception(thrown);
+  CHECK(notices == std::vector<std::string>{});
+  CHECK(get(scratch / "root/new/src/sub/large") == rdpipe::test::pattern(3'000'000));
+  CHECK(fs::is_empty(scratch / "root/src/sub"));
+  CHECK(of_workers.size() == 2);
+  if (of_workers.front().holds) CHECK(own == EACCES);
 }
 
 namespace {

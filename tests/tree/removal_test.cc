@@ -290,7 +290,7 @@ TEST_CASE("a source that was replaced meanwhile by one of the same size and time
   put(scratch / "other", "later");
   set_seconds(scratch / "other", 1'000'000'000);
   fs::rename(scratch / "other", scratch / "src/file");
-  CHECK(source.take_removals().run({}) == 1);
+  CHECK(source.take_removals().run(loop, {}) == 1);
   CHECK(get(scratch / "src/file") == "later");
 }
 

@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <array>
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -71,8 +74,22 @@ inline Copied copy_trees(const std::vector<std::string>& sources, const std::str
   TreeSink sink(destination, options, "receiver");
   pump(loop, ring, source, sink, std::move(listed));
   copied.report = source.report();
-  copied.report.failed += source.take_removals().run(options.notice);
+  copied.report.failed += source.take_removals().run(loop, options.notice);
   return copied;
+}
+
+// A thread is as free as its maker was: so the workers come first.
+inline void start_workers(Loop& loop) {
+  std::array<Operation, 2> both;
+  std::atomic<int> running = 0;
+  for (Operation& operation : both) {
+    loop.run(operation, [&]() -> std::int64_t {
+      ++running;
+      while (running < 2) std::this_thread::yield();
+      return 0;
+    });
+  }
+  while (!both[0].done() || !both[1].done()) wait_for_something(loop);
 }
 
 inline CopyOptions archive() {
