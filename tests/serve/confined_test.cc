@@ -279,6 +279,7 @@ TEST_CASE("a whole tree is copied by confined workers, whatever the loop's own t
   options.remove_source_files = true;
   if (outcome_of_open(scratch / "root/src/small", O_RDONLY | O_DIRECT) == 0) options.direct = CopyDirect::kOn;
   options.partial_dir = "/parts";
+  options.umask = umask_of_self();  // out of reach behind the wall
   std::vector<std::string> notices;
   options.notice = [&](const std::string& line) { notices.push_back(line); };
   int own = 0;
