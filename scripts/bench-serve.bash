@@ -19,7 +19,7 @@ stop_server() {
 # Uploads `source` under NAMEs at once, and sets `rate` to that of all together in MB/s.
 upload() {  # ADDRESS FABRIC NAME...
   local name client clients=() before
-  before=$(grep -c '"event":"transfer"' "$work/served")
+  before=$(grep -c '"event":"transfer"' "$work/served") || true  # none yet
   for name in "${@:3}"; do
     RDPIPE_KEY=$key "$bin/rdcp" -q --fabric="$2" --port "$port" "$trees/source" "$1::$name" 2>>"$work/sent" &
     clients+=("$!")
