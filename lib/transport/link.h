@@ -53,6 +53,13 @@ struct LinkInfo {
   bool same_host = false;  // both addresses are this host's
 };
 
+// What a thread is going to sleep for.
+enum class Wake : std::uint8_t {
+  kAll,       // whatever poll() tells of
+  kArrivals,  // what the peer sends; what was Sent poll() tells in passing
+  kNever,     // it does not sleep, but asks again and again: nothing is armed
+};
+
 class Link {
  public:
   Link() = default;
@@ -85,6 +92,12 @@ class Link {
   // may sleep. Throws Error{kNetwork} when the link is lost or the peer breaks the framing rules (then
   // kDamaged).
   [[nodiscard]] virtual std::optional<LinkEvent> poll() = 0;
+
+  // What wakes the thread that sleeps after the next poll(); at first kAll.
+  virtual void wake_for(Wake /*what*/) {}
+  // True while something that was posted, or is due to the peer, goes on only in poll(): whoever does not
+  // call it for long would keep the peer waiting.
+  [[nodiscard]] virtual bool held_back() const { return false; }
 
   // True once poll() has given PeerClosed.
   [[nodiscard]] virtual bool peer_closed() const = 0;

@@ -148,6 +148,10 @@ void RdmaLink::set_keep_alive(Nanoseconds limit) {
   silent_ticks_ = 0;
 }
 
+bool RdmaLink::held_back() const {
+  return !waiting_control_.empty() || (open() && credits_.credit_frame_due());
+}
+
 // Does what was put off for lack of credits or room.
 void RdmaLink::flush() {
   post_waiting_receives();
@@ -217,25 +221,31 @@ void RdmaLink::take_connection_events() {
 
 // Takes what the device has. True when something came: there may be more. Once there is nothing, asks for an
 // announcement, looks again (what came before it was asked for is not announced), and leaves the device alone
-// until the watch has seen the announcement.
+// until the watch has seen the announcement, where that is of everything.
 bool RdmaLink::take_completions() {
   CompletionQueue& queue = endpoint_->completions();
   if (asleep_ && !disconnected_) {  // what completed before the end may not have been announced yet
-    if (completion_watch_->armed()) return false;
-    asleep_ = false;
-    if (queue.take_announcement()) announced_ = false;
+    if (!completion_watch_->armed()) {
+      asleep_ = false;
+      if (queue.take_announcement()) announced_.reset();
+    } else if (wake_ == Wake::kAll && announced_ == Wake::kAll) {
+      return false;
+    }
   }
   std::array<Completion, kBatch> batch;
   std::size_t count = queue.take(batch);
-  if (count == 0 && !announced_) {
-    queue.announce();
-    announced_ = true;
+  const bool must_ask =
+      wake_ != Wake::kNever && (!announced_ || (*announced_ != wake_ && wake_ == Wake::kAll));
+  if (count == 0 && must_ask) {
+    queue.announce(wake_ == Wake::kArrivals ? Announce::kSolicited : Announce::kAll);
+    announced_ = wake_;
     count = queue.take(batch);
   }
   for (const Completion& completion : std::span(batch).first(count)) {
     if (!failure_) take(completion);
   }
   if (count > 0) return true;
+  if (wake_ == Wake::kNever) return false;
   completion_watch_->arm(POLLIN);
   asleep_ = true;
   return false;

@@ -33,6 +33,8 @@ class RdmaLink final : public Link {
   [[nodiscard]] std::size_t send_credits() const override;
   [[nodiscard]] bool drained() const override;
   [[nodiscard]] std::optional<LinkEvent> poll() override;
+  void wake_for(Wake what) override { wake_ = what; }
+  [[nodiscard]] bool held_back() const override;
   [[nodiscard]] bool peer_closed() const override { return ended_; }
   void close() override;
   void move_to(Loop& loop) override;
@@ -87,14 +89,15 @@ class RdmaLink final : public Link {
   std::deque<LinkEvent> events_;
   std::size_t pings_ = 0;  // among sends_
 
-  bool announced_ = false;      // the device will announce the next completion
-  bool asleep_ = false;         // and there was none when last asked: the watch tells
-  bool closing_ = false;        // close() was called
-  bool disconnecting_ = false;  // this end has ended the connection
-  bool disconnected_ = false;   // the connection manager says so
-  bool ended_ = false;          // PeerClosed was given
-  bool flushed_ = false;        // the queue pair is down, nobody has said why yet
-  bool lost_ = false;           // a frame was posted and did not arrive
+  Wake wake_ = Wake::kAll;
+  std::optional<Wake> announced_;  // what the device will announce: the next completion, or the next arrival
+  bool asleep_ = false;            // and there was none when last asked: the watch tells
+  bool closing_ = false;           // close() was called
+  bool disconnecting_ = false;     // this end has ended the connection
+  bool disconnected_ = false;      // the connection manager says so
+  bool ended_ = false;             // PeerClosed was given
+  bool flushed_ = false;           // the queue pair is down, nobody has said why yet
+  bool lost_ = false;              // a frame was posted and did not arrive
   std::optional<Error> failure_;
 
   Nanoseconds tick_{};  // kTicks of them are the keep-alive limit

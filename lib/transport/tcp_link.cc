@@ -44,7 +44,7 @@ void TcpLink::move_to(Loop& loop) {
 bool TcpLink::may_write() const { return write_error_ == 0 && !finished_ && stream_->can_write(); }
 
 // After a failure to write also without being told: what arrived before the reset is still to be had.
-bool TcpLink::may_read() const { return write_error_ != 0 || stream_->can_read(); }
+bool TcpLink::may_read() const { return write_error_ != 0 || wake_ == Wake::kNever || stream_->can_read(); }
 
 // A quarter of what is posted, so that the peer does not run dry while its grants are on the way and small
 // frames stay rare; with few slots posted, each at once.

@@ -25,6 +25,8 @@ class TcpLink final : public Link {
   [[nodiscard]] std::size_t send_credits() const override { return credits_; }
   [[nodiscard]] bool drained() const override { return writer_.empty() && (!closing_ || finished_); }
   [[nodiscard]] std::optional<LinkEvent> poll() override;
+  void wake_for(Wake what) override { wake_ = what; }
+  [[nodiscard]] bool held_back() const override { return !writer_.empty() || grants_are_due(); }
   [[nodiscard]] bool peer_closed() const override { return peer_closed_; }
   void close() override;
   void move_to(Loop& loop) override;
@@ -48,9 +50,10 @@ class TcpLink final : public Link {
   FrameWriter writer_;
   std::deque<LinkEvent> events_;
   std::size_t credits_ = 0;  // data frames that the peer still takes
-  int write_error_ = 0;      // thrown when all that the peer sent before was read
-  bool closing_ = false;     // close() was called
-  bool finished_ = false;    // and everything before it was written
+  Wake wake_ = Wake::kAll;
+  int write_error_ = 0;    // thrown when all that the peer sent before was read
+  bool closing_ = false;   // close() was called
+  bool finished_ = false;  // and everything before it was written
   bool peer_closed_ = false;
 };
 

@@ -147,8 +147,10 @@ std::size_t CompletionQueue::take(std::span<Completion> into) {
   return static_cast<std::size_t>(count);
 }
 
-void CompletionQueue::announce() {
-  check_value(::ibv_req_notify_cq(queue_, 0), Status::kNetwork, "ask for RDMA completion events");
+void CompletionQueue::announce(Announce what) {
+  const int solicited_only = what == Announce::kSolicited ? 1 : 0;
+  check_value(::ibv_req_notify_cq(queue_, solicited_only), Status::kNetwork,
+              "ask for RDMA completion events");
 }
 
 bool CompletionQueue::take_announcement() {
@@ -190,6 +192,7 @@ void QueuePair::post_send(std::uint64_t request, std::span<const Segment> segmen
   wanted.num_sge = fill(elements, segments);
   wanted.sg_list = elements.data();
   wanted.opcode = IBV_WR_SEND;
+  wanted.send_flags = IBV_SEND_SOLICITED;
   ibv_send_wr* refused = nullptr;
   check_value(::ibv_post_send(id_->qp, &wanted, &refused), Status::kNetwork, "post an RDMA send");
 }

@@ -74,6 +74,8 @@ struct Completion {
 
 [[nodiscard]] std::string completion_text(int code);
 
+enum class Announce : std::uint8_t { kAll, kSolicited };
+
 // A completion queue and the channel that announces its completions.
 class CompletionQueue {
  public:
@@ -85,8 +87,8 @@ class CompletionQueue {
   // Takes completions that are there; returns how many.
   [[nodiscard]] std::size_t take(std::span<Completion> into);
   // The next completion that comes from now on makes fd() readable, once. One that came before does not:
-  // after this, take() again before sleeping.
-  void announce();
+  // after this, take() again before sleeping. kSolicited: the next of what the peer sends, and no other.
+  void announce(Announce what);
   // Takes the announcement off fd(). False when there was none.
   bool take_announcement();
   [[nodiscard]] int fd() const noexcept;  // non-blocking
@@ -121,7 +123,8 @@ class QueuePair {
   QueuePair& operator=(const QueuePair&) = delete;
   ~QueuePair();  // after it the device touches no posted memory any more
 
-  // Posting throws Error{kNetwork} where the device takes nothing more.
+  // Posting throws Error{kNetwork} where the device takes nothing more. What is sent is solicited: it is
+  // announced to a peer that waits for nothing else.
   void post_send(std::uint64_t request, std::span<const Segment> segments);
   void post_receive(std::uint64_t request, std::span<const Segment> segments);
   void post_write(std::uint64_t request, const Segment& from, std::uint64_t remote_address,
