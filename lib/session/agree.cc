@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "session/session.h"
@@ -28,17 +29,20 @@ void require_matching_roles(const Offer& mine, const Offer& theirs) {
   if (mine.role == Role::kReceives && theirs.role == Role::kReceives) {
     throw Error(Status::kProtocol, kAttempt, "both ends receive", "one of the two must send");
   }
-  if ((mine.role == Role::kBoth) != (theirs.role == Role::kBoth)) {
+  const auto is_sound = [](const Offer& offer) {
+    return (offer.role == Role::kBoth) == (offer.content == Content::kDuplex);
+  };
+  if (!is_sound(mine) || !is_sound(theirs)) {
     throw Error(Status::kProtocol, kAttempt, "one end wants both directions and the other only one");
   }
 }
 
 void require_same_content(const Offer& mine, const Offer& theirs) {
   if (mine.content == theirs.content) return;
-  const bool mine_is_tree = mine.content == Content::kTree;
+  constexpr std::array kNames = {"a stream", "a tree", "a stream in each direction"};
+  const auto name_of = [&](Content content) { return kNames.at(static_cast<std::size_t>(content)); };
   throw Error(Status::kProtocol, kAttempt,
-              fmt::format("this end wants a {}, the other a {}", mine_is_tree ? "tree" : "stream",
-                          mine_is_tree ? "stream" : "tree"));
+              fmt::format("this end wants {}, the other {}", name_of(mine.content), name_of(theirs.content)));
 }
 
 bool agree_on_sealing(const Offer& mine, const Offer& theirs, const std::string& peer) {
@@ -70,8 +74,8 @@ std::size_t agree_on_slot_size(const Offer& mine, const Offer& theirs) {
 
 Terms agree(const Offer& mine, const Offer& theirs) {
   require_same_conversation(mine, theirs);
-  require_matching_roles(mine, theirs);
   require_same_content(mine, theirs);
+  require_matching_roles(mine, theirs);
   Terms terms;
   terms.peer_host = printable(theirs.host, 64);
   if (terms.peer_host.empty()) terms.peer_host = "the other end";

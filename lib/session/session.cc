@@ -42,15 +42,6 @@ Error failure_of(const Failed& failed, const std::string& host) {
   return {status, attempt.empty() ? host : attempt + " on " + host, cause};
 }
 
-// The next event of the link, sleeping for it; nothing when `deadline` has passed.
-std::optional<LinkEvent> wait_for_event(Loop& loop, Link& link, Deadline deadline) {
-  for (;;) {
-    if (auto event = link.poll()) return event;
-    if (deadline.passed()) return {};
-    loop.wait(deadline);
-  }
-}
-
 Error not_rdpipe(const std::string& peer) {
   return {Status::kProtocol, "connect to " + peer, "what answers there is not rdpipe", "check host and port"};
 }
@@ -80,9 +71,14 @@ Error hung_up(const std::string& peer, bool heard) {
           "takes one"};
 }
 
-// The next event before anything is known of the other end: what is no frame was not sent by rdpipe.
+// The next event before anything is known of the other end, nothing when `deadline` has passed: what is no
+// frame was not sent by rdpipe.
 std::optional<LinkEvent> wait_for_greeting(Loop& loop, Link& link, Deadline deadline, bool heard) try {
-  return wait_for_event(loop, link, deadline);
+  for (;;) {
+    if (auto event = link.poll()) return event;
+    if (deadline.passed()) return {};
+    loop.wait(deadline);
+  }
 } catch (const Error& error) {
   if (error.status() == Status::kDamaged) throw not_rdpipe(link.info().peer);
   const bool closed = error.cause() == errno_text(ECONNRESET) || error.cause() == errno_text(EPIPE);
@@ -131,39 +127,53 @@ void Session::call_peer(const std::string& name) {
   terms_.peer_host = name_;
 }
 
-const Terms& Session::exchange(Loop& loop, Offer mine, Deadline deadline) {
+void Session::offer(Offer mine) {
   mine.transcript = handshake_.transcript();
   mine.fabric = static_cast<std::uint8_t>(link_->info().fabric);
   mine.same_host = link_->info().same_host;
   mine.host = host_name();
   mine.software = "rdpipe " RDPIPE_VERSION;
-  try {
-    send(mine);
-    terms_ = agree(mine, wait_for_offer(loop, deadline));
-  } catch (const Error& error) {
-    // Without its sender a receiver has no stream, from here on.
-    if (error.from_peer() || error.status() != Status::kNetwork || mine.role != Role::kReceives) throw;
-    throw Error(Status::kDamaged, error.attempt(), error.cause(), error.hint());
-  }
-  if (!name_.empty()) terms_.peer_host = name_;
-  return terms_;
+  mine_ = std::move(mine);
+  send(mine_);
 }
 
-Offer Session::wait_for_offer(Loop& loop, Deadline deadline) {
+bool Session::agreed() {
   const std::string attempt = "agree with " + link_->info().peer;
   for (;;) {
-    if (auto message = next()) {
-      if (auto* offer = std::get_if<Offer>(&*message)) return std::move(*offer);
-      throw Error(Status::kProtocol, attempt, "it sent something else before its offer");
+    if (const auto message = next()) {
+      const auto* theirs = std::get_if<Offer>(&*message);
+      if (theirs == nullptr) {
+        throw Error(Status::kProtocol, attempt, "it sent something else before its offer");
+      }
+      terms_ = agree(mine_, *theirs);
+      if (!name_.empty()) terms_.peer_host = name_;
+      return true;
     }
-    const auto event = wait_for_event(loop, *link_, deadline);
-    if (!event) throw Error(Status::kConnectTimeout, attempt, "it did not answer in time");
+    const auto event = link_->poll();
+    if (!event) return false;
     if (const auto* control = std::get_if<Control>(&*event)) {
       receive(*control);
     } else if (std::holds_alternative<PeerClosed>(*event)) {
       throw Error(Status::kNetwork, attempt, "it closed the connection");
     }
   }
+}
+
+const Terms& Session::exchange(Loop& loop, Offer mine, Deadline deadline) {
+  try {
+    offer(std::move(mine));
+    while (!agreed()) {
+      if (deadline.passed()) {
+        throw Error(Status::kConnectTimeout, "agree with " + link_->info().peer, "it did not answer in time");
+      }
+      loop.wait(deadline);
+    }
+  } catch (const Error& error) {
+    // Without its sender a receiver has no stream, from here on.
+    if (error.from_peer() || error.status() != Status::kNetwork || mine_.role != Role::kReceives) throw;
+    throw Error(Status::kDamaged, error.attempt(), error.cause(), error.hint());
+  }
+  return terms_;
 }
 
 void Session::send(const Message& message) {

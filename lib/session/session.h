@@ -51,6 +51,10 @@ class Session {
   // Sends `mine` (transcript, fabric, same_host, host and software are filled in here) and waits for the
   // other's.
   [[nodiscard]] const Terms& exchange(Loop& loop, Offer mine, Deadline deadline);
+  // The same in steps: sends `mine`, and then asks until the other's has come. False while the caller may
+  // sleep.
+  void offer(Offer mine);
+  [[nodiscard]] bool agreed();
   [[nodiscard]] const Terms& terms() const { return terms_; }
 
   void send(const Message& message);
@@ -74,12 +78,12 @@ class Session {
 
  private:
   void flush_output();
-  [[nodiscard]] Offer wait_for_offer(Loop& loop, Deadline deadline);
 
   std::unique_ptr<Link> link_;
   Handshake handshake_;
   Handshake::Side side_;
   MessageReader reader_;
+  Offer mine_;
   Terms terms_;
   std::string name_;  // of the other end, as we call it
 };

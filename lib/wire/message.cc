@@ -20,7 +20,8 @@ enum class Type : std::uint8_t {
   kWorking = 7,
   kOrder = 8,
   kQueued = 9,
-  kAdmitted = 10
+  kAdmitted = 10,
+  kSync = 11
 };
 
 struct MessageHeader {
@@ -225,6 +226,8 @@ void put(const Queued& queued, std::vector<std::byte>& out) {
 
 void put(const Admitted&, std::vector<std::byte>& out) { Writer(Type::kAdmitted, out); }
 
+void put(const Sync& sync, std::vector<std::byte>& out) { Writer(Type::kSync, out).integer(1, sync.length); }
+
 void get(Fields& fields, Offer& offer) {
   fields.bytes(1, offer.transcript);
   fields.integer(2, offer.fabric);
@@ -238,7 +241,7 @@ void get(Fields& fields, Offer& offer) {
   fields.text(10, offer.host, kMaxName);
   fields.text(11, offer.software, kMaxName);
   if (fields.has(kContentTag)) {
-    fields.enumerator(kContentTag, offer.content, Content::kStream, Content::kTree);
+    fields.enumerator(kContentTag, offer.content, Content::kStream, Content::kDuplex);
   }
 }
 
@@ -263,6 +266,7 @@ void get(Fields&, Bye&) {}
 void get(Fields&, Working&) {}
 
 void get(Fields&, Admitted&) {}
+void get(Fields& fields, Sync& sync) { fields.integer(1, sync.length); }
 void get(Fields& fields, Queued& queued) { fields.integer(1, queued.ahead); }
 
 void get(Fields& fields, Order& order) {
@@ -304,6 +308,8 @@ std::optional<Message> decode_body(std::uint8_t type, std::span<const std::byte>
       return decode_as<Queued>(bytes);
     case Type::kAdmitted:
       return decode_as<Admitted>(bytes);
+    case Type::kSync:
+      return decode_as<Sync>(bytes);
   }
   return {};
 }

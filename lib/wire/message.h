@@ -25,7 +25,8 @@ constexpr std::size_t kMaxNote = 8192;      // bytes of a note
 constexpr std::size_t kMaxWords = 8192;     // bytes of an order's words in one message
 
 enum class Role : std::uint8_t { kSends = 1, kReceives = 2, kBoth = 3 };
-enum class Content : std::uint8_t { kStream = 0, kTree = 1 };  // what the bytes of the stream are
+// What the bytes are: a stream, the stream of a tree, or two streams, one in each direction.
+enum class Content : std::uint8_t { kStream = 0, kTree = 1, kDuplex = 2 };
 enum class Choice : std::uint8_t { kAuto = 0, kYes = 1, kNo = 2 };
 
 // What one end is and wants; each end sends one when it has its ring. agree() makes the terms of both.
@@ -58,8 +59,8 @@ struct End {
 
   bool operator==(const End&) const = default;
 };
-// The receiver's: every byte is here, was checked, and is where it was told to go.
-// Type 3. Field: 1 length u64.
+// The receiver's: every byte is here, was checked, and is where it was told to go. In a duplex also the
+// answer to a Sync, whose bytes have been consumed. Type 3. Field: 1 length u64.
 struct Committed {
   std::uint64_t length = 0;
 
@@ -114,7 +115,16 @@ struct Admitted {
   bool operator==(const Admitted&) const = default;
 };
 
-using Message = std::variant<Offer, End, Committed, Failed, Bye, Note, Working, Order, Queued, Admitted>;
+// In a duplex the sender's of either direction, behind the bytes that it means: it wants to hear, by
+// Committed, when the first `length` bytes have been consumed. Type 11. Field: 1 length u64.
+struct Sync {
+  std::uint64_t length = 0;
+
+  bool operator==(const Sync&) const = default;
+};
+
+using Message =
+    std::variant<Offer, End, Committed, Failed, Bye, Note, Working, Order, Queued, Admitted, Sync>;
 
 void encode(const Message& message, std::vector<std::byte>& out);  // appended; longer texts are cut
 

@@ -161,6 +161,21 @@ TEST_CASE("ends that cannot agree say why") {
   CHECK_THAT(cause(offer(Role::kSends), other), Catch::Contains("4095"));
 }
 
+TEST_CASE("a stream in each direction is what both ends want, or none") {
+  Offer both = offer(Role::kBoth);
+  both.content = Content::kDuplex;
+  CHECK(agree(both, both).content == Content::kDuplex);
+  const auto cause = [](const Offer& mine, const Offer& theirs) {
+    return error_of([&] { (void)agree(mine, theirs); }).cause();
+  };
+  CHECK_THAT(cause(both, offer(Role::kReceives)), Catch::Contains("a stream in each direction"));
+  CHECK_THAT(cause(both, offer(Role::kBoth)), Catch::Contains("a stream in each direction"));
+  Offer half = offer(Role::kSends);
+  half.content = Content::kDuplex;
+  CHECK_THAT(cause(both, half), Catch::Contains("only one"));
+  CHECK_THAT(cause(offer(Role::kBoth), offer(Role::kBoth)), Catch::Contains("only one"));
+}
+
 TEST_CASE("a passphrase lets a connector in, and the sessions agree on terms") {
   Entrance entrance({}, "correct horse battery staple");
   auto there = entrance.authenticate_there("correct horse battery staple");

@@ -42,6 +42,7 @@ Message message_of(const vectors::Vector& vector) {
   if (type == "bye") return Bye{};
   if (type == "working") return Working{};
   if (type == "admitted") return Admitted{};
+  if (type == "sync") return Sync{vector.number("length")};
   if (type == "queued") return Queued{static_cast<std::uint32_t>(vector.number("ahead"))};
   if (type == "order") {
     return Order{vector.bytes("words"), vector.number("last") == 1, vector.number("waits") == 1};
