@@ -68,7 +68,7 @@ class QuietWork {
 // Whether each frame is digested by itself, so that it can be used before the stream has ended; there is then
 // no root. Sealed frames need no digest.
 [[nodiscard]] constexpr bool has_frame_digests(const Terms& terms) {
-  return terms.digest && terms.content == Content::kTree && !terms.sealed;
+  return terms.digest && terms.content != Content::kStream && !terms.sealed;
 }
 
 // Both digests of a stream, each where it is wanted.

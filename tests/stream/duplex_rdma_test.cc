@@ -1,0 +1,44 @@
+// A stream in each direction over a real RDMA device: tests/rdma/on-one-host runs it.
+#include "stream/duplex_cases.h"
+#include "transport/rdma_links.h"
+
+using namespace rdpipe;
+
+namespace {
+
+LinkMaker rdma() {
+  return [](Loop& a, Loop& b) -> Links {
+    const auto acceptor = listen_rdma(b, "0", {});
+    const auto dial = dial_rdma(a, {host(), std::to_string(acceptor->port())}, {});
+    Links links;
+    const Deadline limit = soon();
+    while (!links.first || !links.second) {
+      if (!links.first) links.first = dial->poll();
+      if (!links.second) links.second = acceptor->poll();
+      demand(!limit.passed(), "no connection");
+      a.wait(Deadline::in(std::chrono::milliseconds(1)));
+      b.wait(Deadline::in(std::chrono::milliseconds(1)));
+    }
+    return links;
+  };
+}
+
+}  // namespace
+
+TEST_CASE("duplex over RDMA: 100000 messages each way at once") {
+  talks_both_ways_at_once(rdma(), {}, 100000);
+}
+TEST_CASE("duplex over RDMA: the smallest rings") {
+  talks_both_ways_at_once(rdma(), {.shape = {4_KiB, Duplex::kLeastSlots}}, 3000);
+}
+TEST_CASE("duplex over RDMA: sealed") { talks_both_ways_at_once(rdma(), {.seal = Choice::kYes}, 3000); }
+TEST_CASE("duplex over RDMA: echo, sleeping") { echoes(rdma(), {}, 2000); }
+TEST_CASE("duplex over RDMA: echo, spinning") {
+  echoes(rdma(), {.busy_poll = std::chrono::microseconds(200)}, 2000);
+}
+TEST_CASE("duplex over RDMA: a slow reader") { waits_for_a_slow_reader(rdma()); }
+TEST_CASE("duplex over RDMA: every call past its deadline") { is_good_after_every_missed_deadline(rdma()); }
+TEST_CASE("duplex over RDMA: slots are handed out") { hands_out_slots(rdma()); }
+TEST_CASE("duplex over RDMA: a peer that vanishes between write and sync") {
+  notices_a_peer_that_vanishes_before_sync(rdma());
+}
