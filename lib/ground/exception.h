@@ -1,5 +1,5 @@
 // What ends a transfer, as an exception that says what was attempted, what the cause was and, where the
-// user can do something about it, what. Installed as <rdpipe/error.h>.
+// user can do something about it, what.
 #pragma once
 
 #include <exception>

@@ -11,6 +11,7 @@
 #include "ground/error.h"
 #include "ground/units.h"
 #include "io/loop.h"
+#include "rdpipe/attach_ring.h"
 #include "rdpipe/fabric_options.h"
 #include "ring/ring.h"
 #include "seal/digest.h"
@@ -35,35 +36,7 @@ std::unique_ptr<Loop> make_loop(const Options& options) {
   return loop;
 }
 
-std::function<void(const std::string&)> notice_of(const Options& options) {
-  if (options.notice) return options.notice;
-  return [](const std::string&) {};
-}
-
 StreamOptions stream_options(const Options& options) { return {options.timeout, options.hash}; }
-
-// A ring that `link` can reach: as asked for, or as large as the limits allow, with a notice.
-std::unique_ptr<Ring> attach_ring(Link& link, RingShape shape,
-                                  const std::function<void(const std::string&)>& notice) {
-  const std::size_t wanted = shape.payload_bytes();
-  std::optional<Error> refusal;
-  for (;;) {
-    auto ring = std::make_unique<Ring>(shape);
-    try {
-      link.attach(*ring);
-      if (refusal) {
-        notice(fmt::format("the ring is {}, not {}: {}", format_size(shape.payload_bytes()),
-                           format_size(wanted), text_with_hint(*refusal)));
-      }
-      return ring;
-    } catch (const Error& error) {
-      const auto smaller = shape.smaller();
-      if (error.status() != Status::kMemory || !smaller) throw;
-      shape = *smaller;
-      if (!refusal) refusal = error;
-    }
-  }
-}
 
 }  // namespace
 
@@ -125,9 +98,7 @@ void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size, C
   offer.role = role;
   offer.slot_size = static_cast<std::uint32_t>((**ring).shape().slot_size);
   offer.digest = options.checksum ? Choice::kAuto : Choice::kNo;
-  offer.seal = options.encrypt == Switch::kOn    ? Choice::kYes
-               : options.encrypt == Switch::kOff ? Choice::kNo
-                                                 : Choice::kAuto;
+  offer.seal = seal_choice(options);
   offer.size = size;
   offer.content = content;
   static_cast<void>(session->exchange(*loop, offer, Deadline::in(options.connect_timeout)));
@@ -199,8 +170,7 @@ Connection Connection::connect(const std::string& host, const std::string& port,
   require_valid(options);
   const Key shared_key{Secret(key)};
   const Deadline deadline = Deadline::in(options.connect_timeout);
-  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  const PeerAddress peer{bracketed ? host.substr(1, host.size() - 2) : host, port};
+  const PeerAddress peer = peer_address(host, port);
   std::shared_ptr<Loop> loop = make_loop(options);
   auto link = rdpipe::connect(*loop, peer, fabric_options(options), deadline, notice_of(options));
   auto session = authenticate(*loop, std::move(link), shared_key, deadline);

@@ -1,5 +1,4 @@
-// What a copy of trees is asked for, and what became of it, for users of the library. (Installed, this file
-// is the vocabulary header itself.)
+// What a copy of trees is asked for, and what became of it, for the tools.
 #pragma once
 
 #include "tree/copy.h"

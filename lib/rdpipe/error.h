@@ -1,4 +1,4 @@
-// Status and Error for users of the library. (Installed, this file is the vocabulary header itself.)
+// Status and Error, for the tools.
 #pragma once
 
 #include "ground/exception.h"

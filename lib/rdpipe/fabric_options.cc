@@ -1,10 +1,13 @@
 #include "rdpipe/fabric_options.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ground/error.h"
 #include "ground/units.h"
 #include "seal/digest.h"
+#include "stream/duplex.h"
 
 namespace rdpipe {
 namespace {
@@ -18,32 +21,44 @@ constexpr std::size_t kMaxSlots = 65536;  // of a RingShape
 constexpr RingShape usual_shape(Fabric fabric) {
   return fabric == Fabric::kRdma ? RingShape{1_MiB, 5} : RingShape{256_KiB, 16};
 }
+// Many small messages take a slot each, and two rings with all else must fit into what most users may pin.
+constexpr RingShape kUsualDuplexShape{128_KiB, 16};
 constexpr std::size_t kUsualSlots = 4;  // at least, where one of the two sizes is given
 
-std::size_t slot_size(const Options& options, Fabric fabric) {
+std::size_t slot_size(const Options& options, RingShape usual) {
   if (options.slot_size > 0) return options.slot_size;
-  const std::size_t usual = usual_shape(fabric).slot_size;
-  if (options.ring_size == 0) return usual;
-  return std::clamp(options.ring_size / kUsualSlots / kPageSize * kPageSize, kPageSize, usual);
+  if (options.ring_size == 0) return usual.slot_size;
+  return std::clamp(options.ring_size / kUsualSlots / kPageSize * kPageSize, kPageSize, usual.slot_size);
 }
 
-}  // namespace
-
-RingShape ring_shape(const Options& options, Fabric fabric) {
-  const std::size_t slot = slot_size(options, fabric);
+RingShape checked_shape(const Options& options, RingShape usual_shape, std::size_t least_slots) {
+  const std::size_t slot = slot_size(options, usual_shape);
   if (slot < kPageSize || slot > kMaxDataPayload || slot % kPageSize != 0) {
     throw Error(Status::kUsage, "slot size " + std::to_string(slot),
                 "not a multiple of 4 KiB from 4 KiB to 4 MiB");
   }
   const std::size_t largest = std::min(1_GiB, kMaxSlots * slot);
-  const std::size_t usual = std::max(usual_shape(fabric).payload_bytes(), kUsualSlots * slot);
+  const std::size_t usual = std::max(usual_shape.payload_bytes(), kUsualSlots * slot);
   const std::size_t ring = options.ring_size > 0 ? options.ring_size : usual;
-  if (ring < 2 * slot || ring > largest) {
-    throw Error(Status::kUsage, "ring of " + format_size(ring),
-                "not between two slots of " + format_size(slot) + " and " + format_size(largest),
-                "--slot sets the size of a slot");
+  if (ring < least_slots * slot || ring > largest) {
+    const char* const least = least_slots == 2 ? "two" : "four";
+    throw Error(
+        Status::kUsage, "ring of " + format_size(ring),
+        fmt::format("not between {} slots of {} and {}", least, format_size(slot), format_size(largest)),
+        "--slot sets the size of a slot");
   }
   return {slot, ring / slot};
+}
+
+}  // namespace
+
+RingShape ring_shape(const Options& options, Fabric fabric) {
+  return checked_shape(options, usual_shape(fabric), 2);
+}
+
+RingShape duplex_ring_shape(const Options& options) {
+  static_assert(Duplex::kLeastSlots == 4);
+  return checked_shape(options, kUsualDuplexShape, Duplex::kLeastSlots);
 }
 
 void require_valid(const Options& options) {
@@ -67,6 +82,22 @@ FabricOptions fabric_options(const Options& options) {
   out.address = options.address;
   out.keep_alive = options.keep_alive;
   return out;
+}
+
+Choice seal_choice(const Options& options) {
+  return options.encrypt == Switch::kOn    ? Choice::kYes
+         : options.encrypt == Switch::kOff ? Choice::kNo
+                                           : Choice::kAuto;
+}
+
+std::function<void(const std::string&)> notice_of(const Options& options) {
+  if (options.notice) return options.notice;
+  return [](const std::string&) {};
+}
+
+PeerAddress peer_address(const std::string& host, const std::string& port) {
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  return {bracketed ? host.substr(1, host.size() - 2) : host, port};
 }
 
 }  // namespace rdpipe

@@ -1,5 +1,4 @@
-// What an operand of rdcp names, for users of the library. (Installed, this file is the vocabulary header
-// itself.)
+// What an operand of rdcp names, for the tools.
 #pragma once
 
 #include "launch/host_path.h"

@@ -1,0 +1,19 @@
+// The ring of a connection, as large as the limits on pinned memory allow.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "ring/ring.h"
+#include "transport/link.h"
+
+namespace rdpipe {
+
+// A ring that `link` can reach: as asked for, or as large as it may be, with a notice, and of `least_slots`
+// at least. Throws Error{kMemory}. Thread of the link's loop.
+[[nodiscard]] std::unique_ptr<Ring> attach_ring(Link& link, RingShape shape,
+                                                const std::function<void(const std::string&)>& notice,
+                                                std::size_t least_slots = 2);
+
+}  // namespace rdpipe

@@ -1,0 +1,148 @@
+// rdpipe.h for C++20, header-only: the same calls with owners and spans. What fails throws rdp::Error, what
+// was not done in time rdp::Timeout, which leaves everything as it was. Threads and meaning are rdpipe.h's.
+#pragma once
+
+#include <rdpipe/rdpipe.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <system_error>
+
+namespace rdp {
+
+// code() is the errno value, what() the text.
+class Error : public std::system_error {
+ public:
+  Error(int error, const char* text) : std::system_error(error, std::generic_category()), text_(text) {}
+  [[nodiscard]] const char* what() const noexcept override { return text_.c_str(); }
+
+ private:
+  std::string text_;
+};
+class Timeout : public Error {
+ public:
+  using Error::Error;
+};
+
+using Nanoseconds = std::chrono::nanoseconds;
+inline constexpr Nanoseconds kForever{-1};
+inline constexpr Nanoseconds kAtOnce{0};
+
+namespace detail {
+
+[[noreturn]] inline void fail() {
+  const int error = errno;
+  if (error == ETIMEDOUT) throw Timeout(error, rdpipe_last_error());
+  throw Error(error, rdpipe_last_error());
+}
+
+template <typename Result>
+Result check(Result result) {
+  if (result < 0) fail();
+  return result;
+}
+
+template <typename T>
+T* check(T* result) {
+  if (result == nullptr) fail();
+  return result;
+}
+
+template <auto free>
+struct Free {
+  template <typename T>
+  void operator()(T* object) const {
+    free(object);
+  }
+};
+
+}  // namespace detail
+
+class Options {
+ public:
+  Options() : options_(detail::check(rdpipe_options_new())) {}
+  Options& set(const std::string& name, const std::string& value = {}) {
+    detail::check(rdpipe_options_set(options_.get(), name.c_str(), value.c_str()));
+    return *this;
+  }
+  // These options, and what they are given to, must not outlive what `notice` refers to. It does not throw.
+  Options& on_notice(void (*notice)(const char* line, void* context), void* context = nullptr) {
+    detail::check(rdpipe_options_on_notice(options_.get(), notice, context));
+    return *this;
+  }
+  [[nodiscard]] const rdpipe_options* get() const { return options_.get(); }
+
+ private:
+  std::unique_ptr<rdpipe_options, detail::Free<&rdpipe_options_free>> options_;
+};
+
+class Stream {
+ public:
+  explicit Stream(rdpipe_stream* stream) : stream_(stream) {}  // owns it
+
+  // At least 1 byte; 0 only at the real end.
+  [[nodiscard]] std::size_t read(std::span<std::byte> into, Nanoseconds limit = kForever) {
+    return count(rdpipe_read(stream_.get(), into.data(), into.size(), limit.count()));
+  }
+  // All of it; less, and at least 1 byte, when the time is up.
+  std::size_t write(std::span<const std::byte> from, Nanoseconds limit = kForever) {
+    return count(rdpipe_write(stream_.get(), from.data(), from.size(), limit.count()));
+  }
+  void sync(Nanoseconds limit = kForever) { detail::check(rdpipe_sync(stream_.get(), limit.count())); }
+  void shutdown() { detail::check(rdpipe_shutdown(stream_.get())); }
+  void close(Nanoseconds limit = kForever) { detail::check(rdpipe_close(stream_.get(), limit.count())); }
+  // Of RDPIPE_READABLE and RDPIPE_WRITABLE.
+  [[nodiscard]] int wait(int events, Nanoseconds limit = kForever) {
+    return detail::check(rdpipe_wait(stream_.get(), events, limit.count()));
+  }
+
+  // Without copying.
+  [[nodiscard]] std::span<std::byte> write_slot(Nanoseconds limit = kForever) {
+    void* memory = nullptr;
+    const std::size_t size = count(rdpipe_write_slot(stream_.get(), &memory, limit.count()));
+    return {static_cast<std::byte*>(memory), size};
+  }
+  void commit(std::size_t length) { detail::check(rdpipe_write_commit(stream_.get(), length)); }
+  [[nodiscard]] std::span<const std::byte> read_slot(Nanoseconds limit = kForever) {
+    const void* memory = nullptr;
+    const std::size_t size = count(rdpipe_read_slot(stream_.get(), &memory, limit.count()));
+    return {static_cast<const std::byte*>(memory), size};
+  }
+  void release() { detail::check(rdpipe_read_release(stream_.get())); }
+
+  [[nodiscard]] std::string peer() const { return rdpipe_peer(stream_.get()); }
+  [[nodiscard]] std::string fabric() const { return rdpipe_fabric(stream_.get()); }
+
+ private:
+  static std::size_t count(ssize_t result) { return static_cast<std::size_t>(detail::check(result)); }
+  std::unique_ptr<rdpipe_stream, detail::Free<&rdpipe_free>> stream_;
+};
+
+class Listener {
+ public:
+  Listener(const std::string& port, const std::string& key, const Options& options = {})
+      : listener_(detail::check(rdpipe_listen(port.c_str(), key.c_str(), options.get()))) {}
+  [[nodiscard]] std::uint16_t port() const {
+    return static_cast<std::uint16_t>(detail::check(rdpipe_listener_port(listener_.get())));
+  }
+  [[nodiscard]] Stream accept(Nanoseconds limit = kForever) {
+    return Stream(detail::check(rdpipe_accept(listener_.get(), limit.count())));
+  }
+
+ private:
+  std::unique_ptr<rdpipe_listener, detail::Free<&rdpipe_listener_close>> listener_;
+};
+
+[[nodiscard]] inline Stream connect(const std::string& host, const std::string& port, const std::string& key,
+                                    const Options& options = {},
+                                    Nanoseconds limit = std::chrono::seconds(10)) {
+  return Stream(
+      detail::check(rdpipe_connect(host.c_str(), port.c_str(), key.c_str(), options.get(), limit.count())));
+}
+
+}  // namespace rdp
