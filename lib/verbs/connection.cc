@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include "ground/error.h"
 
@@ -69,8 +70,18 @@ void describe_rejection(int status, ConnectionEvent& event) {
   }
 }
 
+// The statuses of SIDR: 1 where nobody listens, 2 from the listener itself.
+void describe_no_service(int status, ConnectionEvent& event) {
+  constexpr int kListenerSaidNo = 2;
+  event.refused = true;
+  event.error = status == kListenerSaidNo ? ENOENT : ECONNREFUSED;
+  event.cause = status == kListenerSaidNo ? "the listener knows no such name" : errno_text(event.error);
+}
+
 void describe_failure(const rdma_cm_event& from, ConnectionEvent& event) {
   if (from.event == RDMA_CM_EVENT_REJECTED) return describe_rejection(from.status, event);
+  const bool asked = from.event == RDMA_CM_EVENT_UNREACHABLE && from.id->ps == RDMA_PS_UDP;
+  if (asked && from.status > 0) return describe_no_service(from.status, event);
   event.error = from.status < 0 ? -from.status : EHOSTUNREACH;
   // The library itself failed and does not say why; with CONNECT_ERROR, to complete what the peer has agreed
   // to.
@@ -84,15 +95,31 @@ void describe_failure(const rdma_cm_event& from, ConnectionEvent& event) {
   }
 }
 
-void copy_private_data(const rdma_conn_param& from, ConnectionEvent& event) {
-  const auto* bytes = static_cast<const std::byte*>(from.private_data);
-  if (bytes != nullptr) event.private_data.assign(bytes, bytes + from.private_data_len);
+void copy_private_data(const void* from, std::size_t size, ConnectionEvent& event) {
+  const auto* bytes = static_cast<const std::byte*>(from);
+  if (bytes != nullptr) event.private_data.assign(bytes, bytes + size);
+}
+
+void copy_parameters(const rdma_cm_event& from, ConnectionEvent& event) {
+  if (from.id->ps != RDMA_PS_UDP) {
+    return copy_private_data(from.param.conn.private_data, from.param.conn.private_data_len, event);
+  }
+  const rdma_ud_param& answer = from.param.ud;
+  copy_private_data(answer.private_data, answer.private_data_len, event);
+  if (event.kind != ConnectionEventKind::kEstablished) return;
+  event.queue_pair = answer.qp_num;
+  event.path.global = answer.ah_attr.is_global != 0;
+  std::memcpy(event.path.gid.data(), answer.ah_attr.grh.dgid.raw, event.path.gid.size());
+  event.path.lid = answer.ah_attr.dlid;
+  event.path.service_level = answer.ah_attr.sl;
+  event.path.source_index = answer.ah_attr.grh.sgid_index;
 }
 
 }  // namespace
 
-ConnectionId::ConnectionId(EventChannel& channel) {
-  check(::rdma_create_id(channel.get(), &id_, nullptr, RDMA_PS_TCP), Status::kNetwork,
+ConnectionId::ConnectionId(EventChannel& channel, PortSpace space) {
+  const rdma_port_space ports = space == PortSpace::kUdp ? RDMA_PS_UDP : RDMA_PS_TCP;
+  check(::rdma_create_id(channel.get(), &id_, nullptr, ports), Status::kNetwork,
         "make an RDMA connection id");
 }
 
@@ -126,6 +153,12 @@ int ConnectionId::accept(std::span<const std::byte> private_data) {
   return errno_of(::rdma_accept(id_, &wanted));
 }
 
+int ConnectionId::answer(std::uint32_t queue_pair, std::span<const std::byte> private_data) {
+  rdma_conn_param wanted = parameters(private_data);
+  wanted.qp_num = queue_pair;
+  return errno_of(::rdma_accept(id_, &wanted));
+}
+
 void ConnectionId::reject() noexcept { ::rdma_reject(id_, nullptr, 0); }
 
 void ConnectionId::disconnect() noexcept { ::rdma_disconnect(id_); }
@@ -155,6 +188,8 @@ ibv_context* ConnectionId::device() const noexcept { return id_->verbs; }
 std::string ConnectionId::device_name() const {
   return id_->verbs == nullptr ? std::string() : ::ibv_get_device_name(id_->verbs->device);
 }
+
+std::uint8_t ConnectionId::device_port() const noexcept { return id_->port_num; }
 
 bool ConnectionId::is_iwarp() const noexcept {
   return id_->verbs != nullptr && id_->verbs->device->transport_type == IBV_TRANSPORT_IWARP;
@@ -188,7 +223,7 @@ std::optional<ConnectionEvent> EventChannel::take() {
   if (event.kind == ConnectionEventKind::kFailed) describe_failure(*raw, event);
   if (event.kind == ConnectionEventKind::kRequest) event.request = ConnectionId(raw->id);
   if (event.kind == ConnectionEventKind::kRequest || event.kind == ConnectionEventKind::kEstablished) {
-    copy_private_data(raw->param.conn, event);
+    copy_parameters(*raw, event);
   }
   ::rdma_ack_cm_event(raw);
   return event;

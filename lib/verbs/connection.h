@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "verbs/address_handle.h"
+
 struct ibv_context;
 struct rdma_cm_id;
 struct rdma_event_channel;
@@ -22,10 +24,15 @@ namespace rdpipe {
 
 class EventChannel;
 
+// What a port is looked for among: TCP's makes connections; UDP's only answers, in one round trip, which
+// queue pair datagrams go to (service id resolution, SIDR).
+enum class PortSpace : std::uint8_t { kTcp, kUdp };
+
 class ConnectionId {
  public:
   ConnectionId() = default;
-  explicit ConnectionId(EventChannel& channel);  // throws Error{kNetwork}, Error{kMemory}
+  // Throws Error{kNetwork}, Error{kMemory}.
+  explicit ConnectionId(EventChannel& channel, PortSpace space = PortSpace::kTcp);
   explicit ConnectionId(rdma_cm_id* id) noexcept : id_(id) {}
   ConnectionId(ConnectionId&& other) noexcept : id_(std::exchange(other.id_, nullptr)) {}
   ConnectionId& operator=(ConnectionId&& other) noexcept {
@@ -41,8 +48,9 @@ class ConnectionId {
   [[nodiscard]] int resolve_address(const sockaddr* local_or_null, const sockaddr* peer,
                                     std::chrono::milliseconds limit);
   [[nodiscard]] int resolve_route(std::chrono::milliseconds limit);
-  [[nodiscard]] int connect(std::span<const std::byte> private_data);  // with a queue pair
+  [[nodiscard]] int connect(std::span<const std::byte> private_data);  // TCP: with a queue pair; UDP: asks
   [[nodiscard]] int accept(std::span<const std::byte> private_data);   // with a queue pair
+  [[nodiscard]] int answer(std::uint32_t queue_pair, std::span<const std::byte> private_data);  // UDP
   void reject() noexcept;
   // Moves the queue pair to its error state and tells the peer; answers the peer's disconnect likewise. Twice
   // does no harm.
@@ -61,7 +69,8 @@ class ConnectionId {
   [[nodiscard]] std::uint16_t local_port() const noexcept;
   [[nodiscard]] ibv_context* device() const noexcept;  // null until the address is resolved
   [[nodiscard]] std::string device_name() const;       // empty where device() is null
-  [[nodiscard]] bool is_iwarp() const noexcept;        // false where device() is null
+  [[nodiscard]] std::uint8_t device_port() const noexcept;
+  [[nodiscard]] bool is_iwarp() const noexcept;  // false where device() is null
   [[nodiscard]] rdma_cm_id* get() const noexcept { return id_; }
   explicit operator bool() const noexcept { return id_ != nullptr; }
 
@@ -83,11 +92,14 @@ enum class ConnectionEventKind : std::uint8_t {
 
 struct ConnectionEvent {
   ConnectionEventKind kind{};
-  int error = 0;  // of kFailed: an errno value where there is one
+  int error = 0;  // of kFailed: an errno value where there is one; ENOENT: a listener of UDP's has said no
   bool refused = false;
   std::string cause;
   ConnectionId request;
   std::vector<std::byte> private_data;  // may be longer than what was sent: padded with zeros
+  // Of kEstablished in UDP's ports: where datagrams go.
+  std::uint32_t queue_pair = 0;
+  DatagramPath path;
 };
 
 class EventChannel {

@@ -24,19 +24,6 @@ struct DeviceList {
   ibv_device** devices;
 };
 
-struct CloseDevice {
-  void operator()(ibv_context* context) const { ::ibv_close_device(context); }
-};
-using OpenDevice = std::unique_ptr<ibv_context, CloseDevice>;
-
-OpenDevice open_device(const std::string& name) {
-  const DeviceList list;
-  for (int i = 0; list.devices != nullptr && i < list.count; ++i) {
-    if (::ibv_get_device_name(list.devices[i]) == name) return OpenDevice(::ibv_open_device(list.devices[i]));
-  }
-  return nullptr;
-}
-
 std::optional<GidAddress> to_address(const ibv_gid_entry& entry) {
   if (entry.gid_type == IBV_GID_TYPE_IB || entry.gid_type == IBV_GID_TYPE_ROCE_V1) return {};
   in6_addr ip{};
@@ -58,6 +45,14 @@ std::optional<GidAddress> to_address(const ibv_gid_entry& entry) {
 }
 
 }  // namespace
+
+ibv_context* open_rdma_device(const std::string& name) {
+  const DeviceList list;
+  for (int i = 0; list.devices != nullptr && i < list.count; ++i) {
+    if (::ibv_get_device_name(list.devices[i]) == name) return ::ibv_open_device(list.devices[i]);
+  }
+  return nullptr;
+}
 
 std::vector<std::string> rdma_device_names() {
   const DeviceList list;
@@ -85,7 +80,8 @@ int rdma_cm_unavailable() {
 }
 
 std::vector<GidAddress> gid_addresses(const std::string& device) {
-  const OpenDevice open = open_device(device);
+  const std::unique_ptr<ibv_context, int (*)(ibv_context*)> open(open_rdma_device(device),
+                                                                 ::ibv_close_device);
   if (open == nullptr) return {};
   constexpr std::size_t kMostEntries = 512;
   std::vector<ibv_gid_entry> entries(kMostEntries);

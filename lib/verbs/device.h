@@ -9,7 +9,12 @@
 #include <string>
 #include <vector>
 
+struct ibv_context;
+
 namespace rdpipe {
+
+// The caller's to close; null for no such device, or none that may be used.
+[[nodiscard]] ibv_context* open_rdma_device(const std::string& name);
 
 // The names of this host's RDMA devices ("rxe0", "mlx5_0"); empty where there is none.
 [[nodiscard]] std::vector<std::string> rdma_device_names();

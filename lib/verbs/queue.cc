@@ -35,19 +35,32 @@ std::string memlock_hint() {
 // Devices report a limit on locked memory as any of these.
 bool is_memory_limit(int error) { return error == ENOMEM || error == EPERM || error == EAGAIN; }
 
-[[noreturn]] void throw_memory(int error, const std::string& attempt) {
-  throw Error(Status::kMemory, attempt, errno_text(error),
-              is_memory_limit(error) ? memlock_hint() : std::string());
-}
-
 template <typename T>
 T* check_memory(T* result, const char* attempt) {
   if (result == nullptr) throw_memory(errno, attempt);
   return result;
 }
 
-CompletionStatus status_of(ibv_wc_status status) {
-  switch (status) {
+using Elements = std::array<ibv_sge, kMostSegments>;
+
+int fill(Elements& elements, std::span<const Segment> segments) {
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    elements[i] = {.addr = reinterpret_cast<std::uintptr_t>(segments[i].address),
+                   .length = static_cast<std::uint32_t>(segments[i].length),
+                   .lkey = segments[i].key};
+  }
+  return static_cast<int>(segments.size());
+}
+
+}  // namespace
+
+void throw_memory(int error, const std::string& attempt) {
+  throw Error(Status::kMemory, attempt, errno_text(error),
+              is_memory_limit(error) ? memlock_hint() : std::string());
+}
+
+CompletionStatus status_of(int code) {
+  switch (static_cast<ibv_wc_status>(code)) {
     case IBV_WC_SUCCESS:
       return CompletionStatus::kSuccess;
     case IBV_WC_WR_FLUSH_ERR:
@@ -68,19 +81,6 @@ CompletionStatus status_of(ibv_wc_status status) {
       return CompletionStatus::kOther;
   }
 }
-
-using Elements = std::array<ibv_sge, kMostSegments>;
-
-int fill(Elements& elements, std::span<const Segment> segments) {
-  for (std::size_t i = 0; i < segments.size(); ++i) {
-    elements[i] = {.addr = reinterpret_cast<std::uintptr_t>(segments[i].address),
-                   .length = static_cast<std::uint32_t>(segments[i].length),
-                   .lkey = segments[i].key};
-  }
-  return static_cast<int>(segments.size());
-}
-
-}  // namespace
 
 ProtectionDomain::ProtectionDomain(ibv_context* device)
     : domain_(check_memory(::ibv_alloc_pd(device), "make an RDMA protection domain")) {}

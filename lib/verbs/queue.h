@@ -73,6 +73,10 @@ struct Completion {
 };
 
 [[nodiscard]] std::string completion_text(int code);
+[[nodiscard]] CompletionStatus status_of(int code);
+
+// Throws Error{kMemory}, with what to raise where the limit on locked memory may be the cause.
+[[noreturn]] void throw_memory(int error, const std::string& attempt);
 
 enum class Announce : std::uint8_t { kAll, kSolicited };
 
