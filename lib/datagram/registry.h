@@ -1,0 +1,50 @@
+// A registry of names outside the hosts that have them: what it keeps of a name says where to ask
+// (RegistryEntry), until when, and who must answer. Kinds of registries are modules of their own, loaded when
+// they are asked for.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "datagram/find.h"
+#include "datagram/names.h"
+#include "ground/deadline.h"
+#include "io/loop.h"
+
+namespace rdpipe {
+
+// Calls sleep in the loop, while a worker asks. Belongs to the thread of the loop.
+class __attribute__((visibility("default"))) Registry {
+ public:
+  // "memcached://HOST[:PORT][,HOST...]". Throws Error{kUsage} for another kind, Error{kEndpoint} where its
+  // module is not installed. Whether anybody answers shows later.
+  Registry(Loop& loop, const std::string& url);
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+  ~Registry();
+
+  // These throw Error{kNetwork}. An entry is kept until its expiry.
+  void put(const std::string& name, const RegistryEntry& entry);
+  [[nodiscard]] std::optional<RegistryEntry> get(const std::string& name);
+  void remove(const std::string& name);
+
+ private:
+  struct Module;
+  template <typename Call>
+  void run(const std::string& attempt, Call call);
+
+  Loop& loop_;
+  std::string url_;
+  std::shared_ptr<Module> module_;
+};
+
+// Finds an endpoint by a registry's name, and checks the entry before anyone uses it: that it has not
+// expired, and that the host it names still has this very endpoint. Throws Error{kEndpoint} where there is no
+// entry or a stale one, and what find_endpoint() throws.
+[[nodiscard]] __attribute__((visibility("default"))) FoundEndpoint find_registered(
+    Loop& loop, Registry& registry, const std::string& name, const FabricOptions& options, Deadline deadline);
+
+[[nodiscard]] __attribute__((visibility("default"))) std::uint64_t seconds_since_1970();
+
+}  // namespace rdpipe
