@@ -86,7 +86,7 @@ struct LoopOptions {
   std::function<void()> begin_worker{};
 };
 
-class Loop {
+class __attribute__((visibility("default"))) Loop {  // the tools have loops of their own
  public:
   explicit Loop(const LoopOptions& options = {});
   Loop(const Loop&) = delete;

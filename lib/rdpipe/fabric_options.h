@@ -18,7 +18,7 @@ void require_valid(const Options& options);
 [[nodiscard]] RingShape ring_shape(const Options& options, Fabric fabric);  // throws as well
 // Of each ring of a stream in both directions: 2 MiB in slots of 128 KiB where nobody says. Throws as well.
 [[nodiscard]] RingShape duplex_ring_shape(const Options& options);
-[[nodiscard]] FabricOptions fabric_options(const Options& options);
+[[nodiscard]] __attribute__((visibility("default"))) FabricOptions fabric_options(const Options& options);
 [[nodiscard]] Choice seal_choice(const Options& options);
 [[nodiscard]] std::function<void(const std::string&)> notice_of(const Options& options);  // never empty
 [[nodiscard]] PeerAddress peer_address(const std::string& host, const std::string& port);

@@ -1,0 +1,243 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154  # the variables of lib.sh
+# rdping and rdping --serve, with names from SIDR and from a registry.
+
+server=
+
+start_server() {  # [OPTION...]
+  : >server.err
+  start "${wrap[@]}" "$bin/rdping" --serve -p 0 "$@" >server.out 2>server.err </dev/null
+  server=$!
+  await_line server.err "listening on port [0-9]+"
+  port=$(sed -n 's/.*listening on port \([0-9]*\).*/\1/p' server.err)
+}
+server_ends() {
+  kill -TERM "$server"
+  await_end "$server"
+  ((status == 0)) || fail "rdping --serve exited with $status: $(<server.err)"
+}
+
+# Runs rdping, and sets `status`.
+ping() {  # ARGUMENT...
+  status=0
+  timeout $((40 * scale)) "$bin/rdping" "$@" >ping.out 2>ping.err </dev/null || status=$?
+}
+ping_exits() {  # STATUS
+  ((status == $1)) || { show ping.out ping.err server.err; fail "rdping exited with $status, not with $1"; }
+}
+
+# rdma only: datagrams are RDMA's
+test_rdping_echo() {
+  start_server
+  ping -c 5 -i 0.1 "$host:$port"
+  ping_exits 0
+  says ping.out "^64 bytes from $host: seq=5 time=[0-9.]+ ms"
+  says ping.out "^5 sent, 5 answered, 0% lost"
+  says ping.out "^round trip min/median/p99/max = [0-9.]+/[0-9.]+/[0-9.]+/[0-9.]+ ms"
+  ping -q -c 20 -i 0 -s 4096 "$host:$port/0"
+  ping_exits 0
+  says ping.out "^20 sent, 20 answered"
+  echo 82000 >>"$run/moved"
+  ping -c 1 "$host:$port/no-such"
+  ping_exits 0
+  says ping.err "the listener knows no such name: these are the times of refused requests"
+  ping -c 1 -s 5000 "$host:$port"
+  ping_exits 1
+  says ping.err "a packet there holds 4096 bytes"
+  server_ends
+  says server.out "^total: 25 answered"
+}
+
+# rdma only: datagrams are RDMA's
+test_rdping_ipv6() {
+  [[ -n $host6 ]] || skip "no IPv6 address known for the device"
+  start_server
+  ping -c 3 -i 0 "[$host6]:$port"
+  ping_exits 0
+  server_ends
+}
+
+# rdma only: datagrams are RDMA's
+test_rdping_without_server() {
+  choose_port
+  ping -c 3 -i 0.1 "$host:$port"
+  ping_exits 0
+  says ping.err "no rdping --serve there: these are the times of refused requests"
+  says ping.out "^refused by $host: seq=3 time=[0-9.]+ ms"
+  says ping.out "^3 sent, 3 answered"
+}
+
+# rdma only: datagrams are RDMA's
+test_rdping_server_that_dies() {
+  start_server
+  "$bin/rdping" -c 8 -i 0.5 "$host:$port" >ping.out 2>ping.err &
+  local client=$!
+  started+=("$client")
+  await_line ping.out "seq=2 "
+  kill -KILL "$server"
+  await_end "$client" 30
+  ((status == 0)) || fail "rdping exited with $status"
+  says ping.out "^8 sent, [2-7] answered"
+}
+
+# rdma only: datagrams are RDMA's
+test_rdping_interrupted() {
+  start_server
+  start "$bin/rdping" -i 0.2 "$host:$port" >ping.out 2>ping.err
+  local client=$!
+  await_line ping.out "seq=2 "
+  kill -INT "$client"
+  await_end "$client"
+  ((status == 0)) || fail "rdping exited with $status"
+  says ping.out "^round trip min"
+}
+
+# limit 120
+# rdma only: datagrams are RDMA's
+test_rdping_flood() {
+  start_server -t 2
+  ping --flood -t 3 -w 3 "$host:$port"
+  ping_exits 0
+  (($(grep -c '^thread [012]: [0-9]* messages/s' ping.out) == 3)) || fail "not three threads: $(<ping.out)"
+  says ping.out "^total: [1-9][0-9]* messages/s, [0-9]+ sent, [0-9]+ answered, [0-9]+ lost .*million messages/s"
+  server_ends
+  (($(grep -cE '^thread [01]: [1-9][0-9]* answered' server.out) == 2)) || fail "a thread got nothing: $(<server.out)"
+  echo 64000 >>"$run/moved"
+}
+
+# rdma only: datagrams are RDMA's
+test_rdping_flood_with_a_host_that_is_not_there() {
+  start_server
+  local here=$port
+  choose_port
+  ping --flood -w 1 "$host:$port" "$host:$here"
+  ping_exits 0
+  says ping.err "warning: find $host:$port over RDMA: Connection refused"
+  ping --flood -w 1 "$host:$port"
+  ping_exits 3
+}
+
+# rdma only: datagrams are RDMA's
+test_rdping_as_nobody_with_little_memory() {
+  become_nobody prlimit --memlock=2097152
+  start_server -t 2
+  ping -q -c 10 -i 0 "$host:$port"
+  ping_exits 0
+  server_ends
+}
+
+# A real memcached, whose port becomes `cache`.
+start_memcached() {
+  type -P memcached >/dev/null || skip "memcached is not installed"
+  [[ -e $bin/../lib/rdpipe/librdpipe-memcached.so ]] || skip "built without libmemcached"
+  choose_port
+  cache=$port
+  start memcached -l 127.0.0.1 -p "$cache" -U 0 -u nobody >memcached.log 2>&1 </dev/null
+  local left=$((250 * scale))
+  until (exec 9<>"/dev/tcp/127.0.0.1/$cache") 2>/dev/null; do
+    ((left-- > 0)) || fail "memcached does not listen: $(<memcached.log)"
+    pause 0.02
+  done
+  export RDPIPE_REGISTRY=memcached://127.0.0.1:$cache
+}
+# What memcached has of a name.
+cached() {  # NAME
+  exec {connection}<>"/dev/tcp/127.0.0.1/$cache"
+  printf 'get rdpipe:%s\r\nquit\r\n' "$1" >&"$connection"
+  tr -d '\0' <&"$connection"
+  exec {connection}>&-
+}
+await_cached() {  # NAME
+  local left=$((250 * scale))
+  until [[ $(cached "$1") == *VALUE* ]]; do
+    ((left-- > 0)) || fail "$1 is not registered"
+    pause 0.02
+  done
+}
+
+# rdma only: datagrams are RDMA's
+test_rdping_registry() {
+  start_memcached
+  start_server --name alpha -t 2
+  await_cached "alpha:$port/1"
+  ping -c 3 -i 0 "alpha:$port"
+  ping_exits 0
+  says ping.out "^3 sent, 3 answered"
+  ping -c 3 -i 0 "alpha:$port/1"
+  ping_exits 0
+  ping --flood -t 2 -w 1 "alpha:$port"
+  ping_exits 0
+  ping -c 1 "beta:$port"
+  ping_exits 3
+  says ping.err "it has no such name"
+  server_ends
+  ping -c 1 "alpha:$port"
+  ping_exits 3
+  says ping.err "it has no such name"
+}
+
+# limit 90
+# rdma only: datagrams are RDMA's
+test_rdping_stale_entry() {
+  start_memcached
+  start_server --name alpha
+  await_cached "alpha:$port/0"
+  kill -KILL "$server"
+  await_end "$server"
+  ping -c 1 "alpha:$port"
+  ping_exits 3
+  says ping.err "a stale entry: $host:$port/0 says: Connection refused"
+  # Another one in its place: what the entry says is no longer so.
+  local old=$port
+  RDPIPE_REGISTRY='' start "$bin/rdping" --serve -p "$old" >server.out 2>server.err </dev/null
+  await_line server.err "listening on port $old"
+  ping -c 1 "alpha:$old"
+  ping_exits 3
+  says ping.err "a stale entry: $host:$old/0 has another endpoint of this name now"
+}
+
+# rdma only: datagrams are RDMA's
+test_rdping_expired_entry() {
+  start_memcached
+  # Magic, version 1, five bytes of text, expiry 1, queue pair and key 0, the text.
+  {
+    printf 'set rdpipe:old:7471/0 0 0 29\r\n'
+    printf 'RDPD\0\1\0\5\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0a/b/c\r\nquit\r\n'
+  } >"/dev/tcp/127.0.0.1/$cache"
+  await_cached "old:7471/0"
+  ping -c 1 old
+  ping_exits 3
+  says ping.err "a stale entry: it expired [0-9]+ s ago"
+}
+
+# rdma only: datagrams are RDMA's
+test_rdping_registry_that_does_not_answer() {
+  [[ -e $bin/../lib/rdpipe/librdpipe-memcached.so ]] || skip "built without libmemcached"
+  choose_port
+  export RDPIPE_REGISTRY=memcached://127.0.0.1:$port
+  ping -c 1 alpha
+  ping_exits 10
+  says ping.err "look up 'alpha:7471/0' at memcached"
+}
+
+test_rdping_usage() {
+  ping
+  ping_exits 1
+  ping -c 0 a
+  ping_exits 1
+  says ping.err "option --count: '0' is not a number from 1"
+  RDPIPE_REGISTRY=somewhere ping -c 1 a
+  ping_exits 1
+  says ping.err "not memcached://HOST"
+}
+
+# tcp only: this host has RDMA
+test_rdping_without_device() {
+  [[ -z $(ls /sys/class/infiniband 2>/dev/null) ]] || skip "this host has an RDMA device"
+  ping -c 1 127.0.0.1
+  ping_exits 3
+  says ping.err "no RDMA device"
+  ping --serve
+  ping_exits 3
+  says ping.err "no RDMA device"
+}

@@ -1,0 +1,127 @@
+#include <array>
+#include <string>
+#include <vector>
+
+#include <rdpipe/error.h>
+
+#include "catch.h"
+#include "flood_peer.h"
+#include "ping_message.h"
+#include "ping_settings.h"
+#include "round_trips.h"
+
+using namespace rdpipe;
+using namespace rdpipe::tools;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using TimePoint = std::chrono::steady_clock::time_point;
+
+namespace {
+
+PingSettings parse(std::vector<std::string> words) {
+  words.insert(words.begin(), "rdping");
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  return parse_ping(static_cast<int>(words.size()), arguments.data());
+}
+
+}  // namespace
+
+TEST_CASE("a request becomes its answer, and an answer is never answered") {
+  std::array<std::byte, 64> message{};
+  write_request(message, {.session = 7, .peer = 3, .sequence = 1ULL << 40});
+  CHECK_FALSE(read_answer(message));
+  REQUIRE(make_answer(message));
+  const auto answer = read_answer(message);
+  REQUIRE(answer);
+  CHECK(answer->session == 7);
+  CHECK(answer->peer == 3);
+  CHECK(answer->sequence == 1ULL << 40);
+  CHECK_FALSE(make_answer(message));
+  CHECK_FALSE(make_answer(std::span(message).first(kPingHeader - 1)));
+  message[0] ^= std::byte{1};
+  CHECK_FALSE(read_answer(message));
+}
+
+TEST_CASE("round trips: quantiles to within one percent, ends exactly") {
+  RoundTrips times;
+  for (std::int64_t i = 1; i <= 1000; ++i) times.add(nanoseconds(i * 1013));
+  CHECK(times.count() == 1000);
+  CHECK(times.least() == nanoseconds(1013));
+  CHECK(times.greatest() == nanoseconds(1013000));
+  for (const double share : {0.01, 0.25, 0.5, 0.9, 0.99}) {
+    const double exact = share * 1000 * 1013;
+    CHECK(static_cast<double>(times.quantile(share).count()) == Approx(exact).epsilon(0.01));
+  }
+  CHECK(times.quantile(1) == times.greatest());
+}
+
+TEST_CASE("round trips: one is all there is, from a nanosecond to centuries") {
+  for (const std::int64_t ns : {std::int64_t{0}, std::int64_t{1}, std::int64_t{127}, std::int64_t{128},
+                                std::int64_t{999999999}, std::int64_t{9223372036854775807}}) {
+    RoundTrips times;
+    times.add(nanoseconds(ns));
+    CHECK(times.quantile(0.5) == nanoseconds(ns));
+  }
+}
+
+TEST_CASE("flood: a window, and every message answered, lost or open") {
+  const TimePoint start{};
+  FloodPeer peer(8);
+  CHECK(peer.room(start) == 8);
+  peer.note_sent(8, start);
+  CHECK(peer.room(start) == 0);
+  CHECK(peer.note_answer(0, start));
+  CHECK(peer.room(start) == 1);
+  CHECK(peer.note_answer(3, start));  // 1 and 2 were overtaken
+  CHECK(peer.room(start) == 4);
+  CHECK(peer.note_answer(2, start));  // late, and yet answered
+  CHECK_FALSE(peer.note_answer(2, start));
+  CHECK_FALSE(peer.note_answer(8, start));
+  CHECK(peer.room(start) == 4);
+  CHECK(peer.sent() == 8);
+  CHECK(peer.answered() == 3);
+  CHECK(peer.lost() == 5);
+  CHECK(peer.twice() == 2);
+}
+
+TEST_CASE("flood: silence ends what is under way") {
+  const TimePoint start{};
+  FloodPeer peer(4);
+  peer.note_sent(4, start);
+  CHECK(peer.room(start + milliseconds(199)) == 0);
+  CHECK(peer.room(start + milliseconds(201)) == 4);
+  peer.note_sent(4, start + milliseconds(201));
+  CHECK(peer.room(start + milliseconds(300)) == 0);
+  CHECK(peer.note_answer(1, start + milliseconds(300)));  // late
+  CHECK(peer.room(start + milliseconds(300)) == 0);
+  CHECK(peer.note_answer(7, start + milliseconds(300)));
+  CHECK(peer.all_answered());
+}
+
+TEST_CASE("rdping's command line") {
+  const PingSettings one = parse({"-c", "3", "-i0.5", "db1:99/2", "--size=1000"});
+  CHECK(one.work == PingWork::kPing);
+  CHECK(one.count == 3);
+  CHECK(one.interval == milliseconds(500));
+  CHECK(one.size == 1000);
+  CHECK(one.hosts == std::vector<std::string>{"db1:99/2"});
+  const PingSettings many = parse({"--flood", "a", "b", "-t", "4", "-w", "2"});
+  CHECK(many.work == PingWork::kFlood);
+  CHECK(many.threads == 4);
+  CHECK(many.hosts.size() == 2);
+  CHECK(parse({"--serve", "-p", "0"}).port == "0");
+  for (const auto& words : std::vector<std::vector<std::string>>{{},
+                                                                 {"a", "b"},
+                                                                 {"--serve", "a"},
+                                                                 {"-t", "2", "a"},
+                                                                 {"-s", "23", "a"},
+                                                                 {"-c", "0", "a"},
+                                                                 {"-i", "", "a"},
+                                                                 {"--flood"},
+                                                                 {"--flood", "-b", "65", "a"},
+                                                                 {"--no-such"}}) {
+    CHECK_THROWS_AS(parse(words), Error);
+  }
+}

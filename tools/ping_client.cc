@@ -1,0 +1,206 @@
+// rdping HOST: a message now and then, and how long its answer took.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <random>
+#include <unordered_map>
+#include <vector>
+
+#include <rdpipe/error.h>
+
+#include "ping_message.h"
+#include "ping_work.h"
+#include "round_trips.h"
+
+namespace rdpipe::tools {
+namespace {
+
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+constexpr auto kLinger = seconds(1);  // for the answer to the last, or to the next where the interval is 0
+
+double milliseconds_of(nanoseconds time) { return std::chrono::duration<double, std::milli>(time).count(); }
+
+class Pinger {
+ public:
+  Pinger(Loop& loop, const PingSettings& settings);
+
+  void run();
+  [[nodiscard]] int summarize() const;
+
+ private:
+  [[nodiscard]] Deadline until(nanoseconds span) const { return Deadline::in(span).earlier(end_); }
+  void look_up_in_registry();
+  void ask();
+  void start_echo(const FoundEndpoint& found);
+  Clock::time_point send();
+  void receive_until(Deadline deadline);
+  [[nodiscard]] bool take_answers(Deadline deadline);
+  void note(std::uint64_t sequence, nanoseconds time, std::size_t bytes);  // 0: a refusal
+
+  Loop& loop_;
+  const PingSettings& settings_;
+  EndpointName name_;
+  Clock::time_point began_ = Clock::now();
+  Deadline end_;
+  std::optional<NameServer> server_;
+  std::unique_ptr<Datagram> endpoint_;  // once an rdping --serve was found
+  DatagramAddress to_;
+  bool told_ = false;  // that nobody serves there
+  std::uint32_t session_ = std::random_device{}();
+  std::vector<std::byte> message_;
+  std::unordered_map<std::uint64_t, Clock::time_point> under_way_;
+  std::uint64_t sent_ = 0;
+  RoundTrips times_;
+};
+
+Pinger::Pinger(Loop& loop, const PingSettings& settings)
+    : loop_(loop),
+      settings_(settings),
+      name_(parse_endpoint_name(settings.hosts.front())),
+      end_(settings.deadline.count() > 0 ? Deadline::in(settings.deadline) : Deadline::never()),
+      message_(settings.size) {
+  look_up_in_registry();
+  if (!endpoint_) server_.emplace(loop_, name_.peer, fabric_options(settings_.connection));
+}
+
+void Pinger::look_up_in_registry() {
+  const auto registry = registry_of_environment(loop_);
+  if (!registry) return;
+  start_echo(find_ping_server(loop_, name_, settings_, until(seconds(10))));
+}
+
+void Pinger::start_echo(const FoundEndpoint& found) {
+  endpoint_ = std::make_unique<Datagram>(
+      loop_,
+      DatagramOptions{.port = found.port, .max_payload = settings_.size, .busy_poll = settings_.busy_poll});
+  const std::size_t most = std::min(found.max_payload, endpoint_->max_payload());
+  if (settings_.size > most) {
+    throw Error(Status::kUsage, "option --size", fmt::format("a packet there holds {} bytes", most));
+  }
+  to_ = found.address;
+  if (settings_.quiet) return;
+  print_out(fmt::format("RDPING {} over {}: {} bytes", text_of(name_), found.port.device, settings_.size));
+}
+
+// Whoever serves there is found at once; otherwise the question itself is what is timed.
+void Pinger::ask() {
+  const FoundEndpoint found =
+      server_->ask(name_.name, until(std::max<nanoseconds>(settings_.interval, kLinger)));
+  if (found.outcome == Asked::kFound) return start_echo(found);
+  if (found.outcome == Asked::kNoRoute) {
+    throw Error(Status::kEndpoint, "reach " + text_of(name_) + " over RDMA", found.cause);
+  }
+  ++sent_;
+  if (!found.answered()) return;
+  if (!told_) {
+    print_ping_notice(found.outcome == Asked::kNoOne
+                          ? "no rdping --serve there: these are the times of refused requests"
+                          : found.cause + ": these are the times of refused requests");
+  }
+  told_ = true;
+  note(sent_, found.round_trip, 0);
+}
+
+void Pinger::note(std::uint64_t sequence, nanoseconds time, std::size_t bytes) {
+  times_.add(time);
+  if (settings_.quiet) return;
+  const std::string what = bytes == 0 ? "refused by" : fmt::format("{} bytes from", bytes);
+  print_out(
+      fmt::format("{} {}: seq={} time={:.3f} ms", what, name_.peer.host, sequence, milliseconds_of(time)));
+}
+
+// Reading the clock may take as long as a datagram: it is read when one goes and when one has come.
+Clock::time_point Pinger::send() {
+  write_request(message_, {.session = session_, .peer = 0, .sequence = ++sent_});
+  const OutgoingDatagram datagram{.to = &to_, .payload = message_};
+  const auto now = Clock::now();
+  under_way_.emplace(sent_, now);
+  if (endpoint_->send_burst({&datagram, 1}) == 0) {
+    static_cast<void>(endpoint_->await_room(until(kLinger)));
+    static_cast<void>(endpoint_->send_burst({&datagram, 1}));
+  }
+  return now;
+}
+
+// True when something came.
+bool Pinger::take_answers(Deadline deadline) {
+  std::array<IncomingDatagram, 64> came;
+  const std::size_t count = endpoint_->receive_burst(came, deadline);
+  if (count == 0) return false;
+  const auto now = Clock::now();
+  for (const IncomingDatagram& one : std::span(came).first(count)) {
+    const auto answer = read_answer(one.payload);
+    if (!answer || answer->session != session_) continue;
+    const auto sent = under_way_.find(answer->sequence);
+    if (sent == under_way_.end()) continue;  // it came twice
+    const nanoseconds time = now - sent->second;
+    under_way_.erase(sent);
+    note(answer->sequence, time, one.payload.size());
+  }
+  return true;
+}
+
+// Ends early when all have been answered after the last message, and with an interval of 0 when this one has.
+void Pinger::receive_until(Deadline deadline) {
+  const bool last = sent_ == settings_.count, at_once = settings_.interval.count() == 0;
+  for (;;) {
+    if (last ? under_way_.empty() : at_once && !under_way_.contains(sent_)) return;
+    if (!take_answers(deadline) && deadline.passed()) return;
+  }
+}
+
+void Pinger::run() {
+  for (auto next = began_; !end_.passed() && (settings_.count == 0 || sent_ < settings_.count);) {
+    if (!endpoint_) ask();
+    const auto sent = endpoint_ ? send() : Clock::now();
+    const bool last = sent_ == settings_.count, at_once = settings_.interval.count() == 0;
+    next = std::max(next + settings_.interval, sent);
+    const Deadline deadline = Deadline::at(last || at_once ? sent + kLinger : next).earlier(end_);
+    if (endpoint_) {
+      receive_until(deadline);
+    } else {
+      while (!last && !at_once && !deadline.passed()) loop_.wait(deadline);
+    }
+  }
+}
+
+int Pinger::summarize() const {
+  const std::uint64_t answered = times_.count();
+  const double lost =
+      sent_ == 0 ? 0 : 100.0 * static_cast<double>(sent_ - answered) / static_cast<double>(sent_);
+  print_out(fmt::format("--- {} ---", text_of(name_)));
+  print_out(fmt::format("{} sent, {} answered, {:.3g}% lost, {:.0f} ms", sent_, answered, lost,
+                        milliseconds_of(Clock::now() - began_)));
+  if (endpoint_ && (endpoint_->counts().unreachable > 0 || endpoint_->counts().send_errors > 0)) {
+    print_out(fmt::format("{} not sent: no way there; {} not sent: errors", endpoint_->counts().unreachable,
+                          endpoint_->counts().send_errors));
+  }
+  if (answered == 0) return static_cast<int>(Status::kTimeout);
+  print_out(fmt::format("round trip min/median/p99/max = {:.3f}/{:.3f}/{:.3f}/{:.3f} ms",
+                        milliseconds_of(times_.least()), milliseconds_of(times_.quantile(0.5)),
+                        milliseconds_of(times_.quantile(0.99)), milliseconds_of(times_.greatest())));
+  return static_cast<int>(Status::kOk);
+}
+
+}  // namespace
+
+int ping(const PingSettings& settings, Interrupts& interrupts) {
+  Loop loop;
+  loop.interrupt_on(interrupts.fd(), [&interrupts] { interrupts.throw_if_any(); });
+  Pinger pinger(loop, settings);
+  try {
+    pinger.run();
+  } catch (const Error& error) {
+    if (error.status() != Status::kSignal) throw;
+  }
+  return pinger.summarize();
+}
+
+}  // namespace rdpipe::tools

@@ -1,0 +1,203 @@
+// rdping --serve: threads that send back what comes, each with an endpoint of its own; this thread answers
+// for their names.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <future>
+#include <list>
+#include <memory>
+#include <vector>
+
+#include <rdpipe/error.h>
+
+#include "ping_message.h"
+#include "ping_thread.h"
+#include "ping_work.h"
+
+namespace rdpipe::tools {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr std::size_t kBurst = 64;
+constexpr auto kLifetime = seconds(15);  // of an entry in the registry; it is renewed in time
+constexpr auto kRenewal = kLifetime / 3;
+
+// Sends `datagrams`, and waits for room where there is none.
+void send_all(Datagram& endpoint, std::span<const OutgoingDatagram> datagrams, const PingThread& thread) {
+  while (!datagrams.empty() && !thread.stopped()) {
+    datagrams = datagrams.subspan(endpoint.send_burst(datagrams));
+    if (!datagrams.empty()) static_cast<void>(endpoint.await_room(Deadline::never()));
+  }
+}
+
+void echo(Datagram& endpoint, const PingThread& thread, std::atomic<std::uint64_t>& echoed) {
+  std::array<IncomingDatagram, kBurst> came;
+  std::array<OutgoingDatagram, kBurst> answers;
+  while (!thread.stopped()) {
+    const std::size_t count = endpoint.receive_burst(came, Deadline::never());
+    std::size_t requests = 0;
+    for (const IncomingDatagram& one : std::span(came).first(count)) {
+      if (make_answer(one.payload)) answers[requests++] = {.to = &one.from, .payload = one.payload};
+    }
+    send_all(endpoint, std::span(answers).first(requests), thread);
+    echoed.store(echoed.load(std::memory_order_relaxed) + requests, std::memory_order_relaxed);
+  }
+}
+
+class PingServer {
+ public:
+  PingServer(Loop& loop, const PingSettings& settings);
+
+  void run();
+  void summarize() const;
+
+ private:
+  struct Worker {
+    std::promise<DatagramIdentity> made{};
+    DatagramIdentity identity{};
+    std::atomic<std::uint64_t> echoed{0};
+    DatagramCounts counts{};  // once it is over
+    std::unique_ptr<PingThread> thread{};
+  };
+  void start(Worker& worker);
+  void work(Worker& worker, Loop& loop, const PingThread& thread) const;
+  void publish();
+  void renew();
+  void withdraw() noexcept;
+  [[nodiscard]] std::string registered_name(std::size_t index) const;
+
+  Loop& loop_;
+  const PingSettings& settings_;
+  DevicePort device_;
+  std::unique_ptr<Registry> registry_;
+  bool published_ = false;
+  std::list<Worker> workers_;
+  NameListener listener_;
+};
+
+PingServer::PingServer(Loop& loop, const PingSettings& settings)
+    : loop_(loop),
+      settings_(settings),
+      device_(usable_port(fabric_options(settings.connection))),
+      registry_(registry_of_environment(loop)),
+      listener_(loop, settings.port, fabric_options(settings.connection), device_) {
+  for (int i = 0; i < settings.threads; ++i) {
+    start(workers_.emplace_back());
+    listener_.add(std::to_string(i), workers_.back().identity);
+  }
+}
+
+void PingServer::start(Worker& worker) {
+  auto made = worker.made.get_future();
+  worker.thread = std::make_unique<PingThread>(
+      [this, &worker](Loop& loop, const PingThread& thread) { work(worker, loop, thread); },
+      [this] { loop_.notify(); });
+  worker.identity = made.get();
+}
+
+void PingServer::work(Worker& worker, Loop& loop, const PingThread& thread) const {
+  std::unique_ptr<Datagram> endpoint;
+  try {
+    endpoint =
+        std::make_unique<Datagram>(loop, DatagramOptions{.port = device_, .busy_poll = settings_.busy_poll});
+  } catch (...) {
+    return worker.made.set_exception(std::current_exception());
+  }
+  worker.made.set_value(endpoint->identity());
+  echo(*endpoint, thread, worker.echoed);
+  worker.counts = endpoint->counts();
+}
+
+std::string PingServer::registered_name(std::size_t index) const {
+  std::string host = settings_.name;
+  if (host.empty()) {
+    std::array<char, 256> own{};
+    if (::gethostname(own.data(), own.size() - 1) == 0) host = own.data();
+  }
+  return text_of({.peer = {host, std::to_string(listener_.port())}, .name = std::to_string(index)});
+}
+
+void PingServer::publish() {
+  const std::string host =
+      settings_.connection.address.empty() ? host_of(device_) : settings_.connection.address;
+  std::size_t index = 0;
+  for (const Worker& worker : workers_) {
+    const EndpointName where{.peer = {host, std::to_string(listener_.port())}, .name = std::to_string(index)};
+    registry_->put(registered_name(index),
+                   {.where = text_of(where),
+                    .expiry = seconds_since_1970() + static_cast<std::uint64_t>(kLifetime.count()),
+                    .queue_pair = worker.identity.queue_pair,
+                    .key = worker.identity.key});
+    ++index;
+  }
+}
+
+// A registry that is away for a while is asked again; one that never answers is a mistake.
+void PingServer::renew() {
+  try {
+    publish();
+    published_ = true;
+  } catch (const Error& error) {
+    if (error.status() == Status::kSignal || !published_) throw;
+    print_ping_notice(fmt::format("warning: {}", error.what()));
+  }
+}
+
+void PingServer::withdraw() noexcept {
+  try {
+    for (std::size_t i = 0; i < workers_.size(); ++i) registry_->remove(registered_name(i));
+  } catch (const Error&) {  // they expire
+  }
+}
+
+void PingServer::run() {
+  if (!settings_.quiet) {
+    print_ping_notice(fmt::format("listening on port {} ({}), {} {}", listener_.port(), device_.device,
+                                  workers_.size(), workers_.size() == 1 ? "thread" : "threads"));
+  }
+  Deadline renewal = registry_ ? Deadline::now() : Deadline::never();
+  try {
+    for (;;) {
+      listener_.poll();
+      for (const Worker& worker : workers_) {
+        if (worker.thread->over() && worker.thread->thrown()) std::rethrow_exception(worker.thread->thrown());
+      }
+      if (renewal.passed()) {
+        renew();
+        renewal = Deadline::in(kRenewal);
+        continue;  // others may have asked meanwhile
+      }
+      loop_.wait(renewal);
+    }
+  } catch (const Error& error) {
+    if (error.status() != Status::kSignal) throw;
+  }
+  if (registry_) withdraw();
+  for (Worker& worker : workers_) worker.thread->stop();
+}
+
+void PingServer::summarize() const {
+  std::uint64_t total = 0;
+  std::size_t index = 0;
+  for (const Worker& worker : workers_) {
+    print_out(fmt::format("thread {}: {} answered", index++, worker.echoed.load()));
+    total += worker.echoed;
+  }
+  print_out(fmt::format("total: {} answered, {} names told", total, listener_.answered()));
+}
+
+}  // namespace
+
+int serve_pings(const PingSettings& settings, Interrupts& interrupts) {
+  Loop loop;
+  PingServer server(loop, settings);
+  loop.interrupt_on(interrupts.fd(), [&interrupts] { interrupts.throw_if_any(); });
+  server.run();
+  if (!settings.quiet) server.summarize();
+  return static_cast<int>(Status::kOk);
+}
+
+}  // namespace rdpipe::tools
