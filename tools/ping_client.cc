@@ -23,7 +23,8 @@ namespace {
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-constexpr auto kLinger = seconds(1);  // for the answer to the last, or to the next where the interval is 0
+constexpr nanoseconds kLinger = seconds(1);  // for an answer, where the interval is 0
+constexpr nanoseconds kLongestLinger = seconds(10);
 
 double milliseconds_of(nanoseconds time) { return std::chrono::duration<double, std::milli>(time).count(); }
 
@@ -41,6 +42,7 @@ class Pinger {
   void start_echo(const FoundEndpoint& found);
   Clock::time_point send();
   void receive_until(Deadline deadline);
+  [[nodiscard]] nanoseconds linger() const;
   [[nodiscard]] bool take_answers(Deadline deadline);
   void note(std::uint64_t sequence, nanoseconds time, std::size_t bytes);  // 0: a refusal
 
@@ -156,13 +158,19 @@ void Pinger::receive_until(Deadline deadline) {
   }
 }
 
+// For the answers to the last.
+nanoseconds Pinger::linger() const {
+  return times_.count() == 0 ? kLongestLinger : std::clamp(2 * times_.greatest(), kLinger, kLongestLinger);
+}
+
 void Pinger::run() {
   for (auto next = began_; !end_.passed() && (settings_.count == 0 || sent_ < settings_.count);) {
     if (!endpoint_) ask();
     const auto sent = endpoint_ ? send() : Clock::now();
     const bool last = sent_ == settings_.count, at_once = settings_.interval.count() == 0;
     next = std::max(next + settings_.interval, sent);
-    const Deadline deadline = Deadline::at(last || at_once ? sent + kLinger : next).earlier(end_);
+    const auto limit = last ? sent + linger() : at_once ? sent + kLinger : next;
+    const Deadline deadline = Deadline::at(limit).earlier(end_);
     if (endpoint_) {
       receive_until(deadline);
     } else {
