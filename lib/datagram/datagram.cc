@@ -53,7 +53,7 @@ class Announced {
   template <typename Look>
   void sleep(Look look, Deadline deadline) {
     if (!asked_) {
-      queue_.announce();
+      queue_.announce(Announce::kAll);
       asked_ = true;
       if (look()) return;
     }
