@@ -11,7 +11,9 @@ namespace {
 
 // How long close() waits for the peer to close the connection too, when all has been said.
 constexpr Nanoseconds kFarewell = std::chrono::seconds(2);
-constexpr unsigned kSpinsInARow = 64;  // before it is looked whether the connection still stands
+// Before it is looked at the clock, and whether the connection still stands: both may cost more than to ask
+// the link.
+constexpr unsigned kSpinsInARow = 64;
 
 }  // namespace
 
@@ -100,9 +102,12 @@ Duplex::Closing Duplex::close(Deadline deadline) {
     shut_down();
     if (!await([&] { return is_over() || !pieces_.empty(); }, deadline)) return Closing::kLate;
     if (!is_over()) return Closing::kUnread;
-    const auto is_left = [&] { return link().drained() && link().peer_closed(); };
-    const bool left = await(is_left, deadline.earlier(Deadline::in(kFarewell)));
-    if (!left && !link().drained()) return Closing::kLate;
+    // A peer that has closed has everything: it waits for our last word, or is gone for good.
+    const Deadline patience = deadline.earlier(Deadline::in(kFarewell));
+    const bool left = await([&] { return link().peer_closed(); }, patience);
+    if (!left && !await([&] { return link().peer_closed() || link().drained(); }, deadline)) {
+      return Closing::kLate;
+    }
   } catch (const Error&) {
     if (!end_confirmed_) throw;  // otherwise the peer has everything, and has gone
   }
@@ -226,13 +231,18 @@ void Duplex::sleep(Deadline deadline) {
 }
 
 // True when something has happened.
-bool Duplex::spin(Deadline deadline) {
+bool Duplex::spin(Deadline deadline) try {
   const Deadline until = Deadline::in(busy_poll_).earlier(deadline);
-  for (unsigned spins = 1;; ++spins) {
-    if (advance()) return true;
+  for (;;) {
+    for (unsigned spins = 0; spins < kSpinsInARow; ++spins) {
+      if (take_events()) return true;
+    }
     if (until.passed()) return false;
-    if (spins % kSpinsInARow == 0) loop_.poll();
+    loop_.poll();
   }
+} catch (const Error& error) {
+  fail(error);
+  throw;
 }
 
 }  // namespace rdpipe

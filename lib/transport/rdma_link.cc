@@ -17,6 +17,7 @@ constexpr unsigned kDeadAfter = 5;  // silent ticks: noticed within kTicks, as s
 constexpr std::size_t kBatch = 16;  // completions taken at once
 // A peer that sends nothing but frames without events must not keep the thread.
 constexpr int kBatchesInARow = 16;
+constexpr unsigned kPollsPerLook = 64;  // at the clock, of a thread that does not sleep
 
 LinkInfo describe(const ConnectionId& id) {
   const SocketAddress local = socket_address(id.local()), peer = socket_address(id.peer());
@@ -368,6 +369,7 @@ void RdmaLink::note_end() {
 void RdmaLink::prepare_to_sleep() {
   if (disconnecting_)
     return;  // the connection manager sees to it that the peer's answer, or none, is heard of
+  if (wake_ == Wake::kNever && ++idle_polls_ % kPollsPerLook != 0) return;  // the clock is not for nothing
   watch_peer();
   if (!failure_) loop_->wake_at(Deadline::at(next_tick_));
 }

@@ -103,7 +103,8 @@ class RdmaLink final : public Link {
   Nanoseconds tick_{};  // kTicks of them are the keep-alive limit
   Clock::time_point next_tick_;
   unsigned silent_ticks_ = 0;
-  bool heard_ = true;  // a completion came since the last tick
+  unsigned idle_polls_ = 0;  // of a thread that does not sleep
+  bool heard_ = true;        // a completion came since the last tick
 
   // Last, so that they go first: what they watch is the endpoint's.
   std::optional<Watch> connection_watch_, completion_watch_;
