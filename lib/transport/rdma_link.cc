@@ -228,7 +228,7 @@ bool RdmaLink::take_completions() {
   if (asleep_ && !disconnected_) {  // what completed before the end may not have been announced yet
     if (!completion_watch_->armed()) {
       asleep_ = false;
-      if (queue.take_announcement()) announced_.reset();
+      announced_.reset();  // it is taken before the next is asked for: what has come does not wait for that
     } else if (wake_ == Wake::kAll && announced_ == Wake::kAll) {
       return false;
     }
@@ -238,6 +238,7 @@ bool RdmaLink::take_completions() {
   const bool must_ask =
       wake_ != Wake::kNever && (!announced_ || (*announced_ != wake_ && wake_ == Wake::kAll));
   if (count == 0 && must_ask) {
+    if (!announced_) static_cast<void>(queue.take_announcement());
     queue.announce(wake_ == Wake::kArrivals ? Announce::kSolicited : Announce::kAll);
     announced_ = wake_;
     count = queue.take(batch);

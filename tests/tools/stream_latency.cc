@@ -52,7 +52,8 @@ int main(int argc, char** argv) try {
   if (argc == 6 && std::string_view(argv[1]) == "serve") {
     serve(rdp::Listener(argv[2], argv[3], options_of(argv[4], argv[5])));
   } else if (argc == 8) {
-    rdp::Stream stream = rdp::connect(argv[1], argv[2], argv[3], options_of(argv[4], argv[5]));
+    rdp::Stream stream =
+        rdp::connect(argv[1], argv[2], argv[3], options_of(argv[4], argv[5]), std::chrono::seconds(30));
     std::printf("%.2f\n", measure(std::move(stream), std::stoul(argv[6]), std::stoi(argv[7])));
   } else {
     return 1;
