@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ground/deadline.h"
+#include "ground/units.h"
 #include "transport/address.h"
 #include "transport/rdma_credits.h"
 #include "verbs/connection.h"
@@ -21,6 +22,9 @@ namespace rdpipe {
 
 constexpr std::size_t kControlSends = 16;  // control, credit and pad frames on their way at once
 constexpr std::size_t kControlSlotSize = kFrameHeaderSize + kMaxControlPayload;
+// What an endpoint pins: its control frames, and the page that the peer may write to.
+constexpr std::size_t kEndpointPinned =
+    round_up((kSmallReceives + kControlSends) * kControlSlotSize, kPageSize) + kPageSize;
 
 // Where the peer lets this end write one byte, to see whether its device answers.
 struct ScratchByte {

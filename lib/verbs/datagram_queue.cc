@@ -9,7 +9,6 @@
 #include <cstring>
 
 #include "ground/error.h"
-#include "verbs/device.h"
 
 namespace rdpipe {
 namespace {
@@ -38,12 +37,9 @@ void change(ibv_qp* queue_pair, ibv_qp_attr wanted, int mask, const char* attemp
 
 }  // namespace
 
-void Device::Close::operator()(ibv_context* context) const { ::ibv_close_device(context); }
-
 Device::Device(const std::string& name) : context_(open_rdma_device(name)) {
   if (context_ != nullptr) return;
-  throw Error(Status::kEndpoint, "open the RDMA device '" + printable(name) + "'",
-              "there is none of this name that may be used");
+  throw_errno(errno, Status::kEndpoint, "open the RDMA device '" + printable(name) + "'");
 }
 
 Device::Port Device::port(std::uint8_t number) const {

@@ -5,12 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "verbs/address_handle.h"
+#include "verbs/device.h"
 #include "verbs/queue.h"
 
 struct ibv_qp;
@@ -47,10 +47,7 @@ class Device {
   [[nodiscard]] std::vector<Identity> identities(std::uint8_t port) const;
 
  private:
-  struct Close {
-    void operator()(ibv_context* context) const;
-  };
-  std::unique_ptr<ibv_context, Close> context_;
+  OpenDevice context_;
 };
 
 struct DatagramSend {

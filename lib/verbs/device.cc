@@ -2,6 +2,7 @@
 
 #include <infiniband/verbs.h>
 #include <rdma/rdma_cma.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -23,6 +24,18 @@ struct DeviceList {
   int count = 0;
   ibv_device** devices;
 };
+
+struct FreeDomain {
+  void operator()(ibv_pd* domain) const { ::ibv_dealloc_pd(domain); }
+};
+
+// errno tells what the verbs do not.
+OpenDevice open_or_errno(ibv_device* device) {
+  errno = 0;
+  OpenDevice open(::ibv_open_device(device));
+  if (open == nullptr && errno == 0) errno = EIO;
+  return open;
+}
 
 std::optional<GidAddress> to_address(const ibv_gid_entry& entry) {
   if (entry.gid_type == IBV_GID_TYPE_IB || entry.gid_type == IBV_GID_TYPE_ROCE_V1) return {};
@@ -46,11 +59,14 @@ std::optional<GidAddress> to_address(const ibv_gid_entry& entry) {
 
 }  // namespace
 
-ibv_context* open_rdma_device(const std::string& name) {
+void CloseDevice::operator()(ibv_context* context) const { ::ibv_close_device(context); }
+
+OpenDevice open_rdma_device(const std::string& name) {
   const DeviceList list;
   for (int i = 0; list.devices != nullptr && i < list.count; ++i) {
-    if (::ibv_get_device_name(list.devices[i]) == name) return ::ibv_open_device(list.devices[i]);
+    if (::ibv_get_device_name(list.devices[i]) == name) return open_or_errno(list.devices[i]);
   }
+  errno = ENODEV;
   return nullptr;
 }
 
@@ -80,8 +96,7 @@ int rdma_cm_unavailable() {
 }
 
 std::vector<GidAddress> gid_addresses(const std::string& device) {
-  const std::unique_ptr<ibv_context, int (*)(ibv_context*)> open(open_rdma_device(device),
-                                                                 ::ibv_close_device);
+  const OpenDevice open = open_rdma_device(device);
   if (open == nullptr) return {};
   constexpr std::size_t kMostEntries = 512;
   std::vector<ibv_gid_entry> entries(kMostEntries);
@@ -91,6 +106,29 @@ std::vector<GidAddress> gid_addresses(const std::string& device) {
     if (auto address = to_address(entries[i])) out.push_back(*address);
   }
   return out;
+}
+
+unsigned active_mtu(const std::string& device, unsigned port) {
+  const OpenDevice open = open_rdma_device(device);
+  ibv_port_attr attributes{};
+  if (open == nullptr) return 0;
+  if (::ibv_query_port(open.get(), static_cast<std::uint8_t>(port), &attributes) != 0) return 0;
+  constexpr unsigned kSmallest = 128;  // the enumeration counts its doublings
+  return attributes.active_mtu == 0 ? 0 : kSmallest << static_cast<unsigned>(attributes.active_mtu);
+}
+
+int try_pinning(const std::string& device, std::size_t bytes) {
+  const OpenDevice open = open_rdma_device(device);
+  if (open == nullptr) return errno;
+  const std::unique_ptr<ibv_pd, FreeDomain> domain(::ibv_alloc_pd(open.get()));
+  if (domain == nullptr) return errno;
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return errno;
+  ibv_mr* region = ::ibv_reg_mr(domain.get(), memory, bytes, IBV_ACCESS_LOCAL_WRITE);
+  const int error = region == nullptr ? errno : 0;
+  if (region != nullptr) ::ibv_dereg_mr(region);
+  ::munmap(memory, bytes);
+  return error;
 }
 
 }  // namespace rdpipe

@@ -5,7 +5,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,8 +15,13 @@ struct ibv_context;
 
 namespace rdpipe {
 
-// The caller's to close; null for no such device, or none that may be used.
-[[nodiscard]] ibv_context* open_rdma_device(const std::string& name);
+struct CloseDevice {
+  void operator()(ibv_context* context) const;
+};
+using OpenDevice = std::unique_ptr<ibv_context, CloseDevice>;
+
+// Null and errno where there is no such device, or it may not be used.
+[[nodiscard]] OpenDevice open_rdma_device(const std::string& name);
 
 // The names of this host's RDMA devices ("rxe0", "mlx5_0"); empty where there is none.
 [[nodiscard]] std::vector<std::string> rdma_device_names();
@@ -35,5 +42,12 @@ struct GidAddress {
 
 // The IP addresses of a device; empty for InfiniBand and iWARP, whose GIDs are none, or for no such device.
 [[nodiscard]] std::vector<GidAddress> gid_addresses(const std::string& device);
+
+// The largest packet's payload on a port as it is now, bytes; 0 where the device cannot be asked.
+[[nodiscard]] unsigned active_mtu(const std::string& device, unsigned port);
+
+// Pins so much memory for the device, and lets go of it at once. 0, or the errno value that says why it
+// cannot.
+[[nodiscard]] int try_pinning(const std::string& device, std::size_t bytes);
 
 }  // namespace rdpipe
