@@ -20,11 +20,26 @@ std::string usage_of(Tool tool) {
              "Copy files and trees; SRC and DST are PATH, [USER@]HOST:PATH or [USER@][V6ADDR]:PATH; of a "
              "server\n"
              "of the directory DIR, HOST::PATH or rdcp://HOST[:PORT]/PATH.\n\n";
+    case Tool::kPing:
+      return "Usage: rdping [options] HOST[:PORT][/NAME]\n"
+             "       rdping --serve [options]\n"
+             "       rdping --flood [options] HOST[:PORT]...\n"
+             "       rdping --check [options] [HOST[:PORT]]\n"
+             "Measure round trips of datagrams over RDMA, against rdping --serve on HOST; or tell what is "
+             "in\n"
+             "the way of RDMA.\n\n";
   }
   return {};
 }
 
 std::string closing_of(Tool tool) {
+  if (tool == Tool::kPing) {
+    return "\nWhere no rdping --serve answers, the time of a refused request is shown. The datagrams are "
+           "neither\n"
+           "authenticated nor encrypted. Exit 0 means that at least one answer came; with --check, that "
+           "RDMA would\n"
+           "work.\n";
+  }
   if (tool == Tool::kCopy) {
     return "\nWhat is marked * is taken back by 'no-' in front of its name or letter: -a with 'no-o', say.\n"
            "SIZE takes k M G T, powers of 1024. Short options, but for -m, mean what they mean in rsync.\n"

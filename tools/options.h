@@ -14,7 +14,8 @@ constexpr unsigned kSendOnly = static_cast<unsigned>(Tool::kSend);
 constexpr unsigned kReceiveOnly = static_cast<unsigned>(Tool::kReceive);
 constexpr unsigned kStream = kSendOnly | kReceiveOnly;
 constexpr unsigned kCopy = static_cast<unsigned>(Tool::kCopy);
-constexpr unsigned kAll = kStream | kCopy;
+constexpr unsigned kPing = static_cast<unsigned>(Tool::kPing);
+constexpr unsigned kAll = kStream | kCopy;  // that move data
 
 struct Option {
   char letter;           // 0: long only
@@ -32,6 +33,7 @@ struct Option {
 [[nodiscard]] std::span<const Option> stream_options();  // rdsend's and rdrecv's; some are rdcp's, too
 [[nodiscard]] std::span<const Option> copy_options();    // rdcp's alone
 [[nodiscard]] std::span<const Option> serve_options();   // rdcp's, as a server and as its client
+[[nodiscard]] std::span<const Option> ping_options();    // rdping's alone
 // The options of a tool, in the order of --help.
 [[nodiscard]] std::vector<const Option*> options_of(Tool tool);
 [[nodiscard]] std::string name_of(const Option& option);        // "--ring", or "-D"

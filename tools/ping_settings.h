@@ -1,4 +1,4 @@
-// What rdping's command line says.
+// What rdping's command line says, besides how to connect.
 #pragma once
 
 #include <chrono>
@@ -11,12 +11,12 @@
 
 namespace rdpipe::tools {
 
-enum class PingWork : unsigned char { kPing, kServe, kFlood, kHelp, kVersion };
+enum class PingWork : unsigned char { kPing, kServe, kFlood, kCheck };
 
 struct PingSettings {
   PingWork work = PingWork::kPing;
   std::vector<std::string> hosts;
-  Options connection;         // fabric, device, GID index, address, IP version
+  Options connection;         // as for all tools
   std::string port = "7471";  // --serve
   std::string name;           // --serve: in the registry; empty: this host's
   int threads = 1;            // --serve, --flood
@@ -27,10 +27,10 @@ struct PingSettings {
   std::size_t burst = 16, window = 4;                           // --flood: messages a burst, bursts under way
   std::chrono::nanoseconds busy_poll{0};
   bool quiet = false;
+  bool json = false;  // --check
 };
 
-// Throws Error{kUsage}.
-[[nodiscard]] PingSettings parse_ping(int argc, char** argv);
-[[nodiscard]] std::string ping_help();
+// Throws Error{kUsage} for what does not go together.
+void require_sense(const PingSettings& settings);
 
 }  // namespace rdpipe::tools

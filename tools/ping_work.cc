@@ -1,11 +1,6 @@
 #include "ping_work.h"
 
-#include <fmt/format.h>
-
-#include <cerrno>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
 
 #include <rdpipe/error.h>
 
@@ -13,10 +8,7 @@
 
 namespace rdpipe::tools {
 
-void print_out(const std::string& line) {
-  if (std::fputs((line + "\n").c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return;
-  throw Error(Status::kFileIo, "write to standard output", std::strerror(errno));
-}
+void print_out(const std::string& line) { print_answer(line + "\n"); }
 
 void print_ping_notice(const std::string& text) { print_line("rdping: " + text); }
 

@@ -1,48 +1,43 @@
-// rdping HOST: round trips of datagrams over RDMA; exit 0 means that at least one answer came.
-#include <fmt/format.h>
+// rdping HOST: round trips of datagrams over RDMA; exit 0 means that at least one answer came. With --check
+// it tells what is in the way of RDMA; exit 0 means that nothing is.
+#include <utility>
 
-#include <csignal>
-#include <new>
-
-#include <rdpipe/error.h>
-
+#include "check_report.h"
 #include "ping_work.h"
 #include "report.h"
+#include "tool.h"
 
 namespace {
 
 using namespace rdpipe;  // NOLINT(google-build-using-namespace): a program's one file
 
-int work(const tools::PingSettings& settings) {
-  if (settings.work == tools::PingWork::kHelp) {
-    tools::print_out(tools::ping_help());
-    return static_cast<int>(Status::kOk);
+int check(const tools::PingSettings& settings, tools::Interrupts& interrupts) {
+  Options options = settings.connection;
+  options.interrupt_fd = interrupts.fd();
+  options.on_interrupt = [&interrupts] { interrupts.throw_if_any(); };
+  const PeerAddress peer = settings.hosts.empty() ? PeerAddress{} : parse_peer(settings.hosts.front());
+  const CheckReport report = check_rdma(peer.host, peer.port, options);
+  tools::print_answer(settings.json ? tools::check_json(report) : tools::check_text(report));
+  return static_cast<int>(report.status());
+}
+
+int ping(tools::CommandLine& line, tools::Interrupts& interrupts) {
+  tools::PingSettings& settings = line.ping;
+  settings.connection = std::move(line.settings.connection);
+  if (settings.work != tools::PingWork::kCheck) settings.connection.fabric = FabricUse::kRdma;
+  switch (settings.work) {
+    case tools::PingWork::kServe:
+      return tools::serve_pings(settings, interrupts);
+    case tools::PingWork::kFlood:
+      return tools::flood(settings, interrupts);
+    case tools::PingWork::kCheck:
+      return check(settings, interrupts);
+    case tools::PingWork::kPing:
+      break;
   }
-  if (settings.work == tools::PingWork::kVersion) {
-    tools::print_out(fmt::format("rdping (rdpipe) {}", RDPIPE_VERSION));
-    return static_cast<int>(Status::kOk);
-  }
-  std::signal(SIGPIPE, SIG_IGN);  // it then shows as an error of write()
-  tools::Interrupts interrupts;
-  const auto act = settings.work == tools::PingWork::kServe   ? tools::serve_pings
-                   : settings.work == tools::PingWork::kFlood ? tools::flood
-                                                              : tools::ping;
-  const int status = act(settings, interrupts);
-  tools::Interrupts::outlived();
-  return status;
+  return tools::ping(settings, interrupts);
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  try {
-    return work(tools::parse_ping(argc, argv));
-  } catch (const Error& error) {
-    tools::print_line(fmt::format("rdping: error: {}", error.what()));
-    if (!error.hint().empty()) tools::print_line(fmt::format("rdping: hint: {}", error.hint()));
-    return static_cast<int>(error.status());
-  } catch (const std::bad_alloc&) {
-    tools::print_line("rdping: error: out of memory");
-    return static_cast<int>(Status::kMemory);
-  }
-}
+int main(int argc, char** argv) { return tools::run_ping_tool(argc, argv, ping); }

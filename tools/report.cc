@@ -5,9 +5,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstdio>
+#include <cstring>
 
 namespace rdpipe::tools {
+
+void print_answer(const std::string& text) {
+  if (std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return;
+  throw Error(Status::kFileIo, "write to standard output", std::strerror(errno));
+}
 
 void print_line(std::string line) {
   // Words of the command line come back in messages, and may hold anything.

@@ -1,4 +1,5 @@
-// All that the tools print: one line for one thing, on standard error, in one write.
+// All that the tools print: one line for one thing, on standard error, in one write; and what was asked for,
+// on standard output.
 #pragma once
 
 #include <string>
@@ -8,6 +9,9 @@
 #include "settings.h"
 
 namespace rdpipe::tools {
+
+// --help and the like. Throws Error{kFileIo} when standard output takes it not.
+void print_answer(const std::string& text);
 
 void print_line(std::string line);                // control characters become '?'
 void print_error(Tool tool, const Error& error);  // and its hint

@@ -187,10 +187,21 @@ CommandLine parse_copy(int argc, char** argv, Inspector inspect) {
   return line;
 }
 
+CommandLine parse_ping(int argc, char** argv) {
+  CommandLine line;
+  std::vector<int> operands = take_words(Tool::kPing, argc, argv, nullptr, line);
+  if (line.request != Request::kTransfer) return line;
+  for (int i = optind; i < argc; ++i) operands.push_back(i);
+  for (const int index : operands) line.ping.hosts.emplace_back(argv[index]);
+  require_sense(line.ping);
+  return line;
+}
+
 }  // namespace
 
 CommandLine parse_command_line(Tool tool, int argc, char** argv) {
   if (tool == Tool::kCopy) return parse_copy(argc, argv, nullptr);
+  if (tool == Tool::kPing) return parse_ping(argc, argv);
   CommandLine line;
   std::vector<int> operands = take_words(tool, argc, argv, nullptr, line);
   if (line.request != Request::kTransfer) return line;
@@ -216,7 +227,17 @@ CommandLine parse_words(const std::vector<std::string>& words, Inspector inspect
 }
 
 std::string_view tool_name(Tool tool) {
-  return tool == Tool::kSend ? "rdsend" : tool == Tool::kReceive ? "rdrecv" : "rdcp";
+  switch (tool) {
+    case Tool::kSend:
+      return "rdsend";
+    case Tool::kReceive:
+      return "rdrecv";
+    case Tool::kCopy:
+      return "rdcp";
+    case Tool::kPing:
+      break;
+  }
+  return "rdping";
 }
 
 char letter_of(const Option& option, Tool tool) {
@@ -230,7 +251,7 @@ std::string name_of(const Option& option) {
 
 std::vector<const Option*> options_of(Tool tool) {
   std::vector<const Option*> options;
-  for (const auto table : {copy_options(), stream_options(), serve_options()}) {
+  for (const auto table : {ping_options(), copy_options(), stream_options(), serve_options()}) {
     for (const Option& option : table) {
       if ((option.tools & static_cast<unsigned>(tool)) != 0) options.push_back(&option);
     }

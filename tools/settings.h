@@ -10,10 +10,11 @@
 
 #include "copy_settings.h"
 #include "key_text.h"
+#include "ping_settings.h"
 
 namespace rdpipe::tools {
 
-enum class Tool : unsigned char { kSend = 1, kReceive = 2, kCopy = 4 };
+enum class Tool : unsigned char { kSend = 1, kReceive = 2, kCopy = 4, kPing = 8 };
 
 // Where the key comes from; at most one.
 struct KeyChoice {
@@ -39,6 +40,7 @@ struct CommandLine {
   Request request = Request::kTransfer;
   Settings settings;
   CopySettings copy;  // rdcp only
+  PingSettings ping;  // rdping only
 };
 
 // Overwrites a positional KEY in `argv`. Throws Error{kUsage} with one line that says what is wrong.

@@ -1,4 +1,4 @@
-// Options of rdsend and rdrecv; those about the connection are rdcp's, too.
+// Options of rdsend and rdrecv; those about the connection are rdcp's and rdping's, too.
 #include <fmt/format.h>
 
 #include <array>
@@ -54,20 +54,20 @@ constexpr auto kOptions = std::to_array<Option>({
            {{"auto", FabricUse::kAuto}, {"rdma", FabricUse::kRdma}, {"tcp", FabricUse::kTcp}});
      },
      nullptr, true},
-    {'d', "device", "DEVICE", kAll, "RDMA device to use (default: by route)",
+    {'d', "device", "DEVICE", kAll | kPing, "RDMA device to use (default: by route)",
      [](CommandLine& line, const std::string& value) { line.settings.connection.device = value; }, nullptr,
-     false, kStream},
-    {0, "gid-index", "N", kAll, "entry of the device's GID table, 0 to 255 (default: by route)",
+     false, kStream | kPing},
+    {0, "gid-index", "N", kAll | kPing, "entry of the device's GID table, 0 to 255 (default: by route)",
      [](CommandLine& line, const std::string& value) {
        line.settings.connection.gid_index = number_value("--gid-index", value, 0, 255);
      }},
-    {0, "address", "ADDRESS", kStream, "local address to use",
+    {0, "address", "ADDRESS", kStream | kPing, "local address to use",
      [](CommandLine& line, const std::string& value) { line.settings.connection.address = value; }},
-    {'4', "ipv4", nullptr, kAll, "use IPv4 only",
+    {'4', "ipv4", nullptr, kAll | kPing, "use IPv4 only",
      [](CommandLine& line, const std::string&) { choose_ip(line, IpVersion::k4); }, nullptr, true},
-    {'6', "ipv6", nullptr, kAll, "use IPv6 only",
+    {'6', "ipv6", nullptr, kAll | kPing, "use IPv6 only",
      [](CommandLine& line, const std::string&) { choose_ip(line, IpVersion::k6); }, nullptr, true},
-    {0, "connect-timeout", "SECONDS", kStream, "for connecting and authenticating (default 10)",
+    {0, "connect-timeout", "SECONDS", kStream | kPing, "for connecting and authenticating (default 10)",
      [](CommandLine& line, const std::string& value) {
        line.settings.connection.connect_timeout = seconds_value("--connect-timeout", value, 0.001);
      }},
@@ -112,9 +112,9 @@ constexpr auto kOptions = std::to_array<Option>({
      [](CommandLine& line, const std::string&) { line.settings.connection.checksum = false; }},
     {0, "hash", "ALGORITHM", kStream, "compute and print a conventional digest too (sha256, ...)",
      [](CommandLine& line, const std::string& value) { line.settings.connection.hash = value; }},
-    {'h', "help", nullptr, kStream, "print this help and exit",
+    {'h', "help", nullptr, kStream | kPing, "print this help and exit",
      [](CommandLine& line, const std::string&) { line.request = Request::kHelp; }},
-    {'V', "version", nullptr, kAll, "print the version and exit",
+    {'V', "version", nullptr, kAll | kPing, "print the version and exit",
      [](CommandLine& line, const std::string&) { line.request = Request::kVersion; }},
 });
 

@@ -4,10 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <csignal>
-#include <cstdio>
-#include <cstring>
 #include <new>
 #include <string>
 #include <utility>
@@ -31,10 +28,9 @@ void occupy_standard_descriptors() {
   }
 }
 
-// --help and the like go to standard output, and fail when that does.
 int answer(const std::string& text) {
-  if (std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return kOk;
-  throw Error(Status::kFileIo, "write to standard output", std::strerror(errno));
+  print_answer(text);
+  return kOk;
 }
 
 void set_dispositions() {
@@ -111,6 +107,16 @@ int run_copy_tool(int argc, char** argv, int (*copy)(CommandLine& line)) {
     Interrupts interrupts;
     watch_signals(line.settings, interrupts);
     return copy(line);
+  });
+}
+
+int run_ping_tool(int argc, char** argv, int (*ping)(CommandLine& line, Interrupts& interrupts)) {
+  return run(Tool::kPing, argc, argv, [&](CommandLine& line) {
+    set_dispositions();
+    Interrupts interrupts;
+    const int status = ping(line, interrupts);
+    Interrupts::outlived();
+    return status;
   });
 }
 

@@ -14,4 +14,8 @@ namespace rdpipe::tools {
 // The same for rdcp, which copies, or serves a launcher or clients. Prints what is thrown.
 [[nodiscard]] int run_copy_tool(int argc, char** argv, int (*copy)(CommandLine& line));
 
+// The same for rdping, which moves nothing.
+[[nodiscard]] int run_ping_tool(int argc, char** argv,
+                                int (*ping)(CommandLine& line, Interrupts& interrupts));
+
 }  // namespace rdpipe::tools

@@ -76,33 +76,37 @@ std::optional<std::string> text_behind(const Head& head, std::span<const std::by
 
 }  // namespace
 
-EndpointName parse_endpoint_name(std::string_view text) {
-  EndpointName out;
+PeerAddress parse_peer(std::string_view text) {
+  PeerAddress out;
   std::string_view rest = text;
-  if (const auto slash = rest.find('/'); slash != std::string_view::npos) {
-    out.name = rest.substr(slash + 1);
-    rest = rest.substr(0, slash);
-  }
-  if (out.name.size() > kLongestName) reject(text, fmt::format("NAME has more than {} bytes", kLongestName));
   if (rest.starts_with('[')) {
     const auto end = rest.find(']');
     if (end == std::string_view::npos) reject(text, "the bracket is not closed");
-    out.peer.host = rest.substr(1, end - 1);
+    out.host = rest.substr(1, end - 1);
     rest.remove_prefix(end + 1);
     if (!rest.empty() && rest[0] != ':') reject(text, "what follows the bracket is no port");
   } else {
     const auto colon = rest.find(':');
     if (colon != std::string_view::npos && rest.find(':', colon + 1) != std::string_view::npos) {
-      out.peer.host = rest;  // an IPv6 address as it is
+      out.host = rest;  // an IPv6 address as it is
       rest = {};
     } else {
-      out.peer.host = rest.substr(0, colon);
+      out.host = rest.substr(0, colon);
       rest = colon == std::string_view::npos ? std::string_view() : rest.substr(colon);
     }
   }
-  out.peer.port = rest.empty() ? kDatagramPort : rest.substr(1);
-  if (out.peer.host.empty()) reject(text, "the host is empty");
-  if (out.peer.port.empty()) reject(text, "the port is empty");
+  if (out.host.empty()) reject(text, "the host is empty");
+  if (rest == ":") reject(text, "the port is empty");
+  if (!rest.empty()) out.port = rest.substr(1);
+  return out;
+}
+
+EndpointName parse_endpoint_name(std::string_view text) {
+  const auto slash = text.find('/');
+  EndpointName out{parse_peer(text.substr(0, slash)), {}};
+  if (slash != std::string_view::npos) out.name = text.substr(slash + 1);
+  if (out.name.size() > kLongestName) reject(text, fmt::format("NAME has more than {} bytes", kLongestName));
+  if (out.peer.port.empty()) out.peer.port = kDatagramPort;
   return out;
 }
 

@@ -24,7 +24,9 @@ struct EndpointName {
   std::string name;
 };
 
-// "host", "host:port", "host:port/NAME", "[v6]:port/NAME". Throws Error{kUsage}.
+// "host", "host:port", "[v6]:port"; the port is empty where none is given. Throws Error{kUsage}.
+[[nodiscard]] __attribute__((visibility("default"))) PeerAddress parse_peer(std::string_view text);
+// The same, kDatagramPort where no port is given, or "host:port/NAME". Throws Error{kUsage}.
 [[nodiscard]] __attribute__((visibility("default"))) EndpointName parse_endpoint_name(std::string_view text);
 [[nodiscard]] __attribute__((visibility("default"))) std::string text_of(const EndpointName& name);
 
