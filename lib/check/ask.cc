@@ -8,7 +8,6 @@
 #include "session/handshake.h"
 #include "transport/dial.h"
 #include "transport/rdma_probe.h"
-#include "transport/rdma_route.h"
 
 namespace rdpipe {
 namespace {
@@ -97,9 +96,9 @@ std::unique_ptr<Link> connect_tcp(Loop& loop, const PeerAddress& peer, const Fab
 
 }  // namespace
 
-Reply ask_over_rdma(Loop& loop, const PeerAddress& peer, const FabricOptions& options, Deadline deadline) {
+Reply ask_over_rdma(Loop& loop, const std::vector<RdmaRoute>& routes, const FabricOptions& options,
+                    Deadline deadline) {
   Reply best;
-  const auto routes = rdma_routes(peer, options);
   for (std::size_t i = 0; i < routes.size() && !best.is_from_host(); ++i) {
     const auto share = deadline.remaining() / (routes.size() - i);
     Reply reply = ask_route(loop, routes[i], options, Deadline::in(share));

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "ground/deadline.h"
 #include "ground/exception.h"
 #include "io/loop.h"
 #include "transport/fabric.h"
+#include "transport/rdma_route.h"
 
 namespace rdpipe {
 
@@ -32,10 +34,10 @@ struct Reply {
   [[nodiscard]] bool is_from_host() const { return answer >= Answer::kRefused; }
 };
 
-// Each asks the addresses of `peer` in their order until the host has answered from one, or `deadline`.
-// Throw what resolve() of address.h throws.
-[[nodiscard]] Reply ask_over_rdma(Loop& loop, const PeerAddress& peer, const FabricOptions& options,
-                                  Deadline deadline);
+// Each asks the addresses of a host in their order until it has answered from one, or `deadline`. The second
+// throws what resolve() of address.h throws.
+[[nodiscard]] Reply ask_over_rdma(Loop& loop, const std::vector<RdmaRoute>& routes,
+                                  const FabricOptions& options, Deadline deadline);
 [[nodiscard]] Reply ask_over_tcp(Loop& loop, const PeerAddress& peer, const FabricOptions& options,
                                  Deadline deadline);
 

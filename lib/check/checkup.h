@@ -18,7 +18,7 @@ namespace rdpipe {
 struct CheckRequest {
   PeerAddress peer;  // host empty: this host alone; port empty: only the host
   FabricOptions fabric{};
-  Nanoseconds patience = std::chrono::seconds(10);  // for an answer, over each fabric
+  Nanoseconds patience = std::chrono::seconds(10);  // for the name service, and for each fabric
   std::size_t ring = 0;                             // that a transfer pins, bytes
   KernelRoots roots{};
 };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "check/findings.h"
+#include "transport/fabric.h"
 
 namespace rdpipe {
 
@@ -33,20 +34,22 @@ struct RdmaPort {
 };
 
 struct RdmaDevice {
-  std::string name{};    // "mlx5_0", "rxe0"
-  std::string driver{};  // "mlx5_core"; of a software device "software"
-  std::string node{};    // "uverbs0"; empty where ib_uverbs has none
-  int node_error = 0;    // why this user cannot open the node: an errno value
-  bool listed = true;    // libibverbs has a driver for it
+  std::string name{};      // "mlx5_0", "rxe0"
+  std::string driver{};    // "mlx5_core"; of a software device "software"
+  std::string node{};      // "uverbs0"; empty where ib_uverbs has none
+  int node_error = 0;      // why this user cannot open the node: an errno value
+  bool listed = true;      // libibverbs has a driver for it
+  std::string obstacle{};  // why libibverbs cannot use it all the same; empty: it can
   bool iwarp = false;
   std::vector<RdmaPort> ports{};
 };
 
-// In the order of their names. What is not in sysfs (`mtu`, `listed`) is left as it is.
+// In the order of their names. What is not in sysfs (`mtu`, `listed`, `obstacle`) is left as it is.
 [[nodiscard]] std::vector<RdmaDevice> read_devices(const KernelRoots& roots);
 
-// What may be wrong: no device (none of the name `wanted`, where that is not empty), each device, each of its
-// ports, and its addresses.
-[[nodiscard]] Findings judge_devices(const std::vector<RdmaDevice>& devices, const std::string& wanted = {});
+// What may be wrong: no device (that `options` allow), each device, each of its ports, and its addresses.
+// What fails is no more than a warning where one device has all that a connection takes.
+[[nodiscard]] Findings judge_devices(const std::vector<RdmaDevice>& devices,
+                                     const FabricOptions& options = {});
 
 }  // namespace rdpipe

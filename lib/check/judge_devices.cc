@@ -26,15 +26,7 @@ Finding judge_no_device(const std::string& wanted) {
              "type rxe netdev eth0");
 }
 
-// What fails is no more than a warning beside another of its kind that does not.
-Finding worse_than_others(bool another_is_good, Finding finding) {
-  if (!another_is_good || finding.health != Health::kFail) return finding;
-  finding.health = Health::kWarn;
-  finding.status = Status::kOk;
-  return finding;
-}
-
-Finding judge_device(const RdmaDevice& device) {
+Finding judge_device(const RdmaDevice& device, const FabricOptions& options) {
   const auto fails = [&](std::string text, std::string remedy) {
     return bad(Status::kEndpoint, "device", device.name, std::move(text), std::move(remedy));
   };
@@ -56,11 +48,20 @@ Finding judge_device(const RdmaDevice& device) {
   if (!device.listed) {
     return fails("libibverbs has no driver for it", "install the package ibverbs-providers (rdma-core)");
   }
-  if (device.iwarp) {
-    return doubtful("device", device.name, fmt::format("driver {}, {}; it is iWARP", device.driver, node),
-                    "rdpipe uses iWARP only when told to: --fabric=rdma or --device=" + device.name);
+  if (!device.obstacle.empty()) {
+    return fails("libibverbs cannot use it: " + device.obstacle,
+                 "dmesg may say why; is rdma-core new enough for the kernel's driver?");
   }
-  return good("device", device.name, fmt::format("driver {}, {}", device.driver, node));
+  const std::string text = fmt::format("driver {}, {}", device.driver, node);
+  if (device.iwarp && !demands_rdma(options)) {
+    return fails(text + "; it is iWARP",
+                 "rdpipe uses iWARP only when told to: --fabric=rdma or --device=" + device.name);
+  }
+  if (device.iwarp) {
+    return doubtful("device", device.name, text + "; it is iWARP, which nobody has tried",
+                    "use a device of RoCE or InfiniBand where there is one");
+  }
+  return good("device", device.name, text);
 }
 
 std::string remedy_for_state(const RdmaPort& port) {
@@ -81,10 +82,9 @@ std::string port_text(const RdmaPort& port) {
   return text;
 }
 
-Finding judge_port(const std::string& name, const RdmaPort& port, bool another_is_active) {
+Finding judge_port(const std::string& name, const RdmaPort& port) {
   if (!port.is_active()) {
-    return worse_than_others(another_is_active,
-                             bad(Status::kEndpoint, "port", name, port_text(port), remedy_for_state(port)));
+    return bad(Status::kEndpoint, "port", name, port_text(port), remedy_for_state(port));
   }
   const bool small = port.is_ethernet() && port.mtu != 0 && port.mtu < kLargestMtu;
   if (!small) return good("port", name, port_text(port));
@@ -95,7 +95,7 @@ Finding judge_port(const std::string& name, const RdmaPort& port, bool another_i
   return doubtful("port", name, port_text(port), remedy);
 }
 
-Finding judge_addresses(const std::string& name, const RdmaPort& port, bool another_has_some) {
+Finding judge_addresses(const std::string& name, const RdmaPort& port) {
   constexpr std::size_t kMostShown = 8;
   std::vector<std::string> shown;
   std::size_t addresses = 0;
@@ -111,8 +111,7 @@ Finding judge_addresses(const std::string& name, const RdmaPort& port, bool anot
       fmt::format("give the interface an IP address: ip address add ADDRESS/LENGTH dev {}",
                   port.netdev.empty() ? "NAME" : port.netdev);
   if (addresses > 0) return doubtful("gids", name, text + ": link-local only", remedy);
-  return worse_than_others(another_has_some,
-                           bad(Status::kEndpoint, "gids", name, all + ", none of RoCE v2", remedy));
+  return bad(Status::kEndpoint, "gids", name, all + ", none of RoCE v2", remedy);
 }
 
 // Connections go by IP addresses, which the ports of InfiniBand have from IPoIB.
@@ -122,33 +121,50 @@ Finding tell_of_infiniband(const std::string& name, const RdmaPort& port) {
       fmt::format("{} GIDs of InfiniBand; connections go by the addresses of IPoIB", port.gids.size()));
 }
 
-template <typename Property>
-bool any_port(const std::vector<RdmaDevice>& devices, Property property) {
-  return std::ranges::any_of(
-      devices, [&](const RdmaDevice& device) { return std::ranges::any_of(device.ports, property); });
+bool fails(const Finding& finding) { return finding.health == Health::kFail; }
+
+struct Judged {
+  Finding device;
+  std::vector<Findings> ports;  // of each port, what was found
+
+  // All that a connection takes: the device, and one port of it.
+  [[nodiscard]] bool works() const {
+    const auto is_good = [](const Findings& port) { return std::ranges::none_of(port, fails); };
+    return !fails(device) && std::ranges::any_of(ports, is_good);
+  }
+};
+
+Judged judge(const RdmaDevice& device, const FabricOptions& options) {
+  Judged judged{.device = judge_device(device, options), .ports = {}};
+  for (const RdmaPort& port : device.ports) {
+    const std::string name = port_name(device, port);
+    Findings& found = judged.ports.emplace_back();
+    found.push_back(judge_port(name, port));
+    if (device.iwarp || (port.gids.empty() && !port.is_active())) continue;
+    found.push_back(port.is_ethernet() ? judge_addresses(name, port) : tell_of_infiniband(name, port));
+  }
+  return judged;
+}
+
+void make_warning(Finding& finding) {
+  if (!fails(finding)) return;
+  finding.health = Health::kWarn;
+  finding.status = Status::kOk;
 }
 
 }  // namespace
 
-Findings judge_devices(const std::vector<RdmaDevice>& devices, const std::string& wanted) {
-  if (devices.empty()) return {judge_no_device(wanted)};
-  const bool active = any_port(devices, [](const RdmaPort& port) { return port.is_active(); });
-  const bool addressed = any_port(devices, [](const RdmaPort& port) {
-    return port.is_active() && (port.has_roce_address() || !port.is_ethernet());
-  });
-  const bool usable = std::ranges::any_of(
-      devices, [](const RdmaDevice& device) { return judge_device(device).health != Health::kFail; });
+Findings judge_devices(const std::vector<RdmaDevice>& devices, const FabricOptions& options) {
+  if (devices.empty()) return {judge_no_device(options.device)};
   Findings findings;
+  bool one_works = false;
   for (const RdmaDevice& device : devices) {
-    findings.push_back(worse_than_others(usable, judge_device(device)));
-    for (const RdmaPort& port : device.ports) {
-      const std::string name = port_name(device, port);
-      findings.push_back(judge_port(name, port, active));
-      if (device.iwarp || (port.gids.empty() && !port.is_active())) continue;
-      findings.push_back(port.is_ethernet() ? judge_addresses(name, port, addressed)
-                                            : tell_of_infiniband(name, port));
-    }
+    const Judged judged = judge(device, options);
+    one_works = one_works || judged.works();
+    findings.push_back(judged.device);
+    for (const Findings& port : judged.ports) findings.insert(findings.end(), port.begin(), port.end());
   }
+  if (one_works) std::ranges::for_each(findings, make_warning);
   return findings;
 }
 

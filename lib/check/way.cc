@@ -64,8 +64,9 @@ Finding judge_refusal(const Way& way) {
                "it says why at its start: --fabric=tcp, another --device, or too little memory to lock");
   }
   return bad(way.rdma.status, "rdma", to, "the host's RDMA answers, but nobody listens there",
-             fmt::format("start it there: rdrecv {} KEY; it takes one sender and is then gone",
-                         printable(way.peer.port)));
+             fmt::format("start it there: rdrecv {} KEY; it takes one sender and is then gone (an rdping "
+                         "--serve is not seen here, as its ports are others: rdping {} asks it)",
+                         printable(way.peer.port), to));
 }
 
 }  // namespace

@@ -57,9 +57,14 @@ std::vector<SocketAddress> source_addresses(const FabricOptions& options) {
 }  // namespace
 
 std::vector<RdmaRoute> rdma_routes(const PeerAddress& peer, const FabricOptions& options) {
+  return rdma_routes_to(resolve(peer, options.family, Purpose::kConnect), peer, options);
+}
+
+std::vector<RdmaRoute> rdma_routes_to(const std::vector<SocketAddress>& remotes, const PeerAddress& peer,
+                                      const FabricOptions& options) {
   std::vector<RdmaRoute> routes;
   const auto sources = source_addresses(options);
-  for (const SocketAddress& remote : resolve(peer, options.family, Purpose::kConnect)) {
+  for (const SocketAddress& remote : remotes) {
     if (sources.empty()) routes.push_back({remote, {}});
     for (const SocketAddress& local : sources) {
       const bool fits = local.family() == remote.family() && is_link_local(local) == is_link_local(remote);

@@ -20,6 +20,9 @@ struct RdmaRoute {
 
 // In the order to try. Throws what resolve() throws, and Error{kEndpoint} where the options leave none.
 [[nodiscard]] std::vector<RdmaRoute> rdma_routes(const PeerAddress& peer, const FabricOptions& options);
+// The same to addresses of `peer` that are known already.
+[[nodiscard]] std::vector<RdmaRoute> rdma_routes_to(const std::vector<SocketAddress>& remotes,
+                                                    const PeerAddress& peer, const FabricOptions& options);
 
 // The addresses to listen on, the first that works being enough; port 0 where that is asked for.
 [[nodiscard]] std::vector<SocketAddress> rdma_listen_addresses(const std::string& port,

@@ -36,7 +36,7 @@ TEST_CASE("no RDMA in the kernel is no device, and what to do is said") {
   REQUIRE(findings.size() == 1);
   CHECK(findings[0].status == Status::kEndpoint);
   CHECK(contains(findings[0].remedy, "rdma_rxe"));
-  CHECK(contains(judge_devices(devices, "mlx5_7")[0].subject, "mlx5_7"));
+  CHECK(contains(judge_devices(devices, {.device = "mlx5_7"})[0].subject, "mlx5_7"));
 }
 
 TEST_CASE("a device in software, as the kernel shows it") {
@@ -158,6 +158,8 @@ TEST_CASE("a node that is not there, may not be opened, or has no driver for pro
   devices[0].node_error = EACCES;
   CHECK(contains(about(judge_devices(devices), "device").text, "may not be opened by this user"));
   devices[0].node_error = 0;
+  devices[0].obstacle = "Cannot allocate memory";
+  CHECK(contains(about(judge_devices(devices), "device").text, "cannot use it: Cannot allocate memory"));
   devices[0].listed = false;
   CHECK(contains(about(judge_devices(devices), "device").remedy, "ibverbs-providers"));
   devices[0].node.clear();
@@ -170,7 +172,42 @@ TEST_CASE("iWARP is used only when told to") {
   const KernelTree tree;
   tree.put_rxe();
   tree.put("sys/class/infiniband/rxe0/node_type", "4: RNIC");
-  const Finding device = about(judge_devices(read_devices(tree.roots())), "device");
-  CHECK(device.health == Health::kWarn);
-  CHECK(contains(device.remedy, "--fabric=rdma"));
+  const auto devices = read_devices(tree.roots());
+  const Finding unasked = about(judge_devices(devices), "device");
+  CHECK(unasked.health == Health::kFail);
+  CHECK(contains(unasked.remedy, "--fabric=rdma"));
+  for (const FabricOptions& asked : {FabricOptions{.device = "rxe0"}, {.choice = FabricChoice::kRdma}}) {
+    const Findings findings = judge_devices(devices, asked);
+    require_remedies(findings);
+    CHECK(about(findings, "device").health == Health::kWarn);
+    CHECK(worst(findings) == Status::kOk);
+  }
+}
+
+TEST_CASE("what a connection takes must all be one device's") {
+  const KernelTree tree;
+  tree.put_rxe();
+  const RdmaDevice good = read_devices(tree.roots()).front();
+  RdmaDevice closed = good, down = good, iwarp = good, without = good;
+  closed.name = "closed";
+  closed.node_error = EACCES;
+  down.name = "down";
+  down.ports[0].state = "DOWN";
+  iwarp.name = "iwarp";
+  iwarp.iwarp = true;
+  without.name = "without";
+  without.ports[0].gids = {{.index = 0, .gid = "fe80::1", .type = "IB/RoCE v1"}};
+  for (const std::vector<RdmaDevice>& devices : {std::vector{closed, down},
+                                                 {iwarp, down},
+                                                 {without, down},
+                                                 {without, closed},
+                                                 {closed, iwarp, without, down}}) {
+    CHECK(worst(judge_devices(devices)) == Status::kEndpoint);
+  }
+  const Findings findings = judge_devices({closed, iwarp, without, down, good});
+  require_remedies(findings);
+  CHECK(worst(findings) == Status::kOk);
+  CHECK(about(findings, "device", "closed").health == Health::kWarn);
+  CHECK(about(findings, "port", "down/1").health == Health::kWarn);
+  CHECK(about(findings, "gids", "without/1").health == Health::kWarn);
 }

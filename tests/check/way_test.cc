@@ -60,6 +60,7 @@ TEST_CASE("over RDMA: a refusal is an answer, and enough where no port was named
   const Finding nobody = judge_rdma(way_to("4711", Answer::kRefused), one_device());
   CHECK(nobody.status == Status::kConnectTimeout);
   CHECK(contains(nobody.remedy, "rdrecv 4711"));
+  CHECK(contains(nobody.remedy, "rdping db2:4711 asks it"));
   const Finding without = judge_rdma(way_to("4711", Answer::kRefused, Answer::kRdpipe), one_device());
   CHECK(contains(without.text, "this listener is not on it"));
 }

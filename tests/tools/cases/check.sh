@@ -209,6 +209,36 @@ test_check_of_a_name_that_nobody_knows() {
   concludes 'RDMA: no, and TCP: no'
 }
 
+# The name service is waited for as long as it was told, and a signal ends that, too.
+test_check_with_a_name_service_that_is_silent() {
+  may_mount || skip "may not mount here"
+  type -P python3 >/dev/null || skip "python3 is not installed"
+  start python3 -c 'import socket
+service = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+service.bind(("127.0.0.1", 53))
+print("bound", flush=True)
+while True: service.recv(512)' >service.out 2>&1 </dev/null
+  await_line service.out .
+  grep -q bound service.out || skip "$(tail -n 1 service.out)"
+  printf 'nameserver 127.0.0.1\noptions timeout:30 attempts:1\n' >resolv.conf
+  echo 'hosts: files dns' >nsswitch.conf
+  local file
+  for file in resolv.conf nsswitch.conf; do
+    mount --bind "$file" "/etc/$file" || skip "cannot choose the name service here"
+    undo+=("umount -l /etc/$file")
+  done
+  local began=$SECONDS
+  checks "$([[ $fabric == rdma ]] && echo 35 || echo 3)" --connect-timeout 0.5 slow.example
+  finds fail name 'the name service does not answer'
+  ((SECONDS - began < 10 * scale)) || fail "it took $((SECONDS - began)) s"
+  start "$bin/rdping" --check --connect-timeout 1000 slow.example >check.out 2>check.err </dev/null
+  local checker=$!
+  pause 1
+  kill -INT "$checker"
+  await_end "$checker" 8
+  ((status == 20)) || { show check.out check.err; fail "status $status, not 20"; }
+}
+
 test_check_is_asked_wrongly() {
   local word status
   for word in '' ':4711' 'db2:' '[::1' '[::1]4711' 'localhost:70000' 'localhost:no-such-service'; do
