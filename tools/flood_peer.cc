@@ -25,7 +25,8 @@ void FloodPeer::note_sent(std::size_t count, std::chrono::steady_clock::time_poi
 
 bool FloodPeer::note_answer(std::uint64_t sequence, std::chrono::steady_clock::time_point now) {
   const bool known = sequence < next_ && next_ - sequence <= open_.size();
-  if (!known || !open_[sequence % open_.size()]) {
+  if (!known) return false;
+  if (!open_[sequence % open_.size()]) {
     ++twice_;
     return false;
   }

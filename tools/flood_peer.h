@@ -19,7 +19,7 @@ class FloodPeer {
   [[nodiscard]] std::size_t room(std::chrono::steady_clock::time_point now);
   [[nodiscard]] std::uint64_t next() const noexcept { return next_; }
   void note_sent(std::size_t count, std::chrono::steady_clock::time_point now);
-  // False where it was answered before, or never sent.
+  // False where it was answered before, comes so late that nobody knows that any more, or was never sent.
   bool note_answer(std::uint64_t sequence, std::chrono::steady_clock::time_point now);
 
   [[nodiscard]] std::uint64_t sent() const noexcept { return next_; }

@@ -1,7 +1,10 @@
 // rdping's own options, and what goes together.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <string_view>
+#include <vector>
 
 #include "options.h"
 #include "ping_message.h"
@@ -33,7 +36,7 @@ constexpr auto kOptions = std::to_array<Option>({
        line.ping.size =
            static_cast<std::size_t>(number_value("--size", v, static_cast<int>(kPingHeader), 65536));
      }},
-    {'w', "deadline", "SECONDS", kPing, "end after so long, answered or not; --flood: 5",
+    {'w', "deadline", "SECONDS", kPing, "end after so long, answered or not (--flood: 5); 0: no limit",
      [](CommandLine& line, const std::string& v) { line.ping.deadline = seconds_value("--deadline", v, 0); }},
     {0, "serve", nullptr, kPing, "answer: send back what comes",
      [](CommandLine& line, const std::string&) { choose(line, PingWork::kServe); }},
@@ -65,7 +68,47 @@ constexpr auto kOptions = std::to_array<Option>({
      [](CommandLine& line, const std::string&) { choose(line, PingWork::kCheck); }},
     {0, "json", nullptr, kPing, "--check: print one JSON object",
      [](CommandLine& line, const std::string&) { line.ping.json = true; }},
+    {0, "connect-timeout", "SECONDS", kPing, "for finding a HOST; --check: for each answer (10)",
+     [](CommandLine& line, const std::string& v) {
+       line.settings.connection.connect_timeout = seconds_value("--connect-timeout", v, 0.001);
+     }},
 });
+
+constexpr unsigned bit(PingWork work) { return 1U << static_cast<unsigned>(work); }
+constexpr unsigned kPinging = bit(PingWork::kPing), kServing = bit(PingWork::kServe),
+                   kFlooding = bit(PingWork::kFlood), kChecking = bit(PingWork::kCheck);
+
+// The options that are not for every kind of work.
+struct Narrow {
+  std::string_view option;
+  unsigned works;
+};
+constexpr auto kNarrow = std::to_array<Narrow>({
+    {"--count", kPinging},
+    {"--interval", kPinging},
+    {"--size", kPinging | kFlooding},
+    {"--deadline", kPinging | kFlooding},
+    {"--threads", kServing | kFlooding},
+    {"--burst", kFlooding},
+    {"--window", kFlooding},
+    {"--port", kServing},
+    {"--name", kServing},
+    {"--busy-poll", kPinging | kServing | kFlooding},
+    {"--quiet", kPinging | kServing | kFlooding},
+    {"--json", kChecking},
+    {"--connect-timeout", kPinging | kFlooding | kChecking},
+});
+
+void require_fit(const std::string& option, PingWork work) {
+  const auto found = std::ranges::find(kNarrow, option, &Narrow::option);
+  if (found == kNarrow.end() || (found->works & bit(work)) != 0) return;
+  std::vector<std::string_view> names;
+  if ((found->works & kPinging) != 0) names.emplace_back("pinging one HOST");
+  if ((found->works & kServing) != 0) names.emplace_back("--serve");
+  if ((found->works & kFlooding) != 0) names.emplace_back("--flood");
+  if ((found->works & kChecking) != 0) names.emplace_back("--check");
+  reject(fmt::format("{} is for {}", option, fmt::join(names, " and ")));
+}
 
 }  // namespace
 
@@ -77,9 +120,7 @@ void require_sense(const PingSettings& settings) {
   if (work != PingWork::kFlood && settings.hosts.size() > 1) reject("one HOST at a time, but for --flood");
   const bool needs_host = work == PingWork::kPing || work == PingWork::kFlood;
   if (needs_host && settings.hosts.empty()) reject("HOST is missing");
-  const bool has_threads = work == PingWork::kServe || work == PingWork::kFlood;
-  if (!has_threads && settings.threads != 1) reject("--threads is for --serve and --flood");
-  if (work != PingWork::kCheck && settings.json) reject("--json is for --check");
+  for (const std::string& option : settings.given) require_fit(option, work);
 }
 
 }  // namespace rdpipe::tools

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,12 +23,13 @@ struct PingSettings {
   int threads = 1;            // --serve, --flood
   std::uint64_t count = 0;    // 0: for ever
   std::chrono::nanoseconds interval = std::chrono::seconds(1);  // 0: when the answer has come
-  std::chrono::nanoseconds deadline{0};                         // 0: none; --flood: 5 s
+  std::optional<std::chrono::nanoseconds> deadline;             // 0: for ever, as without; but --flood: 5 s
   std::size_t size = 64;                                        // of a message, bytes
   std::size_t burst = 16, window = 4;                           // --flood: messages a burst, bursts under way
   std::chrono::nanoseconds busy_poll{0};
   bool quiet = false;
-  bool json = false;  // --check
+  bool json = false;               // --check
+  std::vector<std::string> given;  // the options that were named: "--count"
 };
 
 // Throws Error{kUsage} for what does not go together.

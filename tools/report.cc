@@ -9,18 +9,32 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 namespace rdpipe::tools {
+namespace {
 
-void print_answer(const std::string& text) {
+// All but `kept`.
+void hide_controls(std::string& text, char kept = '\0') {
+  const auto is_control = [kept](unsigned char c) { return c != kept && (c < 0x20 || c == 0x7F); };
+  std::replace_if(text.begin(), text.end(), is_control, '?');
+}
+
+}  // namespace
+
+void print_answer(std::string text) {
+  hide_controls(text, '\n');
   if (std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return;
   throw Error(Status::kFileIo, "write to standard output", std::strerror(errno));
 }
 
+void print_answer_line(std::string line) {
+  hide_controls(line);
+  print_answer(std::move(line) + "\n");
+}
+
 void print_line(std::string line) {
-  // Words of the command line come back in messages, and may hold anything.
-  std::replace_if(
-      line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
+  hide_controls(line);
   line += '\n';
   for (std::size_t done = 0; done < line.size();) {
     const auto count = ::write(STDERR_FILENO, line.data() + done, line.size() - done);

@@ -10,10 +10,14 @@
 
 namespace rdpipe::tools {
 
-// --help and the like. Throws Error{kFileIo} when standard output takes it not.
-void print_answer(const std::string& text);
+// Words of the command line and of other hosts come back in what is printed, and may hold anything: in all of
+// these control characters become '?'.
 
-void print_line(std::string line);                // control characters become '?'
+// --help and the like, of several lines. Throws Error{kFileIo} when standard output takes it not.
+void print_answer(std::string text);
+void print_answer_line(std::string line);  // the same, one line
+
+void print_line(std::string line);
 void print_error(Tool tool, const Error& error);  // and its hint
 void print_notice(Tool tool, const std::string& text);
 void print_warning(Tool tool, const std::string& text);

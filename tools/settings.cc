@@ -148,7 +148,9 @@ std::vector<int> take_words(Tool tool, int argc, char** argv, Inspector inspect,
       reject_option(tool, verdict, argv[optind - 1]);
     } else {
       const bool denied = verdict >= kLongOnly && (verdict - kLongOnly) % 2 != 0;
-      apply_option(option_of(verdict, tool, options), denied, inspect, line);
+      const Option& option = option_of(verdict, tool, options);
+      if (tool == Tool::kPing) line.ping.given.push_back(name_of(option));
+      apply_option(option, denied, inspect, line);
     }
   }
   return operands;

@@ -67,7 +67,7 @@ constexpr auto kOptions = std::to_array<Option>({
      [](CommandLine& line, const std::string&) { choose_ip(line, IpVersion::k4); }, nullptr, true},
     {'6', "ipv6", nullptr, kAll | kPing, "use IPv6 only",
      [](CommandLine& line, const std::string&) { choose_ip(line, IpVersion::k6); }, nullptr, true},
-    {0, "connect-timeout", "SECONDS", kStream | kPing, "for connecting and authenticating (default 10)",
+    {0, "connect-timeout", "SECONDS", kStream, "for connecting and authenticating (default 10)",
      [](CommandLine& line, const std::string& value) {
        line.settings.connection.connect_timeout = seconds_value("--connect-timeout", value, 0.001);
      }},

@@ -9,6 +9,7 @@
 #include "ping_message.h"
 #include "ping_settings.h"
 #include "round_trips.h"
+#include "settings.h"
 
 using namespace rdpipe;
 using namespace rdpipe::tools;
@@ -23,7 +24,7 @@ PingSettings parse(std::vector<std::string> words) {
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
-  return parse_ping(static_cast<int>(words.size()), arguments.data());
+  return parse_command_line(Tool::kPing, static_cast<int>(words.size()), arguments.data()).ping;
 }
 
 }  // namespace
@@ -83,7 +84,19 @@ TEST_CASE("flood: a window, and every message answered, lost or open") {
   CHECK(peer.sent() == 8);
   CHECK(peer.answered() == 3);
   CHECK(peer.lost() == 5);
-  CHECK(peer.twice() == 2);
+  CHECK(peer.twice() == 1);
+}
+
+TEST_CASE(
+    "flood: an answer that comes when nobody remembers its message is lost, and not one that came twice") {
+  const TimePoint start{};
+  FloodPeer peer(8);
+  for (int i = 0; i < 17; ++i) peer.note_sent(8, start);
+  CHECK_FALSE(peer.note_answer(0, start));
+  CHECK(peer.note_answer(8, start));
+  CHECK(peer.answered() == 1);
+  CHECK(peer.lost() == 17 * 8 - 1);
+  CHECK(peer.twice() == 0);
 }
 
 TEST_CASE("flood: silence ends what is under way") {
@@ -121,7 +134,42 @@ TEST_CASE("rdping's command line") {
                                                                  {"-i", "", "a"},
                                                                  {"--flood"},
                                                                  {"--flood", "-b", "65", "a"},
+                                                                 {"--check", "--serve"},
+                                                                 {"--check", "a", "b"},
                                                                  {"--no-such"}}) {
     CHECK_THROWS_AS(parse(words), Error);
   }
+}
+
+TEST_CASE("rdping's command line: no limit is something else than the usual one") {
+  CHECK_FALSE(parse({"--flood", "a"}).deadline);
+  CHECK(parse({"--flood", "-w", "0", "a"}).deadline == nanoseconds(0));
+}
+
+TEST_CASE("rdping's command line: an option that would do nothing is refused") {
+  struct Row {
+    std::vector<std::string> words;
+    std::string why;
+  };
+  for (const Row& row :
+       std::vector<Row>{{{"-p", "7000", "a"}, "--port is for --serve"},
+                        {{"--name=b", "a"}, "--name is for --serve"},
+                        {{"--json", "a"}, "--json is for --check"},
+                        {{"-b", "4", "a"}, "--burst is for --flood"},
+                        {{"--window", "4", "a"}, "--window is for --flood"},
+                        {{"a", "-t", "1"}, "--threads is for --serve and --flood"},
+                        {{"--flood", "-c", "9", "a"}, "--count is for pinging one HOST"},
+                        {{"--flood", "-i0", "a"}, "--interval is for pinging one HOST"},
+                        {{"--serve", "-s", "64"}, "--size is for pinging one HOST and --flood"},
+                        {{"--serve", "-w", "0"}, "--deadline is for"},
+                        {{"--serve", "--connect-timeout", "1"}, "--connect-timeout is for"},
+                        {{"--check", "-p", "12345", "a"}, "--port is for --serve"},
+                        {{"--check", "-q"}, "--quiet is for"},
+                        {{"--check", "--busy-poll", "9"}, "--busy-poll is for"}}) {
+    INFO(row.why);
+    CHECK_THROWS_WITH(parse(row.words), Catch::Matchers::StartsWith(row.why));
+  }
+  CHECK(parse({"--serve", "-q", "-t", "2", "--name", "a"}).quiet);
+  CHECK(parse({"--flood", "-s", "99", "-b", "9", "--connect-timeout", "1", "a"}).size == 99);
+  CHECK(parse({"--check", "--json", "--connect-timeout", "1", "-4", "-d", "rxe0", "a"}).json);
 }
