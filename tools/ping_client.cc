@@ -25,6 +25,7 @@ using std::chrono::seconds;
 
 constexpr nanoseconds kLinger = seconds(1);  // for an answer, where the interval is 0
 constexpr nanoseconds kLongestLinger = seconds(10);
+constexpr std::uint64_t kRemembered = 65536;  // messages; an answer that comes after so many others is lost
 
 double milliseconds_of(nanoseconds time) { return std::chrono::duration<double, std::milli>(time).count(); }
 
@@ -33,17 +34,18 @@ class Pinger {
   Pinger(Loop& loop, const PingSettings& settings);
 
   void run();
+  [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }
   [[nodiscard]] int summarize() const;
 
  private:
   [[nodiscard]] Deadline until(nanoseconds span) const { return Deadline::in(span).earlier(end_); }
   void look_up_in_registry();
-  void ask();
+  [[nodiscard]] bool ask();
   void start_echo(const FoundEndpoint& found);
   Clock::time_point send();
   void receive_until(Deadline deadline);
   [[nodiscard]] nanoseconds linger() const;
-  [[nodiscard]] bool take_answers(Deadline deadline);
+  void take_answers(Deadline deadline);
   void note(std::uint64_t sequence, nanoseconds time, std::size_t bytes);  // 0: a refusal
 
   Loop& loop_;
@@ -66,7 +68,7 @@ Pinger::Pinger(Loop& loop, const PingSettings& settings)
     : loop_(loop),
       settings_(settings),
       name_(parse_endpoint_name(settings.hosts.front())),
-      end_(settings.deadline.count() > 0 ? Deadline::in(settings.deadline) : Deadline::never()),
+      end_(end_after(settings.deadline.value_or(nanoseconds(0)))),
       message_(settings.size) {
   look_up_in_registry();
   if (!endpoint_) server_.emplace(loop_, name_.peer, fabric_options(settings_.connection));
@@ -75,7 +77,7 @@ Pinger::Pinger(Loop& loop, const PingSettings& settings)
 void Pinger::look_up_in_registry() {
   const auto registry = registry_of_environment(loop_);
   if (!registry) return;
-  start_echo(find_ping_server(loop_, name_, settings_, until(seconds(10))));
+  start_echo(find_ping_server(loop_, name_, settings_, until(settings_.connection.connect_timeout)));
 }
 
 void Pinger::start_echo(const FoundEndpoint& found) {
@@ -91,16 +93,28 @@ void Pinger::start_echo(const FoundEndpoint& found) {
   print_out(fmt::format("RDPING {} over {}: {} bytes", text_of(name_), found.port.device, settings_.size));
 }
 
-// Whoever serves there is found at once; otherwise the question itself is what is timed.
-void Pinger::ask() {
+// A host that is down does not even tell its hardware address. What else keeps a question from being asked is
+// an error for the first one, and a loss later on.
+bool is_silence(const FoundEndpoint& found) {
+  return found.outcome == Asked::kNoRoute && found.cause == std::strerror(ETIMEDOUT);
+}
+
+// Whoever serves there is found at once; otherwise the question itself is what is timed. True when an answer
+// came.
+bool Pinger::ask() {
+  ++sent_;
   const FoundEndpoint found =
       server_->ask(name_.name, until(std::max<nanoseconds>(settings_.interval, kLinger)));
-  if (found.outcome == Asked::kFound) return start_echo(found);
-  if (found.outcome == Asked::kNoRoute) {
+  if (found.outcome == Asked::kFound) {
+    --sent_;
+    start_echo(found);
+    return false;
+  }
+  if (found.outcome == Asked::kNoRoute && sent_ == 1 && !is_silence(found)) {
+    --sent_;
     throw Error(Status::kEndpoint, "reach " + text_of(name_) + " over RDMA", found.cause);
   }
-  ++sent_;
-  if (!found.answered()) return;
+  if (!found.answered()) return false;
   if (!told_) {
     print_ping_notice(found.outcome == Asked::kNoOne
                           ? "no rdping --serve there: these are the times of refused requests"
@@ -108,6 +122,7 @@ void Pinger::ask() {
   }
   told_ = true;
   note(sent_, found.round_trip, 0);
+  return true;
 }
 
 void Pinger::note(std::uint64_t sequence, nanoseconds time, std::size_t bytes) {
@@ -124,6 +139,7 @@ Clock::time_point Pinger::send() {
   const OutgoingDatagram datagram{.to = &to_, .payload = message_};
   const auto now = Clock::now();
   under_way_.emplace(sent_, now);
+  if (sent_ > kRemembered) under_way_.erase(sent_ - kRemembered);
   if (endpoint_->send_burst({&datagram, 1}) == 0) {
     static_cast<void>(endpoint_->await_room(until(kLinger)));
     static_cast<void>(endpoint_->send_burst({&datagram, 1}));
@@ -131,11 +147,10 @@ Clock::time_point Pinger::send() {
   return now;
 }
 
-// True when something came.
-bool Pinger::take_answers(Deadline deadline) {
+void Pinger::take_answers(Deadline deadline) {
   std::array<IncomingDatagram, 64> came;
   const std::size_t count = endpoint_->receive_burst(came, deadline);
-  if (count == 0) return false;
+  if (count == 0) return;
   const auto now = Clock::now();
   for (const IncomingDatagram& one : std::span(came).first(count)) {
     const auto answer = read_answer(one.payload);
@@ -146,15 +161,17 @@ bool Pinger::take_answers(Deadline deadline) {
     under_way_.erase(sent);
     note(answer->sequence, time, one.payload.size());
   }
-  return true;
 }
 
 // Ends early when all have been answered after the last message, and with an interval of 0 when this one has.
+// Whatever comes, and however soon, the time and the signals are looked at.
 void Pinger::receive_until(Deadline deadline) {
   const bool last = sent_ == settings_.count, at_once = settings_.interval.count() == 0;
-  for (;;) {
-    if (last ? under_way_.empty() : at_once && !under_way_.contains(sent_)) return;
-    if (!take_answers(deadline) && deadline.passed()) return;
+  const auto is_done = [&] { return last ? under_way_.empty() : at_once && !under_way_.contains(sent_); };
+  while (!is_done()) {
+    take_answers(deadline);
+    loop_.poll();
+    if (deadline.passed()) return;
   }
 }
 
@@ -165,8 +182,9 @@ nanoseconds Pinger::linger() const {
 
 void Pinger::run() {
   for (auto next = began_; !end_.passed() && (settings_.count == 0 || sent_ < settings_.count);) {
-    if (!endpoint_) ask();
-    const auto sent = endpoint_ ? send() : Clock::now();
+    auto sent = Clock::now();
+    const bool answered = !endpoint_ && ask();
+    if (endpoint_) sent = send();
     const bool last = sent_ == settings_.count, at_once = settings_.interval.count() == 0;
     next = std::max(next + settings_.interval, sent);
     const auto limit = last ? sent + linger() : at_once ? sent + kLinger : next;
@@ -174,7 +192,7 @@ void Pinger::run() {
     if (endpoint_) {
       receive_until(deadline);
     } else {
-      while (!last && !at_once && !deadline.passed()) loop_.wait(deadline);
+      while (!last && !(at_once && answered) && !deadline.passed()) loop_.wait(deadline);
     }
   }
 }
@@ -186,10 +204,8 @@ int Pinger::summarize() const {
   print_out(fmt::format("--- {} ---", text_of(name_)));
   print_out(fmt::format("{} sent, {} answered, {:.3g}% lost, {:.0f} ms", sent_, answered, lost,
                         milliseconds_of(Clock::now() - began_)));
-  if (endpoint_ && (endpoint_->counts().unreachable > 0 || endpoint_->counts().send_errors > 0)) {
-    print_out(fmt::format("{} not sent: no way there; {} not sent: errors", endpoint_->counts().unreachable,
-                          endpoint_->counts().send_errors));
-  }
+  const std::string trouble = endpoint_ ? trouble_of(endpoint_->counts()) : "";
+  if (!trouble.empty()) print_out(trouble);
   if (answered == 0) return static_cast<int>(Status::kTimeout);
   print_out(fmt::format("round trip min/median/p99/max = {:.3f}/{:.3f}/{:.3f}/{:.3f} ms",
                         milliseconds_of(times_.least()), milliseconds_of(times_.quantile(0.5)),
@@ -206,7 +222,10 @@ int ping(const PingSettings& settings, Interrupts& interrupts) {
   try {
     pinger.run();
   } catch (const Error& error) {
-    if (error.status() != Status::kSignal) throw;
+    if (pinger.sent() == 0) throw;
+    if (error.status() == Status::kSignal) return pinger.summarize();
+    static_cast<void>(pinger.summarize());
+    throw;
   }
   return pinger.summarize();
 }

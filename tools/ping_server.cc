@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <exception>
 #include <future>
 #include <list>
 #include <memory>
@@ -25,12 +27,16 @@ constexpr std::size_t kBurst = 64;
 constexpr auto kLifetime = seconds(15);  // of an entry in the registry; it is renewed in time
 constexpr auto kRenewal = kLifetime / 3;
 
-// Sends `datagrams`, and waits for room where there is none.
-void send_all(Datagram& endpoint, std::span<const OutgoingDatagram> datagrams, const PingThread& thread) {
-  while (!datagrams.empty() && !thread.stopped()) {
-    datagrams = datagrams.subspan(endpoint.send_burst(datagrams));
-    if (!datagrams.empty()) static_cast<void>(endpoint.await_room(Deadline::never()));
+// Sends `datagrams`, and waits for room where there is none. Returns how many have gone: all, unless the
+// thread is told to stop.
+std::size_t send_all(Datagram& endpoint, std::span<const OutgoingDatagram> datagrams,
+                     const PingThread& thread) {
+  std::size_t sent = 0;
+  while (sent < datagrams.size() && !thread.stopped()) {
+    sent += endpoint.send_burst(datagrams.subspan(sent));
+    if (sent < datagrams.size()) static_cast<void>(endpoint.await_room(Deadline::never()));
   }
+  return sent;
 }
 
 void echo(Datagram& endpoint, const PingThread& thread, std::atomic<std::uint64_t>& echoed) {
@@ -42,8 +48,8 @@ void echo(Datagram& endpoint, const PingThread& thread, std::atomic<std::uint64_
     for (const IncomingDatagram& one : std::span(came).first(count)) {
       if (make_answer(one.payload)) answers[requests++] = {.to = &one.from, .payload = one.payload};
     }
-    send_all(endpoint, std::span(answers).first(requests), thread);
-    echoed.store(echoed.load(std::memory_order_relaxed) + requests, std::memory_order_relaxed);
+    const std::size_t sent = send_all(endpoint, std::span(answers).first(requests), thread);
+    echoed.store(echoed.load(std::memory_order_relaxed) + sent, std::memory_order_relaxed);
   }
 }
 
@@ -51,7 +57,8 @@ class PingServer {
  public:
   PingServer(Loop& loop, const PingSettings& settings);
 
-  void run();
+  // Until a signal, or until something fails, which is returned; no thread runs any more then.
+  [[nodiscard]] std::exception_ptr run();
   void summarize() const;
 
  private:
@@ -64,6 +71,8 @@ class PingServer {
   };
   void start(Worker& worker);
   void work(Worker& worker, Loop& loop, const PingThread& thread) const;
+  void serve();
+  void stop();
   void publish();
   void renew();
   void withdraw() noexcept;
@@ -153,39 +162,56 @@ void PingServer::withdraw() noexcept {
   }
 }
 
-void PingServer::run() {
-  if (!settings_.quiet) {
+void PingServer::serve() {
+  Deadline renewal = registry_ ? Deadline::now() : Deadline::never();
+  for (;;) {
+    listener_.poll();
+    for (const Worker& worker : workers_) {
+      if (worker.thread->over() && worker.thread->thrown()) std::rethrow_exception(worker.thread->thrown());
+    }
+    if (renewal.passed()) {
+      renew();
+      renewal = Deadline::in(kRenewal);
+      continue;  // others may have asked meanwhile
+    }
+    loop_.wait(renewal);
+  }
+}
+
+void PingServer::stop() {
+  for (Worker& worker : workers_) worker.thread->stop();
+  const auto is_over = [](const Worker& worker) { return worker.thread->over(); };
+  while (!std::ranges::all_of(workers_, is_over)) loop_.wait();
+}
+
+std::exception_ptr PingServer::run() {
+  if (!settings_.quiet || settings_.port == "0") {
     print_ping_notice(fmt::format("listening on port {} ({}), {} {}", listener_.port(), device_.device,
                                   workers_.size(), workers_.size() == 1 ? "thread" : "threads"));
   }
-  Deadline renewal = registry_ ? Deadline::now() : Deadline::never();
+  std::exception_ptr failure;
   try {
-    for (;;) {
-      listener_.poll();
-      for (const Worker& worker : workers_) {
-        if (worker.thread->over() && worker.thread->thrown()) std::rethrow_exception(worker.thread->thrown());
-      }
-      if (renewal.passed()) {
-        renew();
-        renewal = Deadline::in(kRenewal);
-        continue;  // others may have asked meanwhile
-      }
-      loop_.wait(renewal);
-    }
+    serve();
   } catch (const Error& error) {
-    if (error.status() != Status::kSignal) throw;
+    if (error.status() != Status::kSignal) failure = std::current_exception();
   }
-  if (registry_) withdraw();
-  for (Worker& worker : workers_) worker.thread->stop();
+  // A registry that has never answered does not now.
+  if (registry_ && (published_ || !failure)) withdraw();
+  stop();
+  return failure;
 }
 
 void PingServer::summarize() const {
   std::uint64_t total = 0;
   std::size_t index = 0;
+  DatagramCounts counts;
   for (const Worker& worker : workers_) {
-    print_out(fmt::format("thread {}: {} answered", index++, worker.echoed.load()));
+    if (!settings_.quiet) print_out(fmt::format("thread {}: {} answered", index, worker.echoed.load()));
+    ++index;
     total += worker.echoed;
+    add_trouble(counts, worker.counts);
   }
+  if (const std::string trouble = trouble_of(counts); !trouble.empty()) print_out(trouble);
   print_out(fmt::format("total: {} answered, {} names told", total, listener_.answered()));
 }
 
@@ -195,8 +221,9 @@ int serve_pings(const PingSettings& settings, Interrupts& interrupts) {
   Loop loop;
   PingServer server(loop, settings);
   loop.interrupt_on(interrupts.fd(), [&interrupts] { interrupts.throw_if_any(); });
-  server.run();
-  if (!settings.quiet) server.summarize();
+  const std::exception_ptr failure = server.run();
+  server.summarize();
+  if (failure) std::rethrow_exception(failure);
   return static_cast<int>(Status::kOk);
 }
 

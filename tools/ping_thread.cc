@@ -1,16 +1,25 @@
 #include "ping_thread.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <utility>
+
+#include <rdpipe/error.h>
 
 namespace rdpipe::tools {
 
-PingThread::PingThread(Work work, std::function<void()> over) {
+PingThread::PingThread(Work work, std::function<void()> over) : stop_fd_(::eventfd(0, EFD_CLOEXEC)) {
+  if (stop_fd_ == -1) throw Error(Status::kMemory, "start a thread", std::strerror(errno));
   auto made = loop_made_.get_future();
-  thread_ = std::thread([this, work = std::move(work), over = std::move(over)] { run(work, over); });
   try {
+    thread_ = std::thread([this, work = std::move(work), over = std::move(over)] { run(work, over); });
     loop_ = made.get();
   } catch (...) {
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
+    ::close(stop_fd_);
     throw;
   }
 }
@@ -19,10 +28,12 @@ PingThread::~PingThread() {
   stop();
   may_end_.set_value();
   thread_.join();
+  ::close(stop_fd_);
 }
 
 void PingThread::stop() noexcept {
   stopped_ = true;
+  ::eventfd_write(stop_fd_, 1);
   loop_->notify();
 }
 

@@ -15,8 +15,8 @@ namespace rdpipe::tools {
 
 class PingThread {
  public:
-  // `work` looks at stopped() whenever it has slept in the loop. `over` is called on the thread when its work
-  // has ended, whichever way.
+  // `work` looks at stopped() whenever it has slept in the loop; where it calls what sleeps for long, it has
+  // the loop interrupted on stop_fd(). `over` is called on the thread when its work has ended, whichever way.
   using Work = std::function<void(Loop& loop, const PingThread& thread)>;
   PingThread(Work work, std::function<void()> over);
   PingThread(const PingThread&) = delete;
@@ -25,6 +25,7 @@ class PingThread {
 
   void stop() noexcept;
   [[nodiscard]] bool stopped() const noexcept { return stopped_; }
+  [[nodiscard]] int stop_fd() const noexcept { return stop_fd_; }  // readable from stop() on
   [[nodiscard]] bool over() const noexcept { return is_over_; }
   // What the work threw, once it is over.
   [[nodiscard]] std::exception_ptr thrown() const noexcept { return thrown_; }
@@ -32,6 +33,7 @@ class PingThread {
  private:
   void run(const Work& work, const std::function<void()>& over);
 
+  int stop_fd_;
   std::atomic<bool> stopped_{false}, is_over_{false};
   std::exception_ptr thrown_;  // before is_over_
   std::promise<Loop*> loop_made_;

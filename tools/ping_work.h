@@ -21,6 +21,13 @@ namespace rdpipe::tools {
 void print_out(const std::string& line);
 void print_ping_notice(const std::string& text);  // to standard error
 
+// What an endpoint could not do, each with its number; empty where there was nothing of the kind.
+[[nodiscard]] std::string trouble_of(const DatagramCounts& counts);
+void add_trouble(DatagramCounts& sum, const DatagramCounts& counts);
+
+// 0: never.
+[[nodiscard]] Deadline end_after(Nanoseconds span);
+
 // The registry that RDPIPE_REGISTRY names, or none.
 [[nodiscard]] std::unique_ptr<Registry> registry_of_environment(Loop& loop);
 
