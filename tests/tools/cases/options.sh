@@ -74,7 +74,7 @@ test_bad_sizes() {
 
 test_help_and_version() {
   local tool
-  for tool in rdsend rdrecv; do
+  for tool in rdsend rdrecv rdcp rdping; do
     "$bin/$tool" --help >help 2>&1 || fail "$tool --help fails"
     says help "usage: $tool"
     "$bin/$tool" --version >version || fail "$tool --version fails"
@@ -84,7 +84,7 @@ test_help_and_version() {
 
 test_help_to_a_full_disk_fails() {
   local status tool
-  for tool in rdsend rdrecv rdcp; do
+  for tool in rdsend rdrecv rdcp rdping; do
     status=0
     "$bin/$tool" --help >/dev/full 2>why || status=$?
     ((status != 0)) || fail "$tool --help >/dev/full exits with 0"

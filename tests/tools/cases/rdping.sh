@@ -44,6 +44,9 @@ test_rdping_echo() {
   ping -c 1 -s 5000 "$host:$port"
   ping_exits 1
   says ping.err "a packet there holds 4096 bytes"
+  ping -c 1 "$host:$port/"$'a\eb'
+  ping_exits 0
+  says ping.out "^--- $host:$port/a\\?b ---"
   server_ends
   says server.out "^total: 25 answered"
 }
@@ -92,6 +95,55 @@ test_rdping_interrupted() {
   says ping.out "^round trip min"
 }
 
+# It never sleeps, and ends all the same.
+# rdma only: datagrams are RDMA's
+test_rdping_interrupted_while_it_looks() {
+  start_server
+  start "$bin/rdping" -i 0 --busy-poll 100000 "$host:$port" >ping.out 2>ping.err
+  local client=$!
+  await_line ping.out "seq=2 "
+  kill -INT "$client"
+  await_end "$client"
+  ((status == 0)) || fail "rdping exited with $status"
+  says ping.out "^round trip min"
+}
+
+# rdma only: datagrams are RDMA's
+test_rdping_quiet_server() {
+  start_server -q -t 2
+  ping -q -c 3 -i 0 "$host:$port"
+  ping_exits 0
+  server_ends
+  (($(wc -l <server.out) == 1)) || fail "more than the summary: $(<server.out)"
+  says server.out "^total: 3 answered"
+}
+
+# An address that nobody has: it does not answer, whatever the interval, and keeps no other host waiting.
+# limit 120
+# rdma only: datagrams are RDMA's
+test_rdping_host_that_is_down() {
+  [[ -n ${RDPIPE_GUEST-} ]] || skip "knows an address of nobody only in a guest"
+  local down=10.77.0.99
+  ping -c 2 -i 1 "$down"
+  ping_exits 30
+  says ping.out "^2 sent, 0 answered"
+  ping -c 1 -i 5 "$down"
+  ping_exits 30
+  says ping.out "^1 sent, 0 answered"
+  start_server
+  ping --flood -w 1 "$down" "$host:$port"
+  ping_exits 0
+  says ping.err "warning: find $down over RDMA: no answer"
+  ping --flood -w 1 --connect-timeout 1 "$down"
+  ping_exits 35
+  start "$bin/rdping" --flood --connect-timeout 1000 "$down" >ping.out 2>ping.err
+  local client=$!
+  pause 2
+  kill -INT "$client"
+  await_end "$client" 8
+  ((status == 20)) || fail "rdping exited with $status"
+}
+
 # limit 120
 # rdma only: datagrams are RDMA's
 test_rdping_flood() {
@@ -115,6 +167,21 @@ test_rdping_flood_with_a_host_that_is_not_there() {
   says ping.err "warning: find $host:$port over RDMA: Connection refused"
   ping --flood -w 1 "$host:$port"
   ping_exits 3
+  ping --flood -w 1 -s 5000 "$host:$here"
+  ping_exits 1
+  says ping.err "warning: option --size: $host:$here takes 4096 bytes"
+}
+
+# rdma only: datagrams are RDMA's
+test_rdping_flood_interrupted() {
+  start_server
+  start "$bin/rdping" --flood -w 0 -t 2 "$host:$port" >ping.out 2>ping.err
+  local client=$!
+  pause $((2 * scale))
+  kill -INT "$client"
+  await_end "$client"
+  ((status == 0)) || fail "rdping exited with $status"
+  says ping.out "^total: [1-9]"
 }
 
 # rdma only: datagrams are RDMA's
@@ -167,6 +234,10 @@ test_rdping_registry() {
   ping_exits 0
   ping --flood -t 2 -w 1 "alpha:$port"
   ping_exits 0
+  put_entry damaged:7471/0 "[::1" "$far_off"
+  ping --flood -w 1 damaged "alpha:$port"
+  ping_exits 0
+  says ping.err "warning: .*the bracket is not closed"
   ping -c 1 "beta:$port"
   ping_exits 3
   says ping.err "it has no such name"
@@ -235,9 +306,15 @@ test_rdping_usage() {
   ping -c 0 a
   ping_exits 1
   says ping.err "option --count: '0' is not a number from 1"
+  ping -p 7000 a
+  ping_exits 1
+  says ping.err "^rdping: error: --port is for --serve"
   RDPIPE_REGISTRY=somewhere ping -c 1 a
   ping_exits 1
   says ping.err "not memcached://HOST"
+  RDPIPE_REGISTRY=somewhere ping --flood a
+  ping_exits 1
+  says ping.err "^rdping: error: .*not memcached://HOST"
 }
 
 # tcp only: this host has RDMA
