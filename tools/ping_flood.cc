@@ -77,7 +77,7 @@ class Flooder {
 FoundEndpoint Flooder::find(Loop& loop, const std::string& host) const {
   EndpointName name = parse_endpoint_name(host);
   const auto turn = std::min<Nanoseconds>(kTurn, settings_.connection.connect_timeout);
-  const FoundEndpoint first = find_ping_server(loop, name, settings_, Deadline::in(turn));
+  FoundEndpoint first = find_ping_server(loop, name, settings_, Deadline::in(turn));
   if (!name.name.empty()) return first;
   name.name = std::to_string(first.endpoints > 0 ? index_ % first.endpoints : 0);
   return find_ping_server(loop, name, settings_, Deadline::in(turn));
