@@ -15,7 +15,7 @@ namespace rdpipe::tools {
 namespace {
 
 // All but `kept`.
-void hide_controls(std::string& text, char kept = '\0') {
+void hide_controls(std::string& text, unsigned char kept = 0) {
   const auto is_control = [kept](unsigned char c) { return c != kept && (c < 0x20 || c == 0x7F); };
   std::replace_if(text.begin(), text.end(), is_control, '?');
 }
