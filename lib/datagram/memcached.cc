@@ -42,6 +42,7 @@ void* open_registry(const char* servers, unsigned limit_ms, char* error, std::si
   memcached_behavior_set(made, MEMCACHED_BEHAVIOR_SND_TIMEOUT, limit_ms * 1000ULL);  // microseconds
   memcached_behavior_set(made, MEMCACHED_BEHAVIOR_RCV_TIMEOUT, limit_ms * 1000ULL);
   memcached_behavior_set(made, MEMCACHED_BEHAVIOR_TCP_NODELAY, 1);
+  memcached_behavior_set(made, MEMCACHED_BEHAVIOR_VERIFY_KEY, 1);
   return made;
 }
 

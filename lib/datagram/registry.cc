@@ -3,9 +3,13 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
+#include <charconv>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -18,10 +22,17 @@ namespace {
 
 constexpr unsigned kLimitMs = 2000;
 constexpr std::size_t kLongestEntry = 4096;  // bytes
+constexpr std::size_t kLongestKey = 240;     // memcached takes 250
 constexpr std::string_view kMemcached = "memcached://";
 
-// Names of other programs may stand in the same registry.
-std::string key_of(const std::string& name) { return "rdpipe:" + name; }
+// Names of other programs may stand in the same registry. What a registry's protocol would take for its own
+// does not get there.
+std::string key_of(const std::string& name) {
+  const bool printable_ascii = std::ranges::all_of(name, [](char c) { return c > ' ' && c < '\x7F'; });
+  if (printable_ascii && !name.empty() && name.size() <= kLongestKey) return "rdpipe:" + name;
+  throw Error(Status::kUsage, fmt::format("name '{}' in a registry", printable(name)),
+              fmt::format("not 1 to {} printable characters of ASCII without blanks", kLongestKey));
+}
 
 const char kHere = 0;  // whose file is the library
 
@@ -35,38 +46,74 @@ std::string module_path(const std::string& kind) {
   return fmt::format("{}/rdpipe/librdpipe-{}.so", directory, kind);
 }
 
+std::string attempt_to_open(const std::string& what) {
+  return fmt::format("open the registry '{}'", printable(what));
+}
+
+std::string servers_of(const std::string& url) { return url.substr(std::min(url.size(), kMemcached.size())); }
+
+const RegistryModule& module_for(const std::string& url) {
+  if (!url.starts_with(kMemcached) || url.size() == kMemcached.size()) {
+    throw Error(Status::kUsage, attempt_to_open(url), "not memcached://HOST or memcached://HOST:PORT");
+  }
+  void* library = ::dlopen(module_path("memcached").c_str(), RTLD_NOW | RTLD_LOCAL);  // stays
+  const void* table = library == nullptr ? nullptr : ::dlsym(library, kRegistrySymbol);
+  if (table != nullptr) return *static_cast<const RegistryModule*>(table);
+  throw Error(Status::kEndpoint, attempt_to_open(url), fmt::format("no module for it: {}", ::dlerror()),
+              "build rdpipe with libmemcached (package libmemcached-dev)");
+}
+
+// Where an entry says that the endpoint is. Whoever can write to the registry says it.
+EndpointName where_of(const RegistryEntry& entry, const std::string& attempt) {
+  std::string cause = "its port is no number from 1 to 65535";
+  try {
+    EndpointName where = parse_endpoint_name(entry.where);
+    const std::string& port = where.peer.port;
+    std::uint16_t number = 0;
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+    if (error == std::errc() && end == port.data() + port.size() && number > 0) return where;
+  } catch (const Error& error) {
+    cause = error.cause();
+  }
+  throw Error(Status::kEndpoint, attempt,
+              fmt::format("a bad entry in the registry: '{}': {}", printable(entry.where), cause));
+}
+
 }  // namespace
 
 struct Registry::Module {
-  explicit Module(const std::string& url);
+  Module(const RegistryModule& module, const std::string& servers);
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
-  ~Module() {
-    if (open != nullptr) table->close(open);
+  ~Module() { table.close(open); }
+
+  // Makes the `number`th call, one at a time. 0 where a later one has been asked for since: nobody waits for
+  // this one any more, and it must not come after that.
+  template <typename Call>
+  int make(std::uint64_t number, Call call, std::array<char, 256>& error) {
+    const std::lock_guard lock(busy);
+    return number == latest ? call(table, open, error) : 0;
   }
 
-  const RegistryModule* table = nullptr;
-  void* open = nullptr;
+  const RegistryModule& table;
+  void* open;
+  std::mutex busy;
+  std::atomic<std::uint64_t> latest = 0;
 };
 
-Registry::Module::Module(const std::string& url) {
-  const std::string attempt = fmt::format("open the registry '{}'", printable(url));
-  if (!url.starts_with(kMemcached) || url.size() == kMemcached.size()) {
-    throw Error(Status::kUsage, attempt, "not memcached://HOST or memcached://HOST:PORT");
-  }
-  void* library = ::dlopen(module_path("memcached").c_str(), RTLD_NOW | RTLD_LOCAL);  // stays
-  if (library != nullptr) table = static_cast<const RegistryModule*>(::dlsym(library, kRegistrySymbol));
-  if (table == nullptr) {
-    throw Error(Status::kEndpoint, attempt, fmt::format("no module for it: {}", ::dlerror()),
-                "build rdpipe with libmemcached (package libmemcached-dev)");
-  }
+Registry::Module::Module(const RegistryModule& module, const std::string& servers) : table(module) {
   std::array<char, 256> error{};
-  open = table->open(url.substr(kMemcached.size()).c_str(), kLimitMs, error.data(), error.size());
-  if (open == nullptr) throw Error(Status::kUsage, attempt, printable(error.data()));
+  open = table.open(servers.c_str(), kLimitMs, error.data(), error.size());
+  if (open != nullptr) return;
+  throw Error(Status::kUsage, attempt_to_open(servers), printable(error.data()));
 }
 
-Registry::Registry(Loop& loop, const std::string& url)
-    : loop_(loop), url_(url), module_(std::make_shared<Module>(url)) {}
+Registry::Registry(Loop& loop, const std::string& url) : Registry(loop, module_for(url), servers_of(url)) {
+  url_ = url;
+}
+
+Registry::Registry(Loop& loop, const RegistryModule& module, const std::string& servers)
+    : loop_(loop), url_(servers), module_(std::make_shared<Module>(module, servers)) {}
 
 Registry::~Registry() = default;
 
@@ -74,10 +121,10 @@ Registry::~Registry() = default;
 template <typename Call>
 void Registry::run(const std::string& attempt, Call call) {
   Operation operation;
-  const auto job = [module = module_, attempt = fmt::format("{} at {}", attempt, printable(url_)),
-                    call]() -> std::int64_t {
+  const auto job = [module = module_, number = ++module_->latest,
+                    attempt = fmt::format("{} at {}", attempt, printable(url_)), call]() -> std::int64_t {
     std::array<char, 256> error{};
-    if (call(*module->table, module->open, error) >= 0) return 0;
+    if (module->make(number, call, error) >= 0) return 0;
     throw Error(Status::kNetwork, attempt, printable(error.data()));
   };
   loop_.run(operation, job, Abandon::kDetach);
@@ -96,16 +143,25 @@ void Registry::put(const std::string& name, const RegistryEntry& entry) {
 }
 
 std::optional<RegistryEntry> Registry::get(const std::string& name) {
-  const auto found = std::make_shared<std::optional<RegistryEntry>>();
-  run(fmt::format("look up '{}'", printable(name)),
+  struct Found {
+    bool any = false;
+    std::optional<RegistryEntry> entry;
+  };
+  const auto found = std::make_shared<Found>();
+  const std::string attempt = fmt::format("look up '{}'", printable(name));
+  run(attempt,
       [key = key_of(name), found](const RegistryModule& table, void* open, std::array<char, 256>& error) {
         std::vector<std::byte> bytes(kLongestEntry);
         std::size_t size = bytes.size();
         const int result = table.get(open, key.c_str(), bytes.data(), &size, error.data(), error.size());
-        if (result == 0 && size <= bytes.size()) *found = decode_registered(std::span(bytes).first(size));
+        found->any = result == 0;
+        if (found->any && size <= bytes.size())
+          found->entry = decode_registered(std::span(bytes).first(size));
         return result;
       });
-  return *found;
+  if (!found->any || found->entry) return found->entry;
+  throw Error(Status::kEndpoint, fmt::format("{} at {}", attempt, printable(url_)),
+              "a bad entry in the registry: it is none of this version's");
 }
 
 void Registry::remove(const std::string& name) {
@@ -125,7 +181,7 @@ FoundEndpoint find_registered(Loop& loop, Registry& registry, const std::string&
     throw Error(Status::kEndpoint, attempt,
                 fmt::format("a stale entry: it expired {} s ago", now - entry->expiry));
   }
-  const EndpointName where = parse_endpoint_name(entry->where);
+  const EndpointName where = where_of(*entry, attempt);
   FoundEndpoint found;
   try {
     found = find_endpoint(loop, where, options, deadline);

@@ -14,18 +14,25 @@
 
 namespace rdpipe {
 
+struct RegistryModule;
+
 // Calls sleep in the loop, while a worker asks. Belongs to the thread of the loop.
 class __attribute__((visibility("default"))) Registry {
  public:
   // "memcached://HOST[:PORT][,HOST...]". Throws Error{kUsage} for another kind, Error{kEndpoint} where its
   // module is not installed. Whether anybody answers shows later.
   Registry(Loop& loop, const std::string& url);
+  // With a module that is there already; `servers`: what it opens.
+  Registry(Loop& loop, const RegistryModule& module, const std::string& servers);
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
   ~Registry();
 
-  // These throw Error{kNetwork}. An entry is kept until its expiry.
+  // These throw Error{kNetwork}, and Error{kUsage} for a name that is not of up to 240 printable characters
+  // of ASCII without blanks. Where the loop is interrupted, what was asked for may still be done, but not
+  // once something else is asked for. An entry is kept until its expiry.
   void put(const std::string& name, const RegistryEntry& entry);
+  // Throws Error{kEndpoint} where something else than an entry stands there.
   [[nodiscard]] std::optional<RegistryEntry> get(const std::string& name);
   void remove(const std::string& name);
 
@@ -39,9 +46,9 @@ class __attribute__((visibility("default"))) Registry {
   std::shared_ptr<Module> module_;
 };
 
-// Finds an endpoint by a registry's name, and checks the entry before anyone uses it: that it has not
-// expired, and that the host it names still has this very endpoint. Throws Error{kEndpoint} where there is no
-// entry or a stale one, and what find_endpoint() throws.
+// Finds an endpoint by a registry's name, and checks the entry before anyone uses it: that it makes sense and
+// has not expired, and that the host it names still has this very endpoint. Throws Error{kEndpoint} where
+// there is no entry, or a bad or stale one, and what find_endpoint() throws.
 [[nodiscard]] __attribute__((visibility("default"))) FoundEndpoint find_registered(
     Loop& loop, Registry& registry, const std::string& name, const FabricOptions& options, Deadline deadline);
 
