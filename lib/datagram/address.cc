@@ -1,6 +1,5 @@
 #include "datagram/address.h"
 
-#include <algorithm>
 #include <cstring>
 
 namespace rdpipe {
@@ -15,15 +14,6 @@ std::size_t HashOfPath::operator()(const DatagramPath& path) const noexcept {
          (std::uint64_t{path.lid} << 16 | std::uint64_t{path.service_level} << 8 | path.source_index);
   hash *= kOdd;
   return static_cast<std::size_t>(hash ^ hash >> 32);
-}
-
-GidKind kind_of(const Gid& gid) {
-  constexpr auto kOnes = std::byte{0xFF};
-  const bool zeros =
-      std::all_of(gid.begin(), gid.begin() + 10, [](std::byte b) { return b == std::byte{0}; });
-  if (zeros && gid[10] == kOnes && gid[11] == kOnes) return GidKind::kIpv4;
-  if (gid[0] == std::byte{0xFE} && (gid[1] & std::byte{0xC0}) == std::byte{0x80}) return GidKind::kLinkLocal;
-  return GidKind::kGlobal;
 }
 
 }  // namespace rdpipe

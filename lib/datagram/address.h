@@ -21,8 +21,4 @@ struct HashOfPath {
   std::size_t operator()(const DatagramPath& path) const noexcept;
 };
 
-// The kind of IP address that a RoCE GID stands for; on InfiniBand all are global.
-enum class GidKind : std::uint8_t { kIpv4, kLinkLocal, kGlobal };
-[[nodiscard]] GidKind kind_of(const Gid& gid);
-
 }  // namespace rdpipe

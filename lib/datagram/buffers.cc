@@ -51,6 +51,10 @@ std::span<const std::byte, kGlobalHeader> DatagramBuffers::header(std::size_t in
   return std::span<const std::byte, kGlobalHeader>(payload(index) - kGlobalHeader, kGlobalHeader);
 }
 
+void DatagramBuffers::clear_header(std::size_t index) const {
+  clear_global_header(std::span<std::byte, kGlobalHeader>(payload(index) - kGlobalHeader, kGlobalHeader));
+}
+
 Segment DatagramBuffers::send(std::size_t index) const {
   return {.address = payload(shape_.receives + index), .length = shape_.payload, .key = region_.local_key()};
 }

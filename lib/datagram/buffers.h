@@ -22,10 +22,10 @@ class DatagramBuffers {
   [[nodiscard]] static DatagramBuffers make(const ProtectionDomain& domain, BufferShape shape);
 
   [[nodiscard]] const BufferShape& shape() const noexcept { return shape_; }
-  [[nodiscard]] bool huge() const noexcept { return memory_.huge(); }
   [[nodiscard]] Segment receive(std::size_t index) const;  // with the header's room
   [[nodiscard]] std::span<std::byte> received(std::size_t index, std::size_t length) const;
   [[nodiscard]] std::span<const std::byte, kGlobalHeader> header(std::size_t index) const;
+  void clear_header(std::size_t index) const;  // before it is posted
   [[nodiscard]] Segment send(std::size_t index) const;
 
  private:

@@ -18,8 +18,7 @@ void* map(std::size_t bytes, int flags) {
 
 HugeMemory::HugeMemory(std::size_t bytes) : mapped_(round_up(bytes, kHugePage)) {
   void* memory = map(mapped_, MAP_HUGETLB);
-  huge_ = memory != MAP_FAILED;
-  if (!huge_) {
+  if (memory == MAP_FAILED) {
     mapped_ = round_up(bytes, kPageSize);
     memory = map(mapped_, 0);
     check(memory == MAP_FAILED ? -1 : 0, Status::kMemory, "reserve " + format_size(mapped_));

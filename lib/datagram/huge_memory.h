@@ -11,23 +11,19 @@ namespace rdpipe {
 class HugeMemory {
  public:
   explicit HugeMemory(std::size_t bytes);  // throws Error{kMemory}
-  HugeMemory(HugeMemory&& other) noexcept
-      : bytes_(std::exchange(other.bytes_, {})), mapped_(other.mapped_), huge_(other.huge_) {}
+  HugeMemory(HugeMemory&& other) noexcept : bytes_(std::exchange(other.bytes_, {})), mapped_(other.mapped_) {}
   HugeMemory& operator=(HugeMemory&& other) noexcept {
     std::swap(bytes_, other.bytes_);
     std::swap(mapped_, other.mapped_);
-    std::swap(huge_, other.huge_);
     return *this;
   }
   ~HugeMemory();
 
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
-  [[nodiscard]] bool huge() const noexcept { return huge_; }
 
  private:
   std::span<std::byte> bytes_;
   std::size_t mapped_ = 0;
-  bool huge_ = false;
 };
 
 }  // namespace rdpipe

@@ -98,6 +98,9 @@ PeerAddress parse_peer(std::string_view text) {
   if (out.host.empty()) reject(text, "the host is empty");
   if (rest == ":") reject(text, "the port is empty");
   if (!rest.empty()) out.port = rest.substr(1);
+  if (out.host.find_first_of("[]") != std::string::npos) reject(text, "the host has a bracket in it");
+  if (out.port.find_first_of("[]:") != std::string::npos)
+    reject(text, "the port has a bracket or colon in it");
   return out;
 }
 

@@ -44,8 +44,8 @@ AddressHandle::~AddressHandle() {
   if (handle_ != nullptr) ::ibv_destroy_ah(handle_);
 }
 
-// What stands in front of IPv4 is undefined, but the kernel and the devices leave nothing that begins with
-// a 6.
+// What stands in front of IPv4 is undefined, but the kernel and the devices write nothing there that begins
+// with a 6.
 std::optional<GlobalHeader> read_global_header(std::span<const std::byte, kGlobalHeader> bytes) {
   constexpr std::size_t kIpv4At = 20;
   constexpr auto kIpv4Plain = std::byte{0x45};
@@ -61,5 +61,7 @@ std::optional<GlobalHeader> read_global_header(std::span<const std::byte, kGloba
   out.destination = mapped(bytes.subspan(kIpv4At + 16, 4));
   return out;
 }
+
+void clear_global_header(std::span<std::byte, kGlobalHeader> bytes) noexcept { bytes[0] = std::byte{0}; }
 
 }  // namespace rdpipe

@@ -54,5 +54,8 @@ struct GlobalHeader {
 };
 // What stands there: InfiniBand's or IPv6's header, or 20 bytes of nothing and IPv4's. Nothing for neither.
 [[nodiscard]] std::optional<GlobalHeader> read_global_header(std::span<const std::byte, kGlobalHeader> bytes);
+// Before each receive: a device that leaves the 20 bytes in front of IPv4's alone would leave an earlier
+// datagram's IPv6 header there.
+void clear_global_header(std::span<std::byte, kGlobalHeader> bytes) noexcept;
 
 }  // namespace rdpipe

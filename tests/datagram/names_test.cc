@@ -34,7 +34,8 @@ TEST_CASE("names of endpoints as users write them") {
     CHECK(name.peer.port == one.port);
     CHECK(name.name == one.name);
   }
-  for (const std::string text : {"", ":99", "/x", "[fd77::1", "[fd77::1]99", "db1:", "db1:/x"}) {
+  for (const std::string text :
+       {"", ":99", "/x", "[fd77::1", "[fd77::1]99", "db1:", "db1:/x", "fd77::1]:99", "a[b", "[a]:b:c"}) {
     INFO(text);
     CHECK_THROWS_AS(parse_endpoint_name(text), Error);
   }
@@ -87,7 +88,7 @@ TEST_CASE("the header in front of a datagram is IPv6's, or IPv4's behind twenty 
   for (std::size_t i = 0; i < 8; ++i) bytes[32 + i] = static_cast<std::byte>(i + 1);
   auto header = read_global_header(bytes);
   REQUIRE(header);
-  CHECK(kind_of(header->source) == GidKind::kIpv4);
+  CHECK(header->source[11] == std::byte{0xFF});
   CHECK(header->source[12] == std::byte{1});
   CHECK(header->destination[15] == std::byte{8});
   bytes[0] = std::byte{0x60};
@@ -96,8 +97,21 @@ TEST_CASE("the header in front of a datagram is IPv6's, or IPv4's behind twenty 
   bytes[24] = std::byte{0xFD};
   header = read_global_header(bytes);
   REQUIRE(header);
-  CHECK(kind_of(header->source) == GidKind::kLinkLocal);
-  CHECK(kind_of(header->destination) == GidKind::kGlobal);
+  CHECK(header->source[0] == std::byte{0xFE});
+  CHECK(header->destination[0] == std::byte{0xFD});
+}
+
+TEST_CASE("an IPv4 header is read where an IPv6 one was before, whatever the device leaves in front of it") {
+  std::array<std::byte, kGlobalHeader> bytes{};
+  bytes[0] = std::byte{0x60};
+  bytes[8] = std::byte{0xFE};
+  clear_global_header(bytes);
+  bytes[20] = std::byte{0x45};
+  bytes[32] = std::byte{10};
+  const auto header = read_global_header(bytes);
+  REQUIRE(header);
+  CHECK(header->source[11] == std::byte{0xFF});
+  CHECK(header->source[12] == std::byte{10});
 }
 
 TEST_CASE("memory is there with huge pages and without") {
