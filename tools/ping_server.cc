@@ -130,8 +130,7 @@ std::string PingServer::registered_name(std::size_t index) const {
 }
 
 void PingServer::publish() {
-  const std::string host =
-      settings_.connection.address.empty() ? host_of(device_) : settings_.connection.address;
+  const std::string host = host_of(device_, fabric_options(settings_.connection));
   std::size_t index = 0;
   for (const Worker& worker : workers_) {
     const EndpointName where{.peer = {host, std::to_string(listener_.port())}, .name = std::to_string(index)};

@@ -122,6 +122,20 @@ void Question::learn(const ConnectionEvent& answer) {
   end(Asked::kFound, {});
 }
 
+std::string text_of(const GidAddress& gid) {
+  std::array<char, NI_MAXHOST> text{};
+  const auto* address = reinterpret_cast<const sockaddr*>(&gid.address);
+  const int error =
+      ::getnameinfo(address, sizeof gid.address, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST);
+  return error == 0 ? text.data() : std::string();
+}
+
+// An equal part of the time that is left.
+Deadline share_of(Deadline deadline, std::size_t parts) {
+  if (deadline.is_never()) return deadline;
+  return Deadline::in(deadline.remaining() / static_cast<std::int64_t>(parts));
+}
+
 }  // namespace
 
 struct NameServer::State {
@@ -156,8 +170,8 @@ FoundEndpoint NameServer::ask(const std::string& name, Deadline deadline) {
   FoundEndpoint best;
   best.outcome = Asked::kNoRoute;
   for (std::size_t i = 0; i < routes.size(); ++i) {
-    const bool last = i + 1 == routes.size();
-    const Deadline until = last ? deadline : deadline.earlier(Deadline::in(kPatience));
+    const std::size_t left = routes.size() - i;
+    const Deadline until = left == 1 ? deadline : share_of(deadline, left).earlier(Deadline::in(kPatience));
     FoundEndpoint found = Question(state_->loop, state_->options, name).ask(routes[i], until);
     if (found.answered()) {
       routes = {routes[i]};
@@ -180,16 +194,16 @@ FoundEndpoint find_endpoint(Loop& loop, const EndpointName& name, const FabricOp
   }
 }
 
-std::string host_of(const DevicePort& port) {
-  for (const int family : {AF_INET, AF_INET6}) {
+// IPv4's where it listens on both.
+std::string host_of(const DevicePort& port, const FabricOptions& options) {
+  if (!options.address.empty()) return options.address;
+  for (const auto family : {AddressFamily::kIpv4, AddressFamily::kIpv6}) {
+    if (options.family != AddressFamily::kAny && options.family != family) continue;
     for (const GidAddress& gid : gid_addresses(port.device)) {
-      if (gid.link_local || gid.address.ss_family != family) continue;
-      std::array<char, NI_MAXHOST> text{};
-      const auto* address = reinterpret_cast<const sockaddr*>(&gid.address);
-      if (::getnameinfo(address, sizeof gid.address, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) ==
-          0) {
-        return text.data();
-      }
+      const bool fits = gid.address.ss_family == (family == AddressFamily::kIpv4 ? AF_INET : AF_INET6);
+      if (gid.port != port.number || !fits) continue;
+      if (options.gid_index >= 0 ? gid.index != options.gid_index : gid.link_local) continue;
+      if (auto text = text_of(gid); !text.empty()) return text;
     }
   }
   std::array<char, NI_MAXHOST> own{};

@@ -41,7 +41,8 @@ class __attribute__((visibility("default"))) NameServer {
   NameServer& operator=(NameServer&&) = delete;
   ~NameServer();
 
-  // Asks once; each of the host's addresses in turn until one answers, and from then on that one.
+  // Asks once; each of the host's addresses in turn, for its share of the time, until one answers, and from
+  // then on that one.
   [[nodiscard]] FoundEndpoint ask(const std::string& name, Deadline deadline);
 
  private:
@@ -60,7 +61,9 @@ class __attribute__((visibility("default"))) NameServer {
 // first port that is up. Throws Error{kEndpoint}.
 [[nodiscard]] __attribute__((visibility("default"))) DevicePort usable_port(const FabricOptions& options);
 
-// What other hosts may call this one: an IP address of the device, or, where it has none, this host's name.
-[[nodiscard]] __attribute__((visibility("default"))) std::string host_of(const DevicePort& port);
+// What other hosts may call this one, where a NameListener has these options: an IP address that it listens
+// on, or, where the device has none, this host's name.
+[[nodiscard]] __attribute__((visibility("default"))) std::string host_of(const DevicePort& port,
+                                                                         const FabricOptions& options);
 
 }  // namespace rdpipe

@@ -76,7 +76,8 @@ const DatagramIdentity* NameListener::find(const std::string& name) {
 // The id of who asked goes at once: an answer that is lost is asked for again.
 void NameListener::answer(ConnectionEvent question) {
   const auto name = decode_question(question.private_data);
-  const bool here = question.request.device_name() == device_.device;
+  const bool here =
+      question.request.device_name() == device_.device && question.request.device_port() == device_.number;
   const DatagramIdentity* endpoint = name && here ? find(*name) : nullptr;
   if (endpoint == nullptr) return question.request.reject();
   const auto said = encode_answer({.key = endpoint->key,

@@ -16,8 +16,9 @@ namespace rdpipe {
 
 class __attribute__((visibility("default"))) NameListener {
  public:
-  // Listens on `port` ("0": one that is free). Answers only what comes in over `device`, where the endpoints
-  // are. Throws Error{kNetwork} "Address already in use", Error{kEndpoint} for an address that is not there.
+  // Listens on `port` ("0": one that is free). Answers only what comes in over that port of `device`, where
+  // the endpoints are. Throws Error{kNetwork} "Address already in use", Error{kEndpoint} for an address that
+  // is not there.
   NameListener(Loop& loop, const std::string& port, const FabricOptions& options, DevicePort device);
   NameListener(const NameListener&) = delete;
   NameListener& operator=(const NameListener&) = delete;

@@ -42,6 +42,7 @@ std::optional<GidAddress> to_address(const ibv_gid_entry& entry) {
   in6_addr ip{};
   std::memcpy(&ip, entry.gid.raw, sizeof ip);
   GidAddress out;
+  out.port = entry.port_num;
   out.index = static_cast<int>(entry.gid_index);
   if (IN6_IS_ADDR_V4MAPPED(&ip)) {
     auto& in = reinterpret_cast<sockaddr_in&>(out.address);

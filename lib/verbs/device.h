@@ -35,7 +35,8 @@ using OpenDevice = std::unique_ptr<ibv_context, CloseDevice>;
 
 // One entry of a device's GID table that stands for an IP address (RoCE).
 struct GidAddress {
-  int index = 0;               // in the table
+  unsigned port = 1;           // of the device
+  int index = 0;               // in the port's table
   bool link_local = false;     // fe80::/10
   sockaddr_storage address{};  // AF_INET or AF_INET6, port 0; a link-local one has its interface
 };
