@@ -80,10 +80,14 @@ struct Datagram::State {
         identities(device.identities(wanted.port.number)),
         domain(device.get()),
         buffers(DatagramBuffers::make(domain, shape_of(device, port, wanted))),
+        paths(
+            [this](const DatagramPath& path) {
+              return AddressHandle::make(domain, options.port.number, path);
+            },
+            std::max<std::size_t>(wanted.paths, 1)),
         queue(device, domain, wanted.port.number,
               {.sends = buffers.shape().sends, .receives = buffers.shape().receives, .inline_bytes = kInline},
               random_key()),
-        paths(domain, wanted.port.number, std::max<std::size_t>(wanted.paths, 1)),
         sent(loop, queue.sent()),
         received(loop, queue.received()),
         idle(buffers.shape().receives) {
@@ -97,9 +101,12 @@ struct Datagram::State {
   [[nodiscard]] DatagramSend fill(const OutgoingDatagram& datagram, ibv_ah* handle,
                                   std::uint64_t number) const;
   bool take_sent();
+  [[nodiscard]] bool drain_sent();
 
   // --- Receiving
   void post_receives();
+  void collect();
+  [[nodiscard]] bool drain_received();
   void take_received(std::span<IncomingDatagram> into, std::size_t& count);
   [[nodiscard]] bool accept(const DatagramReceived& from, IncomingDatagram& into);
   [[nodiscard]] std::optional<DatagramPath> path_from(const DatagramReceived& from);
@@ -115,12 +122,16 @@ struct Datagram::State {
   Deadline look_again = Deadline::now();  // at the identities
   ProtectionDomain domain;
   DatagramBuffers buffers;
-  DatagramQueuePair queue;
   PathCache paths;
+  DatagramQueuePair queue;  // goes first: until then the device may look at the handles of its sends
   Announced sent, received;
   // Sends have numbers, and end in their order.
   std::uint64_t posted = 0, completed = 0;
-  std::vector<std::size_t> idle;  // receive buffers that are not posted: what the caller has, and what failed
+  // A receive buffer is posted, or has what came and was not looked at yet, or is idle: what the caller has,
+  // and what was dropped.
+  std::size_t posted_receives = 0;
+  std::vector<DatagramReceived> backlog;
+  std::vector<std::size_t> idle;
   DatagramCounts counts;
 };
 
@@ -168,25 +179,30 @@ void Datagram::State::post_chain(std::span<const OutgoingDatagram> datagrams) {
   counts.sent += count;
 }
 
-bool Datagram::State::take_sent() {
+// True where one failed.
+bool Datagram::State::drain_sent() {
   std::array<Completion, kLongestChain> done;
-  bool failed = false, any = false;
-  for (std::size_t count = done.size(); count == done.size();) {
-    count = queue.take_sent(done);
+  bool failed = false;
+  for (std::size_t count = 0; (count = queue.take_sent(done)) > 0;) {
     for (const Completion& one : std::span(done).first(count)) {
-      any = true;
       completed = one.id + 1;
       if (one.status == CompletionStatus::kSuccess) continue;
       ++counts.send_errors;
       failed = true;
     }
   }
-  if (failed) restart();
-  if (any) paths.release(completed);
+  return failed;
+}
+
+bool Datagram::State::take_sent() {
+  const std::uint64_t before = completed;
+  if (drain_sent()) restart();
+  if (completed != before) paths.release(completed);
   return room() > 0;
 }
 
 void Datagram::State::post_receives() {
+  if (idle.empty()) return;
   std::array<Segment, kLongestChain> segments;
   std::array<std::uint64_t, kLongestChain> ids;
   while (!idle.empty()) {
@@ -194,10 +210,35 @@ void Datagram::State::post_receives() {
     for (std::size_t i = 0; i < count; ++i) {
       ids[i] = idle[idle.size() - count + i];
       segments[i] = buffers.receive(ids[i]);
+      buffers.clear_header(ids[i]);
     }
     queue.post_receives(std::span(segments).first(count), std::span(ids).first(count));
     idle.resize(idle.size() - count);
+    posted_receives += count;
   }
+}
+
+// True where one failed. What was flushed has no datagram: restart() posts its buffer anew.
+bool Datagram::State::drain_received() {
+  std::array<DatagramReceived, kLongestChain> came;
+  bool failed = false;
+  for (std::size_t count = came.size(); count == came.size();) {
+    count = queue.take_received(came);
+    posted_receives -= count;
+    for (const DatagramReceived& one : std::span(came).first(count)) {
+      failed = failed || one.status != CompletionStatus::kSuccess;
+      if (one.status != CompletionStatus::kFlushed) backlog.push_back(one);
+    }
+  }
+  return failed;
+}
+
+// All that has come, also what the caller has no room for: otherwise nobody sees that no receive is left.
+void Datagram::State::collect() {
+  const std::size_t before = posted_receives;
+  const bool failed = drain_received();
+  if (failed) return restart();
+  if (posted_receives == 0 && before > 0) ++counts.ran_empty;
 }
 
 // One of this end's addresses may be new.
@@ -244,20 +285,14 @@ bool Datagram::State::accept(const DatagramReceived& from, IncomingDatagram& int
 }
 
 void Datagram::State::take_received(std::span<IncomingDatagram> into, std::size_t& count) {
-  std::array<DatagramReceived, kLongestChain> came;
-  bool failed = false;
-  while (count < into.size()) {
-    const std::size_t wanted = std::min(came.size(), into.size() - count);
-    const std::size_t taken = queue.take_received(std::span(came).first(wanted));
-    for (const DatagramReceived& one : std::span(came).first(taken)) {
-      idle.push_back(one.id);
-      failed = failed || one.status != CompletionStatus::kSuccess;
-      if (accept(one, into[count])) ++count;
-    }
-    if (taken < wanted) break;
+  collect();
+  auto next = backlog.begin();
+  for (; next != backlog.end() && count < into.size(); ++next) {
+    idle.push_back(next->id);
+    if (accept(*next, into[count])) ++count;
   }
-  if (idle.size() == buffers.shape().receives) ++counts.ran_empty;
-  if (failed) restart();
+  backlog.erase(backlog.begin(), next);
+  if (count == 0) post_receives();  // the caller has none: what was dropped must not leave the device without
 }
 
 // Reading the clock may cost as much as a datagram: it is first looked at after many looks at the queue.
@@ -270,19 +305,25 @@ void Datagram::State::spin(std::span<IncomingDatagram> into, std::size_t& count,
   } while (count == 0 && !until.passed());
 }
 
-// After an error the device carries out nothing more: what was posted is lost, and the receives that the
-// caller does not hold are posted anew.
+// After an error the device carries out nothing more: what it has not completed is lost, and the receives
+// that hold nothing are posted anew.
 void Datagram::State::restart() {
+  queue.stop();  // the error may have been in one direction: nothing comes or goes after this look
+  static_cast<void>(drain_sent());
+  static_cast<void>(drain_received());
   queue.restart();
   counts.send_errors += posted - completed;
   completed = posted;
+  paths.release(completed);
   ++counts.restarts;
   std::vector<bool> held(buffers.shape().receives);
   for (const std::size_t index : idle) held[index] = true;
+  for (const DatagramReceived& one : backlog) held[one.id] = true;
   std::vector<std::size_t> free;
   for (std::size_t i = 0; i < held.size(); ++i) {
     if (!held[i]) free.push_back(i);
   }
+  posted_receives = 0;
   std::swap(idle, free);
   post_receives();
   std::swap(idle, free);
@@ -349,6 +390,6 @@ const DatagramCounts& Datagram::counts() const noexcept { return state_->counts;
 
 std::size_t Datagram::known_paths() const noexcept { return state_->paths.size(); }
 
-bool Datagram::huge_pages() const noexcept { return state_->buffers.huge(); }
+void Datagram::fail() { state_->queue.stop(); }
 
 }  // namespace rdpipe

@@ -47,8 +47,8 @@ struct DatagramIdentity {
 
 struct DatagramCounts {
   std::uint64_t sent = 0;         // handed to the device
-  std::uint64_t send_errors = 0;  // of these, those that it did not send
-  std::uint64_t unreachable = 0;  // not handed to it: the path leads nowhere
+  std::uint64_t send_errors = 0;  // of these, those that it may not have sent
+  std::uint64_t unreachable = 0;  // not handed to it: the path leads nowhere, or that is not known yet
   std::uint64_t received = 0;
   std::uint64_t receive_errors = 0;
   std::uint64_t foreign = 0;    // received from no endpoint of this kind, and dropped
@@ -66,9 +66,9 @@ class __attribute__((visibility("default"))) Datagram {
   ~Datagram();  // sends that flush() has not awaited may be lost
 
   // Takes as many as there is room for and returns how many; never sleeps, but for a peer's first datagram,
-  // where the kernel looks for the host (up to seconds where it is down). The payloads are the caller's again
-  // at once. Those that could not be sent are counted, and are lost like those that the network loses. Throws
-  // Error{kUsage} for a payload above max_payload().
+  // while the kernel looks for the host: a quarter of a second at most, and at most a tenth of the time. The
+  // payloads are the caller's again at once. Those that could not be sent are counted, and are lost like
+  // those that the network loses. Throws Error{kUsage} for a payload above max_payload().
   std::size_t send_burst(std::span<const OutgoingDatagram> datagrams);
   // Sleeps until there is room for one. False when there is none by then, or for no reason.
   bool await_room(Deadline deadline);
@@ -84,9 +84,11 @@ class __attribute__((visibility("default"))) Datagram {
   [[nodiscard]] DatagramIdentity identity() const;         // for a NameListener
   [[nodiscard]] const DatagramCounts& counts() const noexcept;
   [[nodiscard]] std::size_t known_paths() const noexcept;
-  [[nodiscard]] bool huge_pages() const noexcept;
 
  private:
+  friend struct DatagramTests;
+  void fail();  // as the device does after an error
+
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -123,6 +123,12 @@ void DatagramQueuePair::restart() {
   begin();
 }
 
+void DatagramQueuePair::stop() {
+  ibv_qp_attr wanted{};
+  wanted.qp_state = IBV_QPS_ERR;
+  change(queue_pair_, wanted, IBV_QP_STATE, "stop an RDMA datagram queue pair");
+}
+
 std::uint32_t DatagramQueuePair::number() const noexcept { return queue_pair_->qp_num; }
 
 void DatagramQueuePair::post_sends(std::span<const DatagramSend> sends) {

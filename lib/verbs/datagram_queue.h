@@ -23,7 +23,7 @@ struct DevicePort {
   std::uint8_t number = 1;
 };
 
-// A context of its own, shared with nobody: threads do not meet in it.
+// A context of its own: endpoints do not meet in it.
 class Device {
  public:
   explicit Device(const std::string& name);  // throws Error{kEndpoint}
@@ -95,7 +95,10 @@ class DatagramQueuePair {
   [[nodiscard]] CompletionQueue& sent() noexcept { return sent_; }
   [[nodiscard]] CompletionQueue& received() noexcept { return received_; }
 
-  // From the error state back to work: whatever was posted is forgotten. Its number stays.
+  // To the error state: what is posted and not carried out yet is flushed.
+  void stop();
+  // Back to work: whatever was posted is forgotten, as are the completions that were not taken. Its number
+  // stays.
   void restart();
 
   [[nodiscard]] std::uint32_t number() const noexcept;
