@@ -22,7 +22,7 @@ std::string trouble_of(const DatagramCounts& counts) {
   };
   add(counts.ran_empty, "times out of receives");
   add(counts.unreachable, "not sent: no way there");
-  add(counts.send_errors, "not sent: errors");
+  add(counts.send_errors, "perhaps not sent: errors");
   add(counts.restarts, "restarts of a queue pair");
   return fmt::format("{}", fmt::join(texts, "; "));
 }
