@@ -274,12 +274,13 @@ bool Datagram::State::accept(const DatagramReceived& from, IncomingDatagram& int
     return false;
   }
   const auto path = path_from(from);
-  if (from.key == 0 || !path) {
+  const auto payload = buffers.received(from.id, from.length);
+  if (from.key == 0 || !path || payload.empty()) {
     ++counts.foreign;
     return false;
   }
   into.from = {.path = *path, .queue_pair = from.queue_pair, .key = from.key};
-  into.payload = buffers.received(from.id, from.length);
+  into.payload = payload;
   ++counts.received;
   return true;
 }

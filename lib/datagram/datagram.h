@@ -68,7 +68,8 @@ class __attribute__((visibility("default"))) Datagram {
   // Takes as many as there is room for and returns how many; never sleeps, but for a peer's first datagram,
   // while the kernel looks for the host: a quarter of a second at most, and at most a tenth of the time. The
   // payloads are the caller's again at once. Those that could not be sent are counted, and are lost like
-  // those that the network loses. Throws Error{kUsage} for a payload above max_payload().
+  // those that the network loses. Throws Error{kUsage} for a payload above max_payload(); one that is
+  // empty is not received.
   std::size_t send_burst(std::span<const OutgoingDatagram> datagrams);
   // Sleeps until there is room for one. False when there is none by then, or for no reason.
   bool await_room(Deadline deadline);

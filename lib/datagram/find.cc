@@ -33,7 +33,7 @@ class Question {
         id_(channel_, PortSpace::kUdp),
         watch_(loop, channel_.fd()) {}
 
-  [[nodiscard]] FoundEndpoint ask(const RdmaRoute& route, Deadline deadline);
+  [[nodiscard]] FoundEndpoint ask(const RdmaRoute& route, Deadline deadline, const Meanwhile& meanwhile);
 
  private:
   void follow(const ConnectionEvent& event);
@@ -54,7 +54,7 @@ class Question {
   FoundEndpoint found_;
 };
 
-FoundEndpoint Question::ask(const RdmaRoute& route, Deadline deadline) {
+FoundEndpoint Question::ask(const RdmaRoute& route, Deadline deadline, const Meanwhile& meanwhile) {
   found_.cause = "no answer";
   started(id_.resolve_address(route.local ? route.local->get() : nullptr, route.remote.get(), kResolution));
   while (!over_) {
@@ -66,6 +66,7 @@ FoundEndpoint Question::ask(const RdmaRoute& route, Deadline deadline) {
     if (deadline.passed()) break;
     watch_.arm(POLLIN);
     loop_.wait(deadline);
+    if (meanwhile) meanwhile();
   }
   return std::move(found_);
 }
@@ -165,14 +166,14 @@ NameServer::NameServer(Loop& loop, const PeerAddress& peer, const FabricOptions&
 NameServer::NameServer(NameServer&&) noexcept = default;
 NameServer::~NameServer() = default;
 
-FoundEndpoint NameServer::ask(const std::string& name, Deadline deadline) {
+FoundEndpoint NameServer::ask(const std::string& name, Deadline deadline, const Meanwhile& meanwhile) {
   auto& routes = state_->routes;
   FoundEndpoint best;
   best.outcome = Asked::kNoRoute;
   for (std::size_t i = 0; i < routes.size(); ++i) {
     const std::size_t left = routes.size() - i;
     const Deadline until = left == 1 ? deadline : share_of(deadline, left).earlier(Deadline::in(kPatience));
-    FoundEndpoint found = Question(state_->loop, state_->options, name).ask(routes[i], until);
+    FoundEndpoint found = Question(state_->loop, state_->options, name).ask(routes[i], until, meanwhile);
     if (found.answered()) {
       routes = {routes[i]};
       return found;
@@ -183,10 +184,10 @@ FoundEndpoint NameServer::ask(const std::string& name, Deadline deadline) {
 }
 
 FoundEndpoint find_endpoint(Loop& loop, const EndpointName& name, const FabricOptions& options,
-                            Deadline deadline) {
+                            Deadline deadline, const Meanwhile& meanwhile) {
   NameServer server(loop, name.peer, options);
   for (;;) {
-    FoundEndpoint found = server.ask(name.name, deadline.earlier(Deadline::in(kPatience)));
+    FoundEndpoint found = server.ask(name.name, deadline.earlier(Deadline::in(kPatience)), meanwhile);
     if (found.outcome == Asked::kFound) return found;
     const std::string attempt = "find " + printable(text_of(name)) + " over RDMA";
     if (found.outcome != Asked::kSilence) throw Error(Status::kEndpoint, attempt, found.cause);

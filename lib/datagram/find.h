@@ -2,6 +2,7 @@
 // calls them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +33,9 @@ struct FoundEndpoint {
   bool answered() const { return outcome <= Asked::kNoOne; }
 };
 
+// Called whenever a wait for an answer has ended: what else is to be done in the same loop. May be empty.
+using Meanwhile = std::function<void()>;
+
 // A host's addresses and the routes there, looked up once; to be asked as often as one likes.
 class __attribute__((visibility("default"))) NameServer {
  public:
@@ -43,7 +47,8 @@ class __attribute__((visibility("default"))) NameServer {
 
   // Asks once; each of the host's addresses in turn, for its share of the time, until one answers, and from
   // then on that one.
-  [[nodiscard]] FoundEndpoint ask(const std::string& name, Deadline deadline);
+  [[nodiscard]] FoundEndpoint ask(const std::string& name, Deadline deadline,
+                                  const Meanwhile& meanwhile = {});
 
  private:
   struct State;
@@ -52,10 +57,9 @@ class __attribute__((visibility("default"))) NameServer {
 
 // Asks again where there is silence, a second for each question. Throws Error{kConnectTimeout} at the
 // deadline, Error{kEndpoint} where the answer is no.
-[[nodiscard]] __attribute__((visibility("default"))) FoundEndpoint find_endpoint(Loop& loop,
-                                                                                 const EndpointName& name,
-                                                                                 const FabricOptions& options,
-                                                                                 Deadline deadline);
+[[nodiscard]] __attribute__((visibility("default"))) FoundEndpoint find_endpoint(
+    Loop& loop, const EndpointName& name, const FabricOptions& options, Deadline deadline,
+    const Meanwhile& meanwhile = {});
 
 // A port for endpoints that do not yet know of a peer: the device and address that the options name, or the
 // first port that is up. Throws Error{kEndpoint}.

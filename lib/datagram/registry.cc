@@ -119,8 +119,7 @@ Registry::~Registry() = default;
 
 // The worker owns what it uses: it may outlive a caller that is interrupted.
 template <typename Call>
-void Registry::run(const std::string& attempt, Call call) {
-  Operation operation;
+void Registry::begin(Operation& operation, const std::string& attempt, Call call) {
   const auto job = [module = module_, number = ++module_->latest,
                     attempt = fmt::format("{} at {}", attempt, printable(url_)), call]() -> std::int64_t {
     std::array<char, 256> error{};
@@ -128,18 +127,32 @@ void Registry::run(const std::string& attempt, Call call) {
     throw Error(Status::kNetwork, attempt, printable(error.data()));
   };
   loop_.run(operation, job, Abandon::kDetach);
+}
+
+template <typename Call>
+void Registry::run(const std::string& attempt, Call call) {
+  Operation operation;
+  begin(operation, attempt, call);
   while (!operation.done()) loop_.wait();
   operation.take();
 }
 
 void Registry::put(const std::string& name, const RegistryEntry& entry) {
+  Operation operation;
+  begin_put(operation, name, entry);
+  while (!operation.done()) loop_.wait();
+  operation.take();
+}
+
+void Registry::begin_put(Operation& operation, const std::string& name, const RegistryEntry& entry) {
   const std::uint64_t now = seconds_since_1970();
   const auto lifetime = static_cast<unsigned>(entry.expiry > now ? entry.expiry - now : 1);
-  run(fmt::format("register '{}'", printable(name)),
-      [key = key_of(name), bytes = encode_registered(entry), lifetime](
-          const RegistryModule& table, void* open, std::array<char, 256>& error) {
-        return table.put(open, key.c_str(), bytes.data(), bytes.size(), lifetime, error.data(), error.size());
-      });
+  begin(operation, fmt::format("register '{}'", printable(name)),
+        [key = key_of(name), bytes = encode_registered(entry), lifetime](
+            const RegistryModule& table, void* open, std::array<char, 256>& error) {
+          return table.put(open, key.c_str(), bytes.data(), bytes.size(), lifetime, error.data(),
+                           error.size());
+        });
 }
 
 std::optional<RegistryEntry> Registry::get(const std::string& name) {
@@ -172,7 +185,7 @@ void Registry::remove(const std::string& name) {
 }
 
 FoundEndpoint find_registered(Loop& loop, Registry& registry, const std::string& name,
-                              const FabricOptions& options, Deadline deadline) {
+                              const FabricOptions& options, Deadline deadline, const Meanwhile& meanwhile) {
   const std::string attempt = fmt::format("find '{}' in the registry", printable(name));
   const auto entry = registry.get(name);
   if (!entry) throw Error(Status::kEndpoint, attempt, "it has no such name");
@@ -184,7 +197,7 @@ FoundEndpoint find_registered(Loop& loop, Registry& registry, const std::string&
   const EndpointName where = where_of(*entry, attempt);
   FoundEndpoint found;
   try {
-    found = find_endpoint(loop, where, options, deadline);
+    found = find_endpoint(loop, where, options, deadline, meanwhile);
   } catch (const Error& error) {
     if (error.status() != Status::kEndpoint) throw;
     throw Error(Status::kEndpoint, attempt,

@@ -36,8 +36,14 @@ class __attribute__((visibility("default"))) Registry {
   [[nodiscard]] std::optional<RegistryEntry> get(const std::string& name);
   void remove(const std::string& name);
 
+  // Begins put(): `operation`, once it is done, throws what that throws. Nothing else may be asked of the
+  // registry before.
+  void begin_put(Operation& operation, const std::string& name, const RegistryEntry& entry);
+
  private:
   struct Module;
+  template <typename Call>
+  void begin(Operation& operation, const std::string& attempt, Call call);
   template <typename Call>
   void run(const std::string& attempt, Call call);
 
@@ -50,7 +56,8 @@ class __attribute__((visibility("default"))) Registry {
 // has not expired, and that the host it names still has this very endpoint. Throws Error{kEndpoint} where
 // there is no entry, or a bad or stale one, and what find_endpoint() throws.
 [[nodiscard]] __attribute__((visibility("default"))) FoundEndpoint find_registered(
-    Loop& loop, Registry& registry, const std::string& name, const FabricOptions& options, Deadline deadline);
+    Loop& loop, Registry& registry, const std::string& name, const FabricOptions& options, Deadline deadline,
+    const Meanwhile& meanwhile = {});
 
 [[nodiscard]] __attribute__((visibility("default"))) std::uint64_t seconds_since_1970();
 

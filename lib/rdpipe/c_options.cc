@@ -75,71 +75,80 @@ void require_none(std::string_view name, std::string_view value) {
 
 struct Named {
   std::string_view name;
-  void (*apply)(DuplexOptions&, std::string_view name, std::string_view value);
+  void (*apply)(rdpipe_options&, std::string_view name, std::string_view value);
 };
 
 constexpr auto kOptions = std::to_array<Named>({
     {"fabric",
-     [](DuplexOptions& to, std::string_view name, std::string_view value) {
-       to.connection.fabric = std::array{FabricUse::kAuto, FabricUse::kRdma, FabricUse::kTcp}.at(
+     [](rdpipe_options& to, std::string_view name, std::string_view value) {
+       to.stream.connection.fabric = std::array{FabricUse::kAuto, FabricUse::kRdma, FabricUse::kTcp}.at(
            choice_of(name, value, {"auto", "rdma", "tcp"}));
      }},
     {"device",
-     [](DuplexOptions& to, std::string_view, std::string_view value) { to.connection.device = value; }},
+     [](rdpipe_options& to, std::string_view, std::string_view value) { to.stream.connection.device = value; }},
     {"gid-index",
-     [](DuplexOptions& to, std::string_view name, std::string_view value) {
-       to.connection.gid_index = static_cast<int>(span_of(name, value, 0, 255, 1).count());
+     [](rdpipe_options& to, std::string_view name, std::string_view value) {
+       to.stream.connection.gid_index = static_cast<int>(span_of(name, value, 0, 255, 1).count());
      }},
     {"address",
-     [](DuplexOptions& to, std::string_view, std::string_view value) { to.connection.address = value; }},
+     [](rdpipe_options& to, std::string_view, std::string_view value) { to.stream.connection.address = value; }},
     {"ipv4",
-     [](DuplexOptions& to, std::string_view name, std::string_view value) {
+     [](rdpipe_options& to, std::string_view name, std::string_view value) {
        require_none(name, value);
-       to.connection.ip = IpVersion::k4;
+       to.stream.connection.ip = IpVersion::k4;
      }},
     {"ipv6",
-     [](DuplexOptions& to, std::string_view name, std::string_view value) {
+     [](rdpipe_options& to, std::string_view name, std::string_view value) {
        require_none(name, value);
-       to.connection.ip = IpVersion::k6;
+       to.stream.connection.ip = IpVersion::k6;
      }},
     {"connect-timeout",
-     [](DuplexOptions& to, std::string_view name, std::string_view value) {
-       to.connection.connect_timeout = seconds(name, value, 0.001, 1e9);
+     [](rdpipe_options& to, std::string_view name, std::string_view value) {
+       to.stream.connection.connect_timeout = seconds(name, value, 0.001, 1e9);
      }},
     {"keep-alive",
-     [](DuplexOptions& to, std::string_view name, std::string_view value) {
-       to.connection.keep_alive = seconds(name, value, 1, 3600);
+     [](rdpipe_options& to, std::string_view name, std::string_view value) {
+       to.stream.connection.keep_alive = seconds(name, value, 1, 3600);
      }},
     {"ring",
-     [](DuplexOptions& to, std::string_view name, std::string_view value) {
-       to.connection.ring_size = size_of(name, value);
+     [](rdpipe_options& to, std::string_view name, std::string_view value) {
+       to.stream.connection.ring_size = size_of(name, value);
      }},
     {"slot",
-     [](DuplexOptions& to, std::string_view name, std::string_view value) {
-       to.connection.slot_size = size_of(name, value);
+     [](rdpipe_options& to, std::string_view name, std::string_view value) {
+       to.stream.connection.slot_size = size_of(name, value);
      }},
     {"encrypt",
-     [](DuplexOptions& to, std::string_view name, std::string_view value) {
+     [](rdpipe_options& to, std::string_view name, std::string_view value) {
        require_none(name, value);
-       to.connection.encrypt = Switch::kOn;
+       to.stream.connection.encrypt = Switch::kOn;
      }},
     {"no-encrypt",
-     [](DuplexOptions& to, std::string_view name, std::string_view value) {
+     [](rdpipe_options& to, std::string_view name, std::string_view value) {
        require_none(name, value);
-       to.connection.encrypt = Switch::kOff;
+       to.stream.connection.encrypt = Switch::kOff;
      }},
     {"no-checksum",
-     [](DuplexOptions& to, std::string_view name, std::string_view value) {
+     [](rdpipe_options& to, std::string_view name, std::string_view value) {
        require_none(name, value);
-       to.connection.checksum = false;
+       to.stream.connection.checksum = false;
      }},
     {"busy-poll",
-     [](DuplexOptions& to, std::string_view name, std::string_view value) {
-       to.busy_poll = span_of(name, value, 0, 1e9, 1e3);
+     [](rdpipe_options& to, std::string_view name, std::string_view value) {
+       to.stream.busy_poll = span_of(name, value, 0, 1e9, 1e3);
      }},
+    {"max-payload",
+     [](rdpipe_options& to, std::string_view name, std::string_view value) {
+       to.max_payload = size_of(name, value);
+     }},
+    {"receive-buffers",
+     [](rdpipe_options& to, std::string_view name, std::string_view value) {
+       to.receive_buffers = static_cast<std::size_t>(span_of(name, value, 32, 65536, 1).count());
+     }},
+    {"name", [](rdpipe_options& to, std::string_view, std::string_view value) { to.name = value; }},
 });
 
-void set(DuplexOptions& options, std::string_view name, std::string_view value) {
+void set(rdpipe_options& options, std::string_view name, std::string_view value) {
   for (const Named& option : kOptions) {
     if (option.name == name) return option.apply(options, name, value);
   }
@@ -160,7 +169,7 @@ int rdpipe_options_set(rdpipe_options* options, const char* name, const char* va
   return guarded(-1, [&] {
     require_pointer(options, "options");
     require_pointer(name, "an option's name");
-    rdpipe::set(options->stream, name, value == nullptr ? "" : value);
+    rdpipe::set(*options, name, value == nullptr ? "" : value);
     return 0;
   });
 }

@@ -19,11 +19,11 @@ void fail_with(int error, std::string_view text) noexcept;
 
 // What `work` returns; `failed` when it throws.
 template <typename Result, typename Work>
-Result guarded(Result failed, Work work) noexcept {
+Result guarded(Result failed, Work work, int (*errno_for)(const Error&) noexcept = errno_of) noexcept {
   try {
     return work();
   } catch (const Error& error) {
-    fail_with(errno_of(error), text_with_hint(error));
+    fail_with(errno_for(error), text_with_hint(error));
   } catch (const std::bad_alloc&) {
     fail_with(ENOMEM, "out of memory");
   } catch (const std::exception& error) {

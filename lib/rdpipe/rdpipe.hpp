@@ -1,4 +1,5 @@
-// rdpipe.h for C++20, header-only: the same calls with owners and spans. What fails throws rdp::Error, what
+// rdpipe.h for C++20, header-only: the same calls with owners and spans. Datagrams are NEITHER AUTHENTICATED
+// NOR ENCRYPTED. What fails throws rdp::Error, what
 // was not done in time rdp::Timeout, which leaves everything as it was. Threads and meaning are rdpipe.h's.
 #pragma once
 
@@ -8,9 +9,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 namespace rdp {
@@ -144,5 +148,87 @@ class Listener {
   return Stream(
       detail::check(rdpipe_connect(host.c_str(), port.c_str(), key.c_str(), options.get(), limit.count())));
 }
+
+using Address = rdpipe_address;
+using Message = rdpipe_message;
+using Counters = rdpipe_counters;
+
+// For maps: std::unordered_map<rdp::Address, T, rdp::AddressHash, rdp::AddressEqual>.
+struct AddressEqual {
+  bool operator()(const Address& a, const Address& b) const noexcept {
+    return std::memcmp(&a, &b, sizeof a) == 0;
+  }
+};
+struct AddressHash {
+  std::size_t operator()(const Address& address) const noexcept {
+    return std::hash<std::string_view>()({reinterpret_cast<const char*>(&address), sizeof address});
+  }
+};
+
+[[nodiscard]] inline std::span<std::byte> payload(const Message& message) {
+  return {static_cast<std::byte*>(message.data), message.size};
+}
+// Does not own the payload, which is only read.
+[[nodiscard]] inline Message message_to(const Address& address, std::span<const std::byte> payload) {
+  Message out{};
+  out.address = address;
+  out.data = const_cast<std::byte*>(payload.data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  out.size = payload.size();
+  return out;
+}
+
+class Datagram {
+ public:
+  explicit Datagram(const Options& options = {})
+      : endpoint_(detail::check(rdpipe_datagram_open(options.get()))) {}
+
+  [[nodiscard]] std::size_t max_payload() const {  // bytes
+    return count(rdpipe_datagram_max_payload(endpoint_.get()));
+  }
+
+  std::uint16_t listen(const std::string& port) {
+    return static_cast<std::uint16_t>(detail::check(rdpipe_datagram_listen(endpoint_.get(), port.c_str())));
+  }
+  void add_name(const std::string& name) { add_name(name, *this); }
+  void add_name(const std::string& name, const Datagram& named) {
+    detail::check(rdpipe_datagram_add_name(endpoint_.get(), name.c_str(), named.endpoint_.get()));
+  }
+  void remove_name(const std::string& name) {
+    detail::check(rdpipe_datagram_remove_name(endpoint_.get(), name.c_str()));
+  }
+
+  struct Found {
+    Address address{};
+    std::size_t max_payload = 0;  // that both ends can take, bytes
+  };
+  [[nodiscard]] Found find(const std::string& name, Nanoseconds limit = std::chrono::seconds(10)) {
+    Found found;
+    found.max_payload =
+        count(rdpipe_datagram_find(endpoint_.get(), name.c_str(), &found.address, limit.count()));
+    return found;
+  }
+
+  // How many were taken: all, or at least 1 when the time is up.
+  std::size_t send(std::span<const Message> messages, Nanoseconds limit = kForever) {
+    return count(rdpipe_send_burst(endpoint_.get(), messages.data(), messages.size(), limit.count()));
+  }
+  // Those that have come, at least 1; good until the next call. They are the first of `room`.
+  [[nodiscard]] std::span<Message> receive(std::span<Message> room, Nanoseconds limit = kForever) {
+    return room.first(count(rdpipe_receive_burst(endpoint_.get(), room.data(), room.size(), limit.count())));
+  }
+  void flush(Nanoseconds limit = kForever) {
+    detail::check(rdpipe_datagram_flush(endpoint_.get(), limit.count()));
+  }
+
+  [[nodiscard]] Counters counters() const {
+    Counters out{};
+    detail::check(rdpipe_datagram_counters(endpoint_.get(), &out, sizeof out));
+    return out;
+  }
+
+ private:
+  static std::size_t count(ssize_t result) { return static_cast<std::size_t>(detail::check(result)); }
+  std::unique_ptr<rdpipe_datagram, detail::Free<&rdpipe_datagram_free>> endpoint_;
+};
 
 }  // namespace rdp

@@ -21,6 +21,7 @@ namespace rdpipe {
 struct DevicePort {
   std::string device;
   std::uint8_t number = 1;
+  bool operator==(const DevicePort&) const = default;
 };
 
 // A context of its own: endpoints do not meet in it.
