@@ -79,6 +79,11 @@ EndpointName where_of(const RegistryEntry& entry, const std::string& attempt) {
               fmt::format("a bad entry in the registry: '{}': {}", printable(entry.where), cause));
 }
 
+void await(Loop& loop, Operation& operation) {
+  while (!operation.done()) loop.wait();
+  operation.take();
+}
+
 }  // namespace
 
 struct Registry::Module {
@@ -133,15 +138,13 @@ template <typename Call>
 void Registry::run(const std::string& attempt, Call call) {
   Operation operation;
   begin(operation, attempt, call);
-  while (!operation.done()) loop_.wait();
-  operation.take();
+  await(loop_, operation);
 }
 
 void Registry::put(const std::string& name, const RegistryEntry& entry) {
   Operation operation;
   begin_put(operation, name, entry);
-  while (!operation.done()) loop_.wait();
-  operation.take();
+  await(loop_, operation);
 }
 
 void Registry::begin_put(Operation& operation, const std::string& name, const RegistryEntry& entry) {
