@@ -40,9 +40,7 @@ std::uint16_t NameListener::port() const { return id_.local_port(); }
 
 int NameListener::try_listen(const SocketAddress& address, const FabricOptions& options) {
   id_ = ConnectionId(channel_, PortSpace::kUdp);
-  if (address.family() == AF_INET6) id_.set_v6_only(options.family == AddressFamily::kIpv6);
-  const int error = id_.bind(address.get());
-  return error != 0 ? error : id_.listen(kBacklog);
+  return rdma_listen_at(id_, address, options, kBacklog);
 }
 
 void NameListener::add(const std::string& name, const DatagramIdentity& endpoint) {

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <poll.h>
 
 #include <cerrno>
@@ -22,13 +21,6 @@ constexpr int kBacklog = 256;
 constexpr std::size_t kMostHalfOpen = 64;  // with 40 KiB pinned each
 constexpr int kRequestsInARow = 16;        // whoever floods the listener must not keep the thread
 constexpr auto kPatience = std::chrono::seconds(10);
-
-bool is_any(const SocketAddress& address) {
-  if (address.family() == AF_INET6) {
-    return IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6*>(address.get())->sin6_addr);
-  }
-  return reinterpret_cast<const sockaddr_in*>(address.get())->sin_addr.s_addr == INADDR_ANY;
-}
 
 class RdmaAcceptor final : public Acceptor {
  public:
@@ -91,11 +83,7 @@ RdmaAcceptor::RdmaAcceptor(Loop& loop, const std::string& port, const FabricOpti
 
 int RdmaAcceptor::try_listen(const SocketAddress& address) {
   id_ = ConnectionId(channel_);
-  if (address.family() == AF_INET6) id_.set_v6_only(options_.family == AddressFamily::kIpv6);
-  const int error = id_.bind(address.get());
-  // So says the kernel when one of the two listeners on a port is for any address.
-  if (error == EADDRNOTAVAIL && (is_any(address) || !interface_of(address).empty())) return EADDRINUSE;
-  return error != 0 ? error : id_.listen(kBacklog);
+  return rdma_listen_at(id_, address, options_, kBacklog);
 }
 
 std::unique_ptr<Link> RdmaAcceptor::poll() {

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "ground/error.h"
 #include "transport/dial.h"
@@ -54,6 +55,13 @@ std::vector<SocketAddress> source_addresses(const FabricOptions& options) {
   return sources;
 }
 
+bool is_any(const SocketAddress& address) {
+  if (address.family() == AF_INET6) {
+    return IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6*>(address.get())->sin6_addr);
+  }
+  return reinterpret_cast<const sockaddr_in*>(address.get())->sin_addr.s_addr == INADDR_ANY;
+}
+
 }  // namespace
 
 std::vector<RdmaRoute> rdma_routes(const PeerAddress& peer, const FabricOptions& options) {
@@ -91,6 +99,15 @@ std::vector<SocketAddress> rdma_listen_addresses(const std::string& port, const 
   const SocketAddress numbered = resolve({"", port}, options.family, Purpose::kBind).front();
   for (SocketAddress& address : addresses) address.set_port(numbered.port());
   return addresses;
+}
+
+int rdma_listen_at(ConnectionId& id, const SocketAddress& address, const FabricOptions& options,
+                   int backlog) {
+  if (address.family() == AF_INET6) id.set_v6_only(options.family == AddressFamily::kIpv6);
+  const int error = id.bind(address.get());
+  // So says the kernel when one of the two listeners on a port is for any address.
+  if (error == EADDRNOTAVAIL && (is_any(address) || !interface_of(address).empty())) return EADDRINUSE;
+  return error != 0 ? error : id.listen(backlog);
 }
 
 bool rdma_allows(const FabricOptions& options, const ConnectionId& id) {

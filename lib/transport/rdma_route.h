@@ -28,6 +28,10 @@ struct RdmaRoute {
 [[nodiscard]] std::vector<SocketAddress> rdma_listen_addresses(const std::string& port,
                                                                const FabricOptions& options);
 
+// Listens at one of these with an id that is new. 0 or an errno value: EADDRINUSE where the port is taken.
+[[nodiscard]] int rdma_listen_at(ConnectionId& id, const SocketAddress& address, const FabricOptions& options,
+                                 int backlog);
+
 // Whether the options allow the device of `id`: the one that they name, or any. iWARP's has to be asked for,
 // by name or with RDMA itself: closing its connections may block for as long as the peer likes, and nobody
 // has tried it.
