@@ -133,7 +133,10 @@ static void check_find(rdpipe_datagram* endpoint, const struct echo* echo, struc
   FAILS_WITH(ENOENT, find(endpoint, echo, "nobody", &other, patience) == -1);
   SAYS("nobody");
   FAILS_WITH(ENOENT, find(endpoint, echo, "gone", &other, patience) == -1);
-  FAILS_WITH(ENOENT, rdpipe_datagram_find(endpoint, "no-such-host.invalid", &other, patience) == -1);
+  // A host that is not there, or no name service that knows.
+  CHECK(rdpipe_datagram_find(endpoint, "no-such-host.invalid", &other, patience) == -1);
+  CHECK(errno == ENOENT || errno == EIO);
+  SAYS("no-such-host.invalid");
   FAILS_WITH(ETIMEDOUT, find(endpoint, echo, "echo", &other, 0) == -1);
   CHECK(find(endpoint, echo, "echo", address, patience) == rdpipe_datagram_max_payload(endpoint));
   CHECK(find(endpoint, echo, "echo", &again, patience) > 0);
