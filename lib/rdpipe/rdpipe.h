@@ -9,7 +9,8 @@
 // failure but EINVAL, EPIPE and EBUSY is the end of the stream.
 //
 // A stream, a listener and a datagram endpoint are one thread's at a time; different ones are independent.
-// There is no hidden thread: all that they do, they do within calls. Signal dispositions are not touched.
+// There is no hidden thread: all that they do, they do within calls; only where a datagram endpoint looks up
+// names does a thread of its own wait for the answer. Signal dispositions are not touched.
 #pragma once
 
 #include <stddef.h>
@@ -95,6 +96,7 @@ RDPIPE_API const char* rdpipe_fabric(const rdpipe_stream* stream);
 // An endpoint sends to many peers and receives from all who know its address. A program has one for each
 // thread that sends or receives.
 
+// NOLINTBEGIN(readability-identifier-naming): C
 // Whom a datagram is for, or from. A value: it may be copied, kept, and compared with memcmp(); equal ones
 // are one endpoint, though one that can be reached in several ways has several. It is of use with every
 // endpoint of this host on the same device, and until the peer's endpoint is freed. All zeros is nobody.
@@ -114,10 +116,11 @@ struct rdpipe_counters {
   uint64_t send_errors;     // of these, those that it did not send
   uint64_t unreachable;     // taken, but not handed to it: nothing leads there
   uint64_t received;        // handed to the program
-  uint64_t receive_errors;  // came and could not be received: longer than max-payload, for example
+  uint64_t receive_errors;  // receives that failed
   uint64_t foreign;         // came from something that is no such endpoint, and were dropped
   uint64_t overruns;        // times that all receive buffers were used up: what came then is lost, uncounted
 };
+// NOLINTEND(readability-identifier-naming)
 
 // Options: device, gid-index, address, ipv4, ipv6, busy-poll, max-payload, receive-buffers, name; fabric as
 // long as it is not tcp. ENODEV: there is no RDMA device for it.
