@@ -78,8 +78,7 @@ void DatagramEndpoint::add_name(const std::string& name, const DatagramEndpoint&
   const DatagramIdentity identity = named.datagram_.identity();
   names.add(name, identity);
   if (!registration_) return;
-  const std::string& address = options_.fabric.address;
-  registration_->add(registered(name), {.where = text_at(address.empty() ? host_of(port_) : address, name),
+  registration_->add(registered(name), {.where = text_at(host_of(port_, options_.fabric), name),
                                         .queue_pair = identity.queue_pair,
                                         .key = identity.key});
 }
