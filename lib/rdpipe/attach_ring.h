@@ -1,9 +1,10 @@
-// The ring of a connection, as large as the limits on pinned memory allow.
+// The rings of a connection, as large as the limits on pinned memory allow.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "ring/ring.h"
 #include "transport/link.h"
@@ -15,5 +16,9 @@ namespace rdpipe {
 [[nodiscard]] std::unique_ptr<Ring> attach_ring(Link& link, RingShape shape,
                                                 const std::function<void(const std::string&)>& notice,
                                                 std::size_t least_slots = 2);
+// The same, of `count` rings, which all have one shape.
+[[nodiscard]] std::vector<std::unique_ptr<Ring>> attach_rings(
+    Link& link, RingShape shape, std::size_t count, const std::function<void(const std::string&)>& notice,
+    std::size_t least_slots = 2);
 
 }  // namespace rdpipe

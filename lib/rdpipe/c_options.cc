@@ -88,6 +88,7 @@ constexpr auto kOptions = std::to_array<Named>({
      [](rdpipe_options& to, std::string_view, std::string_view value) { to.stream.connection.device = value; }},
     {"gid-index",
      [](rdpipe_options& to, std::string_view name, std::string_view value) {
+       if (value.find('.') != std::string_view::npos) reject(name, value, "a whole number from 0 to 255");
        to.stream.connection.gid_index = static_cast<int>(span_of(name, value, 0, 255, 1).count());
      }},
     {"address",

@@ -2,7 +2,6 @@
 #include <rdpipe/rdpipe.h>
 
 #include <memory>
-#include <string>
 #include <utility>
 
 #include "rdpipe/c_options.h"
@@ -10,10 +9,12 @@
 #include "rdpipe/duplex_listener.h"
 
 using rdpipe::deadline_in;
+using rdpipe::destroy;
 using rdpipe::Duplex;
 using rdpipe::DuplexListener;
 using rdpipe::DuplexOptions;
 using rdpipe::DuplexStream;
+using rdpipe::errno_of_stream;
 using rdpipe::Error;
 using rdpipe::Fabric;
 using rdpipe::fail_with;
@@ -21,7 +22,6 @@ using rdpipe::guarded;
 using rdpipe::options_of;
 using rdpipe::require_pointer;
 using rdpipe::Status;
-using rdpipe::text_with_hint;
 
 struct rdpipe_listener {
   rdpipe_listener(const char* port, const char* key, const DuplexOptions& options)
@@ -38,21 +38,22 @@ namespace {
 rdpipe_stream* wrap(std::unique_ptr<DuplexStream> stream) { return new rdpipe_stream{std::move(stream)}; }
 
 int late(const char* attempt) {
-  fail_with(ETIMEDOUT, std::string(attempt) + ": the time is up");
+  fail_with(ETIMEDOUT, {attempt, "the time is up"});
   return -1;
 }
 
 // Runs `work` on the stream's duplex; what it returns is the result.
 template <typename Result = ssize_t, typename Work>
 Result with(rdpipe_stream* stream, Work work) noexcept {
-  return guarded<Result>(-1, [&]() -> Result {
+  const auto checked = [&]() -> Result {
     require_pointer(stream, "a stream");
     return static_cast<Result>(work(stream->stream->duplex()));
-  });
+  };
+  return guarded<Result>(-1, checked, errno_of_stream);
 }
 
 int ended() {
-  fail_with(EPIPE, "write to a stream: its end was said already");
+  fail_with(EPIPE, {"write to a stream", "its end was said already"});
   return -1;
 }
 
@@ -66,7 +67,7 @@ rdpipe_listener* rdpipe_listen(const char* port, const char* key, const rdpipe_o
       return new rdpipe_listener(port, key, options_of(options));
     } catch (const Error& error) {
       if (error.status() != Status::kNetwork) throw;
-      fail_with(EADDRINUSE, text_with_hint(error));
+      fail_with(EADDRINUSE, error);
       return nullptr;
     }
   });
@@ -89,7 +90,7 @@ rdpipe_stream* rdpipe_accept(rdpipe_listener* listener, int64_t timeout_ns) {
   });
 }
 
-void rdpipe_listener_close(rdpipe_listener* listener) { delete listener; }
+void rdpipe_listener_free(rdpipe_listener* listener) { destroy(listener); }
 
 rdpipe_stream* rdpipe_connect(const char* host, const char* port, const char* key,
                               const rdpipe_options* options, int64_t timeout_ns) {
@@ -136,18 +137,19 @@ int rdpipe_close(rdpipe_stream* stream, int64_t timeout_ns) {
     const auto closing = duplex.close(deadline_in(timeout_ns));
     if (closing == Duplex::Closing::kDone) return 0;
     if (closing == Duplex::Closing::kLate) return late("close a stream");
-    fail_with(EBUSY, "close a stream: bytes of the peer were not read");
+    fail_with(EBUSY, {"close a stream", "bytes of the peer were not read"});
     return -1;
   });
 }
 
-void rdpipe_free(rdpipe_stream* stream) { delete stream; }
+void rdpipe_free(rdpipe_stream* stream) { destroy(stream); }
 
 int rdpipe_wait(rdpipe_stream* stream, int events, int64_t timeout_ns) {
   static_assert(RDPIPE_READABLE == Duplex::kReadable && RDPIPE_WRITABLE == Duplex::kWritable);
   return with<int>(stream, [&](Duplex& duplex) {
     constexpr int kAll = RDPIPE_READABLE | RDPIPE_WRITABLE;
     if (events == 0 || (events & ~kAll) != 0) throw Error(Status::kUsage, "wait for a stream", "for what?");
+    if (events == RDPIPE_WRITABLE && duplex.is_shut_down()) return ended();
     const unsigned possible = duplex.wait(static_cast<unsigned>(events), deadline_in(timeout_ns));
     return possible != 0 ? static_cast<int>(possible) : late("wait for a stream");
   });

@@ -27,11 +27,12 @@ DuplexListener::DuplexListener(const std::string& port, std::string_view key, co
       lobby_(loop_, *acceptor_, Key(Secret(key)), notice_, {.throttles = true}) {}
 
 std::unique_ptr<DuplexStream> DuplexListener::accept(Deadline deadline) {
-  for (;;) {
+  for (bool is_last = false;;) {
     admit();
     if (auto stream = take_agreed()) return stream;
-    if (deadline.passed()) return nullptr;
-    loop_.wait(deadline);
+    if (is_last) return nullptr;
+    is_last = deadline.passed();
+    loop_.wait(deadline);  // also then: what has come is seen here, and only here
   }
 }
 

@@ -20,8 +20,8 @@ class DuplexListener {
   // `port` "0": a free one. Throws Error.
   DuplexListener(const std::string& port, std::string_view key, const DuplexOptions& options);
   [[nodiscard]] std::uint16_t port() const { return acceptor_->port(); }
-  // The next stream; null: the deadline has passed. Nobody is kept waiting by another, and nobody's failure
-  // is the listener's: it is a notice.
+  // The next stream; null: the deadline has passed. Nobody's failure is the listener's: it is a notice. One
+  // who knows the key and then says nothing keeps nobody waiting; sixteen at once do, for connect_timeout.
   [[nodiscard]] std::unique_ptr<DuplexStream> accept(Deadline deadline);
 
  private:

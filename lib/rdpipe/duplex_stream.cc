@@ -1,6 +1,5 @@
 #include "rdpipe/duplex_stream.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "ground/error.h"
@@ -46,8 +45,9 @@ DuplexStream::DuplexStream(std::unique_ptr<Session> session, const DuplexOptions
   const RingShape shape = duplex_ring_shape(options.connection);
   const auto notice = notice_of(options.connection);
   try {
-    sending_ = attach_ring(session_->link(), shape, notice, Duplex::kLeastSlots);
-    receiving_ = attach_ring(session_->link(), shape, notice, Duplex::kLeastSlots);
+    auto rings = attach_rings(session_->link(), shape, 2, notice, Duplex::kLeastSlots);
+    sending_ = std::move(rings.front());
+    receiving_ = std::move(rings.back());
   } catch (const Error& error) {
     dismiss(error);
     throw;
@@ -55,8 +55,7 @@ DuplexStream::DuplexStream(std::unique_ptr<Session> session, const DuplexOptions
   Offer offer;
   offer.role = Role::kBoth;
   offer.content = Content::kDuplex;
-  offer.slot_size =
-      static_cast<std::uint32_t>(std::min(sending_->shape().slot_size, receiving_->shape().slot_size));
+  offer.slot_size = static_cast<std::uint32_t>(sending_->shape().slot_size);
   offer.digest = options.connection.checksum ? Choice::kAuto : Choice::kNo;
   offer.seal = seal_choice(options.connection);
   session_->offer(offer);

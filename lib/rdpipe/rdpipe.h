@@ -10,7 +10,8 @@
 //
 // A stream, a listener and a datagram endpoint are one thread's at a time; different ones are independent.
 // There is no hidden thread: all that they do, they do within calls; only where a datagram endpoint looks up
-// names does a thread of its own wait for the answer. Signal dispositions are not touched.
+// names does a thread of its own wait for the answer. Signal dispositions are not touched. No call is a
+// cancellation point, and none fails for a signal.
 #pragma once
 
 #include <stddef.h>
@@ -51,7 +52,8 @@ RDPIPE_API rdpipe_listener* rdpipe_listen(const char* port, const char* key, con
 RDPIPE_API int rdpipe_listener_port(const rdpipe_listener* listener);
 // The next stream of somebody who knows the key.
 RDPIPE_API rdpipe_stream* rdpipe_accept(rdpipe_listener* listener, int64_t timeout_ns);
-RDPIPE_API void rdpipe_listener_close(rdpipe_listener* listener);
+// Its streams stay. NULL is allowed.
+RDPIPE_API void rdpipe_listener_free(rdpipe_listener* listener);
 // Tries until the time is up.
 RDPIPE_API rdpipe_stream* rdpipe_connect(const char* host, const char* port, const char* key,
                                          const rdpipe_options* options, int64_t timeout_ns);
@@ -59,7 +61,8 @@ RDPIPE_API rdpipe_stream* rdpipe_connect(const char* host, const char* port, con
 // At least 1 byte, as many as there are; 0 only at the real end, which the peer has said and whose counts
 // agree.
 RDPIPE_API ssize_t rdpipe_read(rdpipe_stream* stream, void* into, size_t size, int64_t timeout_ns);
-// All of it; or what was taken when the time was up, at least 1 byte. What was taken is on its way.
+// All of it; or what was taken when the time was up, at least 1 byte. What was taken is on its way; unless
+// the time was up, when some of it may wait for the next call.
 RDPIPE_API ssize_t rdpipe_write(rdpipe_stream* stream, const void* from, size_t size, int64_t timeout_ns);
 // Waits until the peer has consumed everything that was written: until its program has been given it by
 // rdpipe_read(), or has released it. The peer says so in its next call at the latest.
@@ -72,15 +75,16 @@ RDPIPE_API int rdpipe_close(rdpipe_stream* stream, int64_t timeout_ns);
 // Without a successful rdpipe_close() before, the peer sees a lost connection. NULL is allowed.
 RDPIPE_API void rdpipe_free(rdpipe_stream* stream);
 
-// Which of `events` are possible without waiting, at least one. For one thread that reads and writes.
+// Which of `events` are possible without waiting, at least one. For one thread that reads and writes. EPIPE:
+// to write alone is waited for, after rdpipe_shutdown().
 RDPIPE_API int rdpipe_wait(rdpipe_stream* stream, int events, int64_t timeout_ns);
 
 // Without copying: memory to write into, whose size is returned, and then how much of it is to be sent (0:
 // none). In between nothing else may be written.
 RDPIPE_API ssize_t rdpipe_write_slot(rdpipe_stream* stream, void** memory, int64_t timeout_ns);
 RDPIPE_API int rdpipe_write_commit(rdpipe_stream* stream, size_t length);
-// The next bytes where they arrived, and their number, 0 only at the real end; theirs until the release,
-// which consumes them (not due at the end). In between nothing else may be read.
+// The next bytes where they arrived, and their number, 0 only at the real end; valid until the release, which
+// consumes them (not due at the end). In between nothing else may be read.
 RDPIPE_API ssize_t rdpipe_read_slot(rdpipe_stream* stream, const void** memory, int64_t timeout_ns);
 RDPIPE_API int rdpipe_read_release(rdpipe_stream* stream);
 

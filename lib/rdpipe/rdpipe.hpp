@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -23,10 +24,10 @@ namespace rdp {
 class Error : public std::system_error {
  public:
   Error(int error, const char* text) : std::system_error(error, std::generic_category()), text_(text) {}
-  [[nodiscard]] const char* what() const noexcept override { return text_.c_str(); }
+  [[nodiscard]] const char* what() const noexcept override { return text_.what(); }
 
  private:
-  std::string text_;
+  std::runtime_error text_;  // a text whose copies throw nothing
 };
 class Timeout : public Error {
  public:
@@ -57,6 +58,12 @@ T* check(T* result) {
   return result;
 }
 
+// Of a text that C can take.
+inline const char* c_text(const std::string& text) {
+  if (text.find('\0') != std::string::npos) throw Error(EINVAL, "a text has a zero byte in it");
+  return text.c_str();
+}
+
 template <auto free>
 struct Free {
   template <typename T>
@@ -71,7 +78,7 @@ class Options {
  public:
   Options() : options_(detail::check(rdpipe_options_new())) {}
   Options& set(const std::string& name, const std::string& value = {}) {
-    detail::check(rdpipe_options_set(options_.get(), name.c_str(), value.c_str()));
+    detail::check(rdpipe_options_set(options_.get(), detail::c_text(name), detail::c_text(value)));
     return *this;
   }
   // These options, and what they are given to, must not outlive what `notice` refers to. It does not throw.
@@ -85,6 +92,7 @@ class Options {
   std::unique_ptr<rdpipe_options, detail::Free<&rdpipe_options_free>> options_;
 };
 
+// One that is destroyed without close() is broken off: the peer sees a lost connection, not an end.
 class Stream {
  public:
   explicit Stream(rdpipe_stream* stream) : stream_(stream) {}  // owns it
@@ -130,7 +138,7 @@ class Stream {
 class Listener {
  public:
   Listener(const std::string& port, const std::string& key, const Options& options = {})
-      : listener_(detail::check(rdpipe_listen(port.c_str(), key.c_str(), options.get()))) {}
+      : listener_(detail::check(rdpipe_listen(detail::c_text(port), detail::c_text(key), options.get()))) {}
   [[nodiscard]] std::uint16_t port() const {
     return static_cast<std::uint16_t>(detail::check(rdpipe_listener_port(listener_.get())));
   }
@@ -139,14 +147,14 @@ class Listener {
   }
 
  private:
-  std::unique_ptr<rdpipe_listener, detail::Free<&rdpipe_listener_close>> listener_;
+  std::unique_ptr<rdpipe_listener, detail::Free<&rdpipe_listener_free>> listener_;
 };
 
 [[nodiscard]] inline Stream connect(const std::string& host, const std::string& port, const std::string& key,
                                     const Options& options = {},
                                     Nanoseconds limit = std::chrono::seconds(10)) {
-  return Stream(
-      detail::check(rdpipe_connect(host.c_str(), port.c_str(), key.c_str(), options.get(), limit.count())));
+  return Stream(detail::check(rdpipe_connect(detail::c_text(host), detail::c_text(port), detail::c_text(key),
+                                             options.get(), limit.count())));
 }
 
 using Address = rdpipe_address;

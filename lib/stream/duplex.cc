@@ -11,8 +11,7 @@ namespace {
 
 // How long close() waits for the peer to close the connection too, when all has been said.
 constexpr Nanoseconds kFarewell = std::chrono::seconds(2);
-// Before it is looked at the clock, and whether the connection still stands: both may cost more than to ask
-// the link.
+// Looks at the link for each at the clock and at whether the connection still stands, which may cost more.
 constexpr unsigned kSpinsInARow = 64;
 
 }  // namespace
@@ -40,14 +39,16 @@ void Duplex::require(bool allowed, const char* attempt, const char* cause) const
   if (!allowed) throw Error(Status::kUsage, attempt, cause);
 }
 
-// The peer is told why, as far as that needs no waiting.
-void Duplex::fail(const Error& error) {
-  failure_ = error;
-  if (error.status() == Status::kNetwork || parted_) return;
+// The first failure is the one to report. The peer is told why, as far as that needs no waiting.
+void Duplex::fail(const Error& error) noexcept {
+  if (failure_) return;
   try {
+    failure_ = error;
+    if (error.status() == Status::kNetwork || parted_) return;
     session_.dismiss(error);
     static_cast<void>(link().poll());
-  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the first failure is the one to report
+  } catch (const std::exception&) {
+    if (!failure_) failure_.emplace(Status::kMemory, "", "out of memory");
   }
 }
 
@@ -72,7 +73,11 @@ std::size_t Duplex::write(std::span<const std::byte> from, Deadline deadline) {
   require(!lent_, "write to a stream", "a slot of it was not committed");
   const std::size_t most = session_.terms().slot_size;
   std::size_t taken = 0;
-  while (taken < from.size() && await([&] { return can_post(); }, deadline)) {
+  // When the time is up, what there is room for still goes, a ring at most: not what room is made for.
+  const auto has_room = [&] {
+    return taken > 0 && deadline.passed() ? can_post() : await([&] { return can_post(); }, deadline);
+  };
+  while (taken < from.size() && has_room()) {
     Slot slot = *sending_.acquire();
     const auto part = from.subspan(taken, std::min(most, from.size() - taken));
     std::copy(part.begin(), part.end(), slot.payload().begin());
@@ -80,6 +85,7 @@ std::size_t Duplex::write(std::span<const std::byte> from, Deadline deadline) {
     frame(std::move(slot));
     taken += part.size();
   }
+  catch_up();
   static_cast<void>(await([&] { return ready_.empty() && !link().held_back(); }, deadline));
   return taken;
 }
@@ -87,11 +93,13 @@ std::size_t Duplex::write(std::span<const std::byte> from, Deadline deadline) {
 bool Duplex::sync(Deadline deadline) {
   require(!lent_, "sync a stream", "a slot of it was not committed");
   wanted_ = written_;
+  catch_up();
   return await([&] { return confirmed_ >= wanted_; }, deadline);
 }
 
 void Duplex::shut_down() {
   require(!lent_, "end a stream", "a slot of it was not committed");
+  if (failure_) throw *failure_;
   if (std::exchange(shut_, true)) return;
   static_cast<void>(advance());
 }
@@ -99,7 +107,7 @@ void Duplex::shut_down() {
 Duplex::Closing Duplex::close(Deadline deadline) {
   if (closed_) return Closing::kDone;
   try {
-    shut_down();
+    if (!shut_) shut_down();
     if (!await([&] { return is_over() || !pieces_.empty(); }, deadline)) return Closing::kLate;
     if (!is_over()) return Closing::kUnread;
     // A peer that has closed has everything: it waits for our last word, or is gone for good.
@@ -108,20 +116,24 @@ Duplex::Closing Duplex::close(Deadline deadline) {
     if (!left && !await([&] { return link().peer_closed() || link().drained(); }, deadline)) {
       return Closing::kLate;
     }
-  } catch (const Error&) {
-    if (!end_confirmed_) throw;  // otherwise the peer has everything, and has gone
+  } catch (const Error& error) {
+    const bool is_lost = error.status() == Status::kNetwork && !error.from_peer();
+    if (!is_lost || !end_confirmed_) throw;  // otherwise the peer has everything, and has gone
   }
   closed_ = true;
   return Closing::kDone;
 }
 
 unsigned Duplex::wait(unsigned events, Deadline deadline) {
+  require(!shut_ || events != kWritable, "wait for a stream", "its end was said already");
   unsigned possible = 0;
   const auto ready = [&] {
+    possible = 0;
     if (!pieces_.empty() || at_end()) possible |= kReadable;
     if (!shut_ && can_post()) possible |= kWritable;
     return (possible & events) != 0;
   };
+  if (ready() && (possible & events) != events) look();  // the one must not hide the other
   static_cast<void>(await(ready, deadline));
   return possible & events;
 }
@@ -142,7 +154,7 @@ void Duplex::commit(std::size_t length) {
   if (length == 0) return;
   slot.resize(length);
   frame(std::move(slot));
-  if (link().held_back()) static_cast<void>(advance());
+  catch_up();
 }
 
 std::optional<std::span<const std::byte>> Duplex::read_slot(Deadline deadline) {
@@ -162,21 +174,24 @@ void Duplex::release() {
 // False when the deadline has passed. What had come before a failure still counts.
 template <typename Ready>
 bool Duplex::await(Ready ready, Deadline deadline) {
-  for (;;) {
+  for (bool is_last = false;;) {
     if (ready()) return true;
     if (failure_) throw *failure_;
-    bool something = false;
-    quietly([&] { something = advance(); });
-    if (ready()) return true;
-    if (failure_) throw *failure_;
-    if (deadline.passed()) return false;
-    if (!something) quietly([&] { sleep(deadline); });
+    if (is_last) return false;
+    is_last = deadline.passed();
+    quietly([&] {
+      if (is_last) {
+        look();
+      } else if (!advance() && !ready()) {
+        sleep(ready, deadline);
+      }
+    });
   }
 }
 
 bool Duplex::advance() {
   if (failure_) throw *failure_;
-  try {
+  return or_fail([&] {
     take_messages();  // what came together with the offer
     bool something = take_events();
     post_ready();
@@ -184,10 +199,23 @@ bool Duplex::advance() {
     if (link().held_back()) something |= take_events();  // it goes out now
     if (is_over() && !std::exchange(parted_, true)) link().close();
     return something;
-  } catch (const Error& error) {
-    fail(error);
-    throw;
-  }
+  });
+}
+
+// What a call does also where it need not wait: a program that makes any calls at all answers its peer, and
+// has its link look at the clock.
+void Duplex::catch_up() {
+  quietly([&] {
+    link().wake_for(Wake::kNever);
+    static_cast<void>(advance());
+  });
+}
+
+// The same, once what is armed was looked at: whether there is room again, and the connection still stands.
+// Programs that never wait see it here.
+void Duplex::look() {
+  quietly([&] { loop_.poll(); });
+  catch_up();
 }
 
 // After something was consumed: what the peer is to hear of it goes out now, as nobody knows when the next
@@ -211,6 +239,7 @@ bool Duplex::take_events() {
 }
 
 void Duplex::take(LinkEvent event) {
+  if (parted_) return;  // all has been said, and nothing can be answered
   if (auto* received = std::get_if<Received>(&event)) {
     take_frame(std::move(*received));
   } else if (const auto* control = std::get_if<Control>(&event)) {
@@ -221,28 +250,34 @@ void Duplex::take(LinkEvent event) {
   }  // a slot that was sent goes home
 }
 
-void Duplex::sleep(Deadline deadline) {
-  if (busy_poll_.count() > 0 && spin(deadline)) return;
-  // That something was sent is of interest only where it makes room, or is waited for.
+// That something was sent is of interest only where it makes room, or is waited for.
+Wake Duplex::worth_waking_for() const {
   const bool has_room = sending_.free_slots() > 0 && link().send_credits() > 0 && !link().held_back();
-  link().wake_for(has_room && !parted_ ? Wake::kArrivals : Wake::kAll);
-  if (!advance()) loop_.wait(deadline);
+  return has_room && !parted_ ? Wake::kArrivals : Wake::kAll;
+}
+
+// No event tells of credits, or that a control frame was sent: so the last look is at what they make
+// possible.
+template <typename Ready>
+void Duplex::sleep(Ready ready, Deadline deadline) {
+  if (busy_poll_.count() > 0 && spin(ready, deadline)) return;
+  const Wake what = worth_waking_for();
+  link().wake_for(what);
+  if (!advance() && !ready() && worth_waking_for() == what) loop_.wait(deadline);
   link().wake_for(Wake::kNever);
 }
 
 // True when something has happened.
-bool Duplex::spin(Deadline deadline) try {
+template <typename Ready>
+bool Duplex::spin(Ready ready, Deadline deadline) {
   const Deadline until = Deadline::in(busy_poll_).earlier(deadline);
   for (;;) {
     for (unsigned spins = 0; spins < kSpinsInARow; ++spins) {
-      if (take_events()) return true;
+      if (advance() || ready()) return true;
     }
     if (until.passed()) return false;
     loop_.poll();
   }
-} catch (const Error& error) {
-  fail(error);
-  throw;
 }
 
 }  // namespace rdpipe

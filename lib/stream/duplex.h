@@ -7,12 +7,14 @@
 // consumed: read() has given it to the program, or its slot was released. Sync asks for the same in passing.
 //
 // Failures are thrown as Error and last: read() first gives what had arrived, then every call throws. Error
-// {kUsage} is the caller's mistake and changes nothing.
+// {kUsage} is the caller's mistake and changes nothing, unless it is from_peer().
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <exception>
+#include <new>
 #include <optional>
 #include <span>
 
@@ -41,7 +43,8 @@ class Duplex {
   // How many bytes were put into `into`, which is not empty: at least 1; 0 only at the real end. Nothing: the
   // deadline has passed.
   [[nodiscard]] std::optional<std::size_t> read(std::span<std::byte> into, Deadline deadline);
-  // How many bytes of `from` were taken; all of them unless the deadline has passed.
+  // How many bytes of `from` were taken; all of them unless the deadline has passed. Then those for which
+  // there is room are still taken, and what cannot leave yet waits for the next call.
   [[nodiscard]] std::size_t write(std::span<const std::byte> from, Deadline deadline);
   // True when the peer has consumed everything that was written; false: not by the deadline.
   [[nodiscard]] bool sync(Deadline deadline);
@@ -54,7 +57,8 @@ class Duplex {
   // kUnread: bytes of the peer are here that were not read, so it cannot be; it may be tried again.
   [[nodiscard]] Closing close(Deadline deadline);
 
-  // Which of `events` are possible without waiting, at least one; 0: the deadline has passed.
+  // Which of `events` are possible without waiting, at least one; 0: the deadline has passed. To write is not
+  // to be waited for alone when its end was said.
   [[nodiscard]] unsigned wait(unsigned events, Deadline deadline);
 
   // Memory to write into, a slot's; empty: the deadline has passed. commit() sends its first `length` bytes
@@ -79,27 +83,46 @@ class Duplex {
 
   [[nodiscard]] Link& link() const { return session_.link(); }
   [[nodiscard]] Error error(Status status, const std::string& cause) const;
-  void fail(const Error& error);
+  void fail(const Error& error) noexcept;
 
   // duplex.cc: what drives it.
   template <typename Ready>
   [[nodiscard]] bool await(Ready ready, Deadline deadline);
   [[nodiscard]] bool advance();  // true when something has happened
-  // Keeps what `work` throws, for when nothing else is left to return.
+  // What `work` throws is the end of the stream.
+  template <typename Work>
+  auto or_fail(Work work) {
+    try {
+      return work();
+    } catch (const Error& error) {
+      fail(error);
+      throw;
+    } catch (const std::bad_alloc&) {
+      const Error error(Status::kMemory, {}, "out of memory");  // so short that it needs none
+      fail(error);
+      throw error;
+    }
+  }
+  // The same, thrown when nothing else is left to return.
   template <typename Work>
   void quietly(Work work) {
     if (failure_) return;
     try {
-      work();
-    } catch (const Error& error) {
-      if (!failure_) fail(error);
+      or_fail(work);
+    } catch (const std::exception&) {
+      if (!failure_) throw;  // otherwise it is kept
     }
   }
+  void catch_up();
+  void look();
   void settle();
   [[nodiscard]] bool take_events();
   void take(LinkEvent event);
-  void sleep(Deadline deadline);
-  [[nodiscard]] bool spin(Deadline deadline);
+  [[nodiscard]] Wake worth_waking_for() const;
+  template <typename Ready>
+  void sleep(Ready ready, Deadline deadline);
+  template <typename Ready>
+  [[nodiscard]] bool spin(Ready ready, Deadline deadline);
   void require(bool allowed, const char* attempt, const char* cause) const;
 
   // duplex_frames.cc: what goes out and what comes in.

@@ -14,23 +14,20 @@ bool Duplex::can_post() const {
 }
 
 void Duplex::frame(Slot slot) {
-  encode(FrameHeader{.kind = FrameKind::kData,
-                     .sequence = sent_frames_++,
-                     .offset = written_,
-                     .length = slot.size(),
-                     .raw_length = static_cast<std::uint32_t>(slot.size())},
-         slot.header());
-  written_ += slot.size();
-  if (stamps_frames_) stamp(slot);
-  if (sealer_) sealer_->seal(slot);
-  ready_.push_back(std::move(slot));
   if (failure_) throw *failure_;
-  try {
+  or_fail([&] {
+    encode(FrameHeader{.kind = FrameKind::kData,
+                       .sequence = sent_frames_++,
+                       .offset = written_,
+                       .length = slot.size(),
+                       .raw_length = static_cast<std::uint32_t>(slot.size())},
+           slot.header());
+    written_ += slot.size();
+    if (stamps_frames_) stamp(slot);
+    if (sealer_) sealer_->seal(slot);
+    ready_.push_back(std::move(slot));
     post_ready();
-  } catch (const Error& error) {
-    fail(error);
-    throw;
-  }
+  });
 }
 
 void Duplex::post_ready() {

@@ -72,6 +72,8 @@ class Link {
   // must outlive the link. Throws Error{kMemory} when memory cannot be pinned; the link is then as before,
   // and a smaller ring may be tried.
   virtual void attach(Ring& ring) = 0;
+  // Undoes that, before anything was posted from `ring`.
+  virtual void detach(Ring& /*ring*/) {}
 
   // Posts a data or hole frame: the slot's encoded header and its filled() payload. Only while send_credits()
   // > 0.
@@ -93,7 +95,8 @@ class Link {
   // kDamaged).
   [[nodiscard]] virtual std::optional<LinkEvent> poll() = 0;
 
-  // What wakes the thread that sleeps after the next poll(); at first kAll.
+  // What wakes the thread that sleeps after the next poll(); at first kAll. Whoever goes on with kNever says
+  // so anew now and then, long before the keep-alive limit: the next poll() then looks at the clock.
   virtual void wake_for(Wake /*what*/) {}
   // True while something that was posted, or is due to the peer, goes on only in poll(): whoever does not
   // call it for long would keep the peer waiting.

@@ -56,6 +56,10 @@ void RdmaLink::attach(Ring& ring) {
   ring.attach_device();
 }
 
+void RdmaLink::detach(Ring& ring) {
+  std::erase_if(regions_, [&](const MemoryRegion& one) { return one.holds(ring.memory().data()); });
+}
+
 std::array<Segment, 2> RdmaLink::segments(const Slot& slot, std::size_t payload) const {
   const auto header = slot.header();
   const auto region = std::find_if(regions_.begin(), regions_.end(),
@@ -370,7 +374,7 @@ void RdmaLink::note_end() {
 void RdmaLink::prepare_to_sleep() {
   if (disconnecting_)
     return;  // the connection manager sees to it that the peer's answer, or none, is heard of
-  if (wake_ == Wake::kNever && ++idle_polls_ % kPollsPerLook != 0) return;  // the clock is not for nothing
+  if (wake_ == Wake::kNever && idle_polls_++ % kPollsPerLook != 0) return;  // the clock is not for nothing
   watch_peer();
   if (!failure_) loop_->wake_at(Deadline::at(next_tick_));
 }

@@ -27,13 +27,17 @@ class RdmaLink final : public Link {
   ~RdmaLink() override;
 
   void attach(Ring& ring) override;
+  void detach(Ring& ring) override;
   void post_send(Slot slot) override;
   void post_receive(Slot slot) override;
   void post_control(std::span<const std::byte> bytes) override;
   [[nodiscard]] std::size_t send_credits() const override;
   [[nodiscard]] bool drained() const override;
   [[nodiscard]] std::optional<LinkEvent> poll() override;
-  void wake_for(Wake what) override { wake_ = what; }
+  void wake_for(Wake what) override {
+    wake_ = what;
+    idle_polls_ = 0;
+  }
   [[nodiscard]] bool held_back() const override;
   [[nodiscard]] bool peer_closed() const override { return ended_; }
   void close() override;
@@ -103,7 +107,7 @@ class RdmaLink final : public Link {
   Nanoseconds tick_{};  // kTicks of them are the keep-alive limit
   Clock::time_point next_tick_;
   unsigned silent_ticks_ = 0;
-  unsigned idle_polls_ = 0;  // of a thread that does not sleep
+  unsigned idle_polls_ = 0;  // of a thread that does not sleep, since it last said so
   bool heard_ = true;        // a completion came since the last tick
 
   // Last, so that they go first: what they watch is the endpoint's.

@@ -5,9 +5,12 @@
 #include <rdpipe/rdpipe.hpp>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "catch.h"
+#include "ground/error.h"
+#include "rdpipe/duplex_stream.h"
 
 namespace {
 
@@ -80,5 +83,45 @@ TEST_CASE("C++: failures are thrown, and what was late is told from them") {
     FAIL("nobody is there");
   } catch (const rdp::Error& error) {
     CHECK(error.code() == std::errc::connection_reset);
+  }
+}
+
+static_assert(std::is_nothrow_copy_constructible_v<rdp::Error>);
+
+TEST_CASE("C++: a text with a zero byte is refused, not cut") {
+  const std::string cut("0\0none", 6);
+  CHECK_THROWS_AS(rdp::Listener(cut, kKey, tcp()), rdp::Error);
+  CHECK_THROWS_AS(rdp::Listener("0", kKey + cut, tcp()), rdp::Error);
+  CHECK_THROWS_AS(rdp::Options().set("device", cut), rdp::Error);
+  try {
+    static_cast<void>(rdp::connect("127.0.0.1", cut, kKey));
+    FAIL("connected");
+  } catch (const rdp::Error& error) {
+    CHECK(error.code() == std::errc::invalid_argument);
+  }
+}
+
+TEST_CASE("C++: what has ended a stream at its peer may not be tried again") {
+  using namespace rdpipe;
+  const auto [status, expected] = GENERATE(table<Status, int>({{Status::kTimeout, EIO},
+                                                               {Status::kUsage, EIO},
+                                                               {Status::kDamaged, EBADMSG},
+                                                               {Status::kMemory, ENOMEM}}));
+  rdp::Listener listener("0", kKey, tcp());
+  auto dialled = std::async(std::launch::async, [port = std::to_string(listener.port())] {
+    DuplexOptions options;
+    options.connection.fabric = FabricUse::kTcp;
+    return DuplexStream::connect("127.0.0.1", port, kKey, options, Deadline::in(kPatience));
+  });
+  rdp::Stream stream = listener.accept(kPatience);
+  dialled.get()->dismiss(Error(status, "test", "it gives up"));
+  std::array<std::byte, 100> into;
+  for (int i = 0; i < 2; ++i) {
+    try {
+      static_cast<void>(stream.read(into, kPatience));
+      FAIL("read what was never written");
+    } catch (const rdp::Error& error) {
+      CHECK(error.code() == std::error_code(expected, std::generic_category()));
+    }
   }
 }

@@ -1,9 +1,11 @@
 // What a duplex must do over any link: each case is given what makes links.
 #pragma once
 
+#include <array>
 #include <string>
 
 #include "catch.h"
+#include "ground/units.h"
 #include "stream/duplex_ends.h"
 
 namespace rdpipe {
@@ -148,6 +150,139 @@ inline void notices_a_peer_that_vanishes_before_sync(const LinkMaker& links) {
   CHECK(status_of([&] { (void)read_text(**pair.a); }) == Status::kNetwork);
   CHECK(status_of([&] { (void)write_text(**pair.a, "x"); }) == Status::kNetwork);
   CHECK(status_of([&] { (void)(*pair.a)->close(soon()); }) == Status::kNetwork);
+}
+
+// One thread, and no call that waits: a full link must become writable all the same.
+inline void moves_without_ever_waiting(const LinkMaker& links) {
+  DuplexPair pair(links, {.shape = {256_KiB, 16}});
+  const Flow flow(8);
+  std::vector<std::byte> buffer(Flow::kMost);
+  std::uint64_t written = 0, read = 0;
+  const auto write = [&] {
+    const std::size_t taken = (*pair.a)->write(flow.at(written, 50000), Deadline::now());
+    written += taken;
+    return taken;
+  };
+  for (int refused = 0; refused < 1000;) refused = write() > 0 ? 0 : refused + 1;
+  const Deadline limit = soon();
+  while (read < 30'000'000) {
+    demand(!limit.passed(), "nothing moves any more");
+    if (const auto count = (*pair.b)->read(buffer, Deadline::now())) {
+      demand(flow.is_at(read, std::span(buffer).first(*count)), "wrong bytes");
+      read += *count;
+    }
+    static_cast<void>(write());
+  }
+  CHECK(read >= 30'000'000);
+}
+
+// What `call` throws in the end; calls are made often enough, and none of them waits.
+template <typename Call>
+Status status_of_calls(Call call) {
+  Status status = Status::kOk;
+  const Deadline limit = Deadline::in(std::chrono::seconds(20));
+  while (status == Status::kOk && !limit.passed()) {
+    status = status_of(call);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return status;
+}
+
+inline void notices_a_lost_peer_without_waiting(const LinkMaker& links) {
+  for (const bool only_reads : {true, false}) {
+    DuplexPair pair(links);
+    pair.b.reset();
+    Duplex& a = **pair.a;
+    const Status status = status_of_calls([&] {
+      if (only_reads) {
+        static_cast<void>(read_text(a, 1, Deadline::now()));
+      } else {
+        static_cast<void>(a.wait(Duplex::kReadable | Duplex::kWritable, Deadline::now()));
+      }
+    });
+    CHECK(status == Status::kNetwork);
+  }
+}
+
+inline void tells_all_that_is_possible(const LinkMaker& links) {
+  constexpr unsigned kBoth = Duplex::kReadable | Duplex::kWritable;
+  DuplexPair pair(links);
+  Duplex &a = **pair.a, &b = **pair.b;
+  CHECK(a.wait(kBoth, soon()) == Duplex::kWritable);
+  REQUIRE(write_text(b, "hello", soon()) == 5);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));  // it arrives
+  CHECK(a.wait(kBoth, Deadline::now()) == kBoth);
+  CHECK(read_text(a) == "hello");
+  CHECK(a.wait(kBoth, Deadline::now()) == Duplex::kWritable);
+  b.shut_down();
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  CHECK(a.wait(kBoth, soon()) == kBoth);
+  a.shut_down();
+  CHECK(status_of([&] { (void)a.wait(Duplex::kWritable, soon()); }) == Status::kUsage);
+  CHECK(a.wait(kBoth, soon()) == Duplex::kReadable);  // its end
+}
+
+// Room that nobody tells of must not be slept through: it would take as long as the keep-alive.
+inline void keeps_pace_with_a_slower_reader(const LinkMaker& links) {
+  constexpr std::uint64_t kLength = 12'000'000;
+  DuplexPair pair(links, {.busy_poll = std::chrono::milliseconds(200)});
+  const auto begun = Clock::now();
+  at_once(
+      [&] {
+        const Flow flow(6);
+        for (std::uint64_t written = 0; written < kLength; written += 16384) {
+          demand((*pair.a)->write(flow.at(written, 16384), soon()) == 16384, "not written");
+        }
+        demand((*pair.a)->close(soon()) == Duplex::Closing::kDone, "not closed");
+      },
+      [&] {
+        std::vector<std::byte> buffer(16384);
+        while ((*pair.b)->read(buffer, soon()).value() > 0) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        }
+        demand((*pair.b)->close(soon()) == Duplex::Closing::kDone, "not closed");
+      });
+  CHECK(Clock::now() - begun < std::chrono::seconds(12));
+}
+
+// `last` is what one end does when the other has said and heard everything.
+template <typename Last>
+void ends_whatever_comes_then(const LinkMaker& links, Last last) {
+  DuplexPair pair(links);
+  Duplex &a = **pair.a, &b = **pair.b;
+  REQUIRE(write_text(a, "hello", soon()) == 5);
+  a.shut_down();
+  b.shut_down();
+  CHECK(read_text(b) == "hello");
+  CHECK(read_text(b).empty());
+  CHECK(read_text(a).empty());
+  CHECK(a.sync(soon()));
+  last(*pair.b->session);
+  CHECK(read_text(b).empty());
+  at_once([&] { demand(a.close(soon()) == Duplex::Closing::kDone, "a is not closed"); },
+          [&] { demand(b.close(soon()) == Duplex::Closing::kDone, "b is not closed"); });
+}
+
+inline void ignores_what_comes_behind_the_end(const LinkMaker& links) {
+  ends_whatever_comes_then(links, [](Session& session) {
+    session.link().post_control(std::array<std::byte, 40>{std::byte{23}});  // no TLS
+  });
+  ends_whatever_comes_then(links, [](Session& session) { session.send(Committed{77}); });
+}
+
+// Also when it has heard that the peer has everything: what the peer says itself does not become an end.
+inline void does_not_close_over_a_failure(const LinkMaker& links) {
+  DuplexPair pair(links);
+  Duplex &a = **pair.a, &b = **pair.b;
+  REQUIRE(write_text(a, "hello", soon()) == 5);
+  a.shut_down();
+  CHECK(read_text(b) == "hello");
+  CHECK(read_text(b).empty());
+  pair.b->session->dismiss(Error(Status::kTimeout, "test", "it gives up"));
+  CHECK(b.wait(Duplex::kReadable, soon()) == Duplex::kReadable);
+  CHECK(status_of([&] { (void)a.close(soon()); }) == Status::kTimeout);
+  CHECK(status_of([&] { (void)a.close(soon()); }) == Status::kTimeout);
+  CHECK(status_of([&] { a.shut_down(); }) == Status::kTimeout);
 }
 
 }  // namespace rdpipe

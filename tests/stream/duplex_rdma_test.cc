@@ -42,3 +42,13 @@ TEST_CASE("duplex over RDMA: slots are handed out") { hands_out_slots(rdma()); }
 TEST_CASE("duplex over RDMA: a peer that vanishes between write and sync") {
   notices_a_peer_that_vanishes_before_sync(rdma());
 }
+TEST_CASE("duplex over RDMA: calls that do not wait move everything") { moves_without_ever_waiting(rdma()); }
+TEST_CASE("duplex over RDMA: calls that do not wait notice that the peer is gone") {
+  notices_a_lost_peer_without_waiting(rdma());
+}
+TEST_CASE("duplex over RDMA: waiting for both tells of both") { tells_all_that_is_possible(rdma()); }
+TEST_CASE("duplex over RDMA: one way, spinning, to a slower reader") {
+  keeps_pace_with_a_slower_reader(rdma());
+}
+TEST_CASE("duplex over RDMA: what comes behind the end") { ignores_what_comes_behind_the_end(rdma()); }
+TEST_CASE("duplex over RDMA: close tells of the peer's failure") { does_not_close_over_a_failure(rdma()); }

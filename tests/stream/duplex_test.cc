@@ -1,4 +1,7 @@
 // A stream in each direction, over the loopback link, where each fault is a script, and over TCP.
+#include <deque>
+#include <new>
+
 #include "stream/duplex_cases.h"
 #include "transport/dial.h"
 #include "transport/loopback.h"
@@ -27,6 +30,84 @@ LinkMaker tcp() {
       b.wait(Deadline::in(std::chrono::milliseconds(1)));
     }
     return links;
+  };
+}
+
+class WrappedLink : public Link {
+ public:
+  explicit WrappedLink(std::unique_ptr<Link> link) : link_(std::move(link)) {}
+
+  void attach(Ring& ring) override { link_->attach(ring); }
+  void post_send(Slot slot) override { link_->post_send(std::move(slot)); }
+  void post_receive(Slot slot) override { link_->post_receive(std::move(slot)); }
+  void post_control(std::span<const std::byte> bytes) override { link_->post_control(bytes); }
+  [[nodiscard]] std::size_t send_credits() const override { return link_->send_credits(); }
+  [[nodiscard]] bool drained() const override { return link_->drained(); }
+  [[nodiscard]] std::optional<LinkEvent> poll() override { return link_->poll(); }
+  [[nodiscard]] bool peer_closed() const override { return link_->peer_closed(); }
+  void close() override { link_->close(); }
+  void move_to(Loop& loop) override { link_->move_to(loop); }
+  void set_keep_alive(Nanoseconds limit) override { link_->set_keep_alive(limit); }
+  [[nodiscard]] const LinkInfo& info() const override { return link_->info(); }
+
+ private:
+  std::unique_ptr<Link> link_;
+};
+
+// Throws what a program without memory throws, when it is told to.
+class MemorylessLink final : public WrappedLink {
+ public:
+  using WrappedLink::WrappedLink;
+  bool lacks_memory = false;
+
+  void post_send(Slot slot) override {
+    require_memory();
+    WrappedLink::post_send(std::move(slot));
+  }
+  void post_receive(Slot slot) override {
+    require_memory();
+    WrappedLink::post_receive(std::move(slot));
+  }
+  void post_control(std::span<const std::byte> bytes) override {
+    require_memory();
+    WrappedLink::post_control(bytes);
+  }
+  [[nodiscard]] std::optional<LinkEvent> poll() override {
+    require_memory();
+    return WrappedLink::poll();
+  }
+
+ private:
+  void require_memory() const {
+    if (lacks_memory) throw std::bad_alloc();
+  }
+};
+
+// Its peer takes whatever is sent, and always has room for more.
+class InsatiableLink final : public WrappedLink {
+ public:
+  using WrappedLink::WrappedLink;
+  void post_send(Slot slot) override { sent_.push_back({std::move(slot)}); }
+  [[nodiscard]] std::size_t send_credits() const override { return 1000; }
+  [[nodiscard]] std::optional<LinkEvent> poll() override {
+    if (sent_.empty()) return WrappedLink::poll();
+    Sent sent = std::move(sent_.front());
+    sent_.pop_front();
+    return sent;
+  }
+
+ private:
+  std::deque<Sent> sent_;
+};
+
+// The first of two ends wrapped.
+template <typename Wrapped>
+LinkMaker wrapped_loopback(Wrapped*& link) {
+  return [&link](Loop& a, Loop& b) -> Links {
+    auto [first, second] = make_loopback(a, b);
+    auto wrapped = std::make_unique<Wrapped>(std::move(first));
+    link = wrapped.get();
+    return {std::move(wrapped), std::move(second)};
   };
 }
 
@@ -74,6 +155,31 @@ TEST_CASE("duplex: slots are handed out") {
 TEST_CASE("duplex: a peer that vanishes between write and sync") {
   notices_a_peer_that_vanishes_before_sync(loopback());
   notices_a_peer_that_vanishes_before_sync(tcp());
+}
+
+TEST_CASE("duplex: calls that do not wait move everything") {
+  moves_without_ever_waiting(loopback());
+  moves_without_ever_waiting(tcp());
+}
+TEST_CASE("duplex: calls that do not wait notice that the peer is gone") {
+  notices_a_lost_peer_without_waiting(loopback());
+  notices_a_lost_peer_without_waiting(tcp());
+}
+TEST_CASE("duplex: waiting for both tells of both") {
+  tells_all_that_is_possible(loopback());
+  tells_all_that_is_possible(tcp());
+}
+TEST_CASE("duplex: one way, spinning, to a slower reader") {
+  keeps_pace_with_a_slower_reader(loopback());
+  keeps_pace_with_a_slower_reader(tcp());
+}
+TEST_CASE("duplex: what comes behind the end") {
+  ignores_what_comes_behind_the_end(loopback());
+  ignores_what_comes_behind_the_end(tcp());
+}
+TEST_CASE("duplex: close tells of the peer's failure") {
+  does_not_close_over_a_failure(loopback());
+  does_not_close_over_a_failure(tcp());
 }
 
 TEST_CASE("duplex: sync returns when the peer has read everything, not before") {
@@ -179,4 +285,56 @@ TEST_CASE("duplex: close") {
     CHECK(a.close(soon()) == Duplex::Closing::kDone);
     CHECK(status_of([&] { (void)read_text(a); }) == Status::kNetwork);  // b never said its end
   }
+}
+
+TEST_CASE("duplex: close tells of a damaged frame, though its own end was confirmed") {
+  FaultScript script;
+  script.from_second = {{.action = FaultAction::kCorruptPayload, .at = data_frame(0), .byte = 1}};
+  DuplexPair pair(loopback(script));
+  Duplex &a = **pair.a, &b = **pair.b;
+  a.shut_down();
+  CHECK(read_text(b).empty());
+  CHECK(a.sync(soon()));
+  REQUIRE(write_text(b, "altered") == 7);
+  CHECK(status_of([&] { (void)a.close(soon()); }) == Status::kDamaged);
+}
+
+TEST_CASE("duplex: without memory a stream ends, and loses nothing unsaid") {
+  const auto failing = GENERATE(as<std::string>{}, "write", "commit", "read", "release", "sync");
+  MemorylessLink* link = nullptr;
+  DuplexPair pair(wrapped_loopback(link));
+  Duplex &a = **pair.a, &b = **pair.b;
+  REQUIRE(write_text(b, "hello") == 5);
+  REQUIRE(a.wait(Duplex::kReadable, soon()) == Duplex::kReadable);
+  REQUIRE(!a.write_slot(soon()).empty());
+  const bool commits = failing == "commit";
+  if (!commits) a.commit(0);
+  link->lacks_memory = true;
+  const Status status = status_of([&] {
+    if (failing == "write") (void)write_text(a, "lost");
+    if (commits) a.commit(4);
+    if (failing == "read") (void)read_text(a);
+    if (failing == "release") {
+      (void)a.read_slot(soon());
+      a.release();
+    }
+    if (failing == "sync") (void)a.sync(soon());
+  });
+  link->lacks_memory = false;
+  CHECK((status == Status::kOk || status == Status::kMemory));
+  CHECK(status_of([&] { (void)write_text(a, "more"); }) == Status::kMemory);
+  CHECK(status_of([&] { (void)a.close(soon()); }) == Status::kMemory);
+  pair.a.reset();
+  CHECK(status_of([&] { (void)read_text(b); }) == Status::kNetwork);
+}
+
+TEST_CASE("duplex: a write ends when its time is up, whatever the peer has room for") {
+  InsatiableLink* link = nullptr;
+  DuplexPair pair(wrapped_loopback(link));
+  const std::vector<std::byte> much(256_MiB, std::byte{7});
+  const std::size_t taken = (*pair.a)->write(much, Deadline::in(std::chrono::milliseconds(1)));
+  CHECK(taken > 0);
+  CHECK(taken < much.size());
+  CHECK((*pair.a)->write(much, Deadline::now()) == DuplexSetup{}.shape.payload_bytes());
+  CHECK((*pair.a)->write(std::span(much).first(1_MiB), soon()) == 1_MiB);
 }
