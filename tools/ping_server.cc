@@ -10,6 +10,7 @@
 #include <future>
 #include <list>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <rdpipe/error.h>
@@ -21,11 +22,7 @@
 namespace rdpipe::tools {
 namespace {
 
-using std::chrono::seconds;
-
 constexpr std::size_t kBurst = 64;
-constexpr auto kLifetime = seconds(15);  // of an entry in the registry; it is renewed in time
-constexpr auto kRenewal = kLifetime / 3;
 
 // Sends `datagrams`, and waits for room where there is none. Returns how many have gone: all, unless the
 // thread is told to stop.
@@ -74,15 +71,12 @@ class PingServer {
   void serve();
   void stop();
   void publish();
-  void renew();
-  void withdraw() noexcept;
   [[nodiscard]] std::string registered_name(std::size_t index) const;
 
   Loop& loop_;
   const PingSettings& settings_;
   DevicePort device_;
-  std::unique_ptr<Registry> registry_;
-  bool published_ = false;
+  std::optional<Registration> registration_;
   std::list<Worker> workers_;
   NameListener listener_;
 };
@@ -91,8 +85,9 @@ PingServer::PingServer(Loop& loop, const PingSettings& settings)
     : loop_(loop),
       settings_(settings),
       device_(usable_port(fabric_options(settings.connection))),
-      registry_(registry_of_environment(loop)),
       listener_(loop, settings.port, fabric_options(settings.connection), device_) {
+  if (const std::string url = registry_url(); !url.empty())
+    registration_.emplace(loop, url, print_ping_notice);
   for (int i = 0; i < settings.threads; ++i) {
     start(workers_.emplace_back());
     listener_.add(std::to_string(i), workers_.back().identity);
@@ -130,50 +125,27 @@ std::string PingServer::registered_name(std::size_t index) const {
 }
 
 void PingServer::publish() {
+  if (!registration_) return;
   const std::string host = host_of(device_, fabric_options(settings_.connection));
   std::size_t index = 0;
   for (const Worker& worker : workers_) {
     const EndpointName where{.peer = {host, std::to_string(listener_.port())}, .name = std::to_string(index)};
-    registry_->put(registered_name(index),
-                   {.where = text_of(where),
-                    .expiry = seconds_since_1970() + static_cast<std::uint64_t>(kLifetime.count()),
-                    .queue_pair = worker.identity.queue_pair,
-                    .key = worker.identity.key});
+    registration_->add(
+        registered_name(index),
+        {.where = text_of(where), .queue_pair = worker.identity.queue_pair, .key = worker.identity.key});
     ++index;
   }
 }
 
-// A registry that is away for a while is asked again; one that never answers is a mistake.
-void PingServer::renew() {
-  try {
-    publish();
-    published_ = true;
-  } catch (const Error& error) {
-    if (error.status() == Status::kSignal || !published_) throw;
-    print_ping_notice(fmt::format("warning: {}", error.what()));
-  }
-}
-
-void PingServer::withdraw() noexcept {
-  try {
-    for (std::size_t i = 0; i < workers_.size(); ++i) registry_->remove(registered_name(i));
-  } catch (const Error&) {  // they expire
-  }
-}
-
 void PingServer::serve() {
-  Deadline renewal = registry_ ? Deadline::now() : Deadline::never();
+  publish();
   for (;;) {
     listener_.poll();
     for (const Worker& worker : workers_) {
       if (worker.thread->over() && worker.thread->thrown()) std::rethrow_exception(worker.thread->thrown());
     }
-    if (renewal.passed()) {
-      renew();
-      renewal = Deadline::in(kRenewal);
-      continue;  // others may have asked meanwhile
-    }
-    loop_.wait(renewal);
+    if (registration_) registration_->renew();
+    loop_.wait(registration_ ? registration_->next() : Deadline::never());
   }
 }
 
@@ -194,8 +166,7 @@ std::exception_ptr PingServer::run() {
   } catch (const Error& error) {
     if (error.status() != Status::kSignal) failure = std::current_exception();
   }
-  // A registry that has never answered does not now.
-  if (registry_ && (published_ || !failure)) withdraw();
+  registration_.reset();  // before what it names ends
   stop();
   return failure;
 }

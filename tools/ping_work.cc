@@ -36,10 +36,14 @@ void add_trouble(DatagramCounts& sum, const DatagramCounts& counts) {
 
 Deadline end_after(Nanoseconds span) { return span.count() > 0 ? Deadline::in(span) : Deadline::never(); }
 
-std::unique_ptr<Registry> registry_of_environment(Loop& loop) {
+std::string registry_url() {
   const char* url = std::getenv("RDPIPE_REGISTRY");
-  if (url == nullptr || *url == '\0') return {};
-  return std::make_unique<Registry>(loop, url);
+  return url == nullptr ? "" : url;
+}
+
+std::unique_ptr<Registry> registry_of_environment(Loop& loop) {
+  const std::string url = registry_url();
+  return url.empty() ? nullptr : std::make_unique<Registry>(loop, url);
 }
 
 FoundEndpoint find_ping_server(Loop& loop, EndpointName name, const PingSettings& settings,

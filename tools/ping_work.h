@@ -28,7 +28,9 @@ void add_trouble(DatagramCounts& sum, const DatagramCounts& counts);
 // 0: never.
 [[nodiscard]] Deadline end_after(Nanoseconds span);
 
-// The registry that RDPIPE_REGISTRY names, or none.
+// What RDPIPE_REGISTRY says, or nothing.
+[[nodiscard]] std::string registry_url();
+// The registry that it names, or none.
 [[nodiscard]] std::unique_ptr<Registry> registry_of_environment(Loop& loop);
 
 // In the registry where there is one, otherwise at the host itself; the name of an endpoint may be left out.

@@ -13,7 +13,7 @@
 
 namespace rdpipe {
 
-class Registration {
+class __attribute__((visibility("default"))) Registration {
  public:
   // Throws as Registry does. `notice` hears, one line at a time, of renewals that failed.
   Registration(Loop& loop, const std::string& url, std::function<void(const std::string&)> notice);

@@ -5,5 +5,6 @@
 #include "datagram/datagram.h"
 #include "datagram/find.h"
 #include "datagram/name_listener.h"
+#include "datagram/registration.h"
 #include "datagram/registry.h"
 #include "rdpipe/fabric_options.h"
