@@ -17,6 +17,7 @@
 #include "io/loop.h"
 #include "session/session.h"
 #include "stream/duplex.h"
+#include "transport/dial.h"
 #include "transport/one_link.h"
 
 namespace rdpipe {
@@ -66,6 +67,19 @@ struct DuplexEnd {
 
 using Links = std::pair<std::unique_ptr<Link>, std::unique_ptr<Link>>;
 using LinkMaker = std::function<Links(Loop&, Loop&)>;
+
+inline Links meet(Loop& a, Dial& dial, Loop& b, Acceptor& acceptor) {
+  Links links;
+  const Deadline limit = soon();
+  while (!links.first || !links.second) {
+    if (!links.first) links.first = dial.poll();
+    if (!links.second) links.second = acceptor.poll();
+    demand(!limit.passed(), "no connection");
+    a.wait(Deadline::in(std::chrono::milliseconds(1)));
+    b.wait(Deadline::in(std::chrono::milliseconds(1)));
+  }
+  return links;
+}
 
 struct DuplexPair {
   explicit DuplexPair(const LinkMaker& make_links, const DuplexSetup& setup = {}, bool started = true)

@@ -20,16 +20,7 @@ LinkMaker tcp() {
   return [](Loop& a, Loop& b) -> Links {
     const auto acceptor = listen_tcp(b, "0", {});
     const auto dial = dial_tcp(a, {"localhost", std::to_string(acceptor->port())}, {});
-    Links links;
-    const Deadline limit = soon();
-    while (!links.first || !links.second) {
-      if (!links.first) links.first = dial->poll();
-      if (!links.second) links.second = acceptor->poll();
-      demand(!limit.passed(), "no connection");
-      a.wait(Deadline::in(std::chrono::milliseconds(1)));
-      b.wait(Deadline::in(std::chrono::milliseconds(1)));
-    }
-    return links;
+    return meet(a, *dial, b, *acceptor);
   };
 }
 
