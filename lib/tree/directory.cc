@@ -73,7 +73,9 @@ Descriptor open_path(int at, std::string_view path, std::size_t trusted, mode_t 
     from = end + 1;
     if (part.empty() || part == ".") continue;
     Descriptor next(::openat(directory.get(), part.c_str(), flags));
-    if (!next && mode != 0 && errno == ENOENT && ::mkdirat(directory.get(), part.c_str(), mode) == 0) {
+    if (!next && mode != 0 && errno == ENOENT) {
+      const int made = ::mkdirat(directory.get(), part.c_str(), mode);
+      if (made == -1 && errno != EEXIST) return {};  // another thread may just have made it
       next = Descriptor(::openat(directory.get(), part.c_str(), kFlags | O_NOFOLLOW));
       // A default ACL may have left its owner less than that.
       if (next && !open_to_owner(next.get())) return {};
