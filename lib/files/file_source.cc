@@ -174,9 +174,12 @@ void FileSource::issue(Piece& piece) {
   piece.direct = direct_ && piece.got == 0 && is_direct_aligned(piece.offset, piece.length);
   const int fd = piece.direct ? direct_fd_.get() : fd_;
   if (piece.by_worker) {
-    const auto get = [fd, rest, at = static_cast<off_t>(piece.offset + piece.got)]() -> std::int64_t {
+    std::vector<Digest128>* leaves = ring_->expects_leaves() && piece.got == 0 ? &piece.leaves : nullptr;
+    const auto get = [fd, rest, at = static_cast<off_t>(piece.offset + piece.got), leaves]() -> std::int64_t {
       const auto count = ::pread(fd, rest.data(), rest.size(), at);
-      return count == -1 ? -errno : count;
+      if (count == -1) return -errno;
+      if (leaves != nullptr) *leaves = leaves_of(rest.first(static_cast<std::size_t>(count)));
+      return count;
     };
     return loop_->run(piece.operation, get);
   }
@@ -202,9 +205,12 @@ bool FileSource::settle(Piece& piece, std::int64_t result) {
     return false;
   }
   if (result < 0) fail(errno_text(static_cast<int>(-result)));
+  if (piece.got > 0) piece.leaves.clear();
   piece.got += static_cast<std::size_t>(result);
   if (!limit_ || piece.offset + piece.got < *limit_) return result == 0 || piece.got == piece.length;
-  piece.length = piece.got = static_cast<std::size_t>(*limit_ - piece.offset);  // the last read asks for more
+  const auto length = static_cast<std::size_t>(*limit_ - piece.offset);
+  if (length < piece.got) piece.leaves.clear();  // the last read asks for more
+  piece.length = piece.got = length;
   return true;
 }
 
@@ -241,7 +247,7 @@ SourceEvent FileSource::take_front() {
     if (piece.got == 0) return end_here();
   }
   piece.slot.resize(piece.got);
-  Filled filled{std::move(piece.slot)};
+  Filled filled{std::move(piece.slot), std::move(piece.leaves)};
   pieces_.pop_front();
   return filled;
 }

@@ -6,6 +6,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "files/extents.h"
 #include "files/files.h"
@@ -39,6 +40,7 @@ class FileSource final : public Source {
     bool by_worker = false;
     bool complete = false;
     Slot slot;
+    std::vector<Digest128> leaves;  // of what a worker has read into it in one go
     Operation operation;
   };
 

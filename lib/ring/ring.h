@@ -87,6 +87,9 @@ class Ring {
   // A device takes payloads from memory and puts them there: no thread copies them.
   void attach_device() noexcept { has_device_ = true; }
   [[nodiscard]] bool has_device() const noexcept { return has_device_; }
+  // What is sent is digested: a worker that fills a slot does that too.
+  void expect_leaves() noexcept { expects_leaves_ = true; }
+  [[nodiscard]] bool expects_leaves() const noexcept { return expects_leaves_; }
   // Everything a device must be able to reach: headers and payloads, one contiguous range.
   [[nodiscard]] std::span<std::byte> memory() const noexcept { return memory_; }
   [[nodiscard]] std::span<std::byte> payloads() const noexcept {
@@ -99,6 +102,7 @@ class Ring {
 
   RingShape shape_;
   bool has_device_ = false;
+  bool expects_leaves_ = false;
   std::span<std::byte> memory_;      // headers first, rounded up to a page, then payloads
   std::vector<std::uint32_t> free_;  // a stack, so that warm memory is used again first; capacity reserved
 };

@@ -42,6 +42,14 @@ Digest128 digest_of(std::span<const std::byte> bytes) {
   return canonical(XXH3_128bits(bytes.data(), bytes.size()));
 }
 
+std::vector<Digest128> leaves_of(std::span<const std::byte> bytes) {
+  std::vector<Digest128> leaves;
+  leaves.reserve((bytes.size() + kLeafSize - 1) / kLeafSize);
+  for (; !bytes.empty(); bytes = bytes.subspan(std::min(bytes.size(), kLeafSize)))
+    leaves.push_back(digest_of(bytes.first(std::min(bytes.size(), kLeafSize))));
+  return leaves;
+}
+
 std::string hex(std::span<const std::byte> bytes) {
   std::string text;
   text.reserve(bytes.size() * 2);
@@ -79,10 +87,12 @@ StreamDigest::StreamDigest(StreamDigest&&) noexcept = default;
 StreamDigest& StreamDigest::operator=(StreamDigest&&) noexcept = default;
 StreamDigest::~StreamDigest() = default;
 
-void StreamDigest::add(std::span<const std::byte> bytes) {
+void StreamDigest::add(std::span<const std::byte> bytes, std::span<const Digest128> leaves) {
+  if (state_->filled() != 0) leaves = {};  // those are of other offsets
   while (!bytes.empty()) {
     if (state_->filled() == 0 && bytes.size() >= kLeafSize) {
-      state_->add_leaf(canonical(XXH3_128bits(bytes.data(), kLeafSize)));
+      state_->add_leaf(leaves.empty() ? digest_of(bytes.first(kLeafSize)) : leaves.front());
+      if (!leaves.empty()) leaves = leaves.subspan(1);
       state_->length += kLeafSize;
       bytes = bytes.subspan(kLeafSize);
     } else {

@@ -28,6 +28,7 @@ Sending::Sending(Loop& loop, Session& session, Ring& ring, Source& source, const
     sealer_.emplace(session.sending_key());
     lane_.emplace(loop, *sealer_, SealLane::Direction::kSeal);
   }
+  if (stamps_frames_ || digests_.root()) ring.expect_leaves();
   source.start(loop, ring, session.terms().slot_size);
 }
 
@@ -126,9 +127,9 @@ bool Sending::frame_next() {
   if (!event) return false;
   clock_.moved();
   if (auto* filled = std::get_if<Filled>(&*event)) {
-    digests_.add(filled->slot.filled());
+    digests_.add(filled->slot.filled(), filled->leaves);
     const std::size_t length = filled->slot.size();
-    frame(std::move(filled->slot), FrameKind::kData, length);
+    frame(std::move(filled->slot), FrameKind::kData, length, filled->leaves);
   } else if (const auto* hole = std::get_if<Hole>(&*event)) {
     hole_ = *hole;
   } else {
@@ -150,7 +151,7 @@ bool Sending::frame_hole() {
   return true;
 }
 
-void Sending::frame(Slot slot, FrameKind kind, std::uint64_t length) {
+void Sending::frame(Slot slot, FrameKind kind, std::uint64_t length, std::span<const Digest128> leaves) {
   encode(FrameHeader{.kind = kind,
                      .sequence = sequence_++,
                      .offset = offset_,
@@ -159,7 +160,7 @@ void Sending::frame(Slot slot, FrameKind kind, std::uint64_t length) {
          slot.header());
   offset_ += length;
   ++queued_;
-  if (stamps_frames_) stamp(slot);
+  if (stamps_frames_) stamp(slot, leaves);
   if (lane_) {
     lane_->push(std::move(slot));
   } else {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <span>
 
 #include "io/loop.h"
 #include "ring/ring.h"
@@ -41,7 +42,7 @@ class Sending {
   void take_messages();
   void take(const Message& message);
   [[nodiscard]] bool frame_next();
-  void frame(Slot slot, FrameKind kind, std::uint64_t length);
+  void frame(Slot slot, FrameKind kind, std::uint64_t length, std::span<const Digest128> leaves = {});
   [[nodiscard]] bool frame_hole();
   [[nodiscard]] bool post_ready();
   [[nodiscard]] bool post_end();

@@ -7,16 +7,19 @@
 #include <span>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "ground/error.h"
 #include "ring/ring.h"
+#include "seal/digest.h"
 
 namespace rdpipe {
 
 class Loop;
 
 struct Filled {
-  Slot slot;  // size() bytes, at least 1, of the stream
+  Slot slot;                        // size() bytes, at least 1, of the stream
+  std::vector<Digest128> leaves{};  // leaves_of() them, or none: then whoever needs them makes them
 };
 struct Hole {
   std::uint64_t length = 0;  // zero bytes that need not travel, at least 1

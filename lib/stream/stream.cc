@@ -47,8 +47,8 @@ StreamDigests::StreamDigests(const Terms& terms, const std::string& hash) {
   if (!hash.empty()) hash_.emplace(hash);
 }
 
-void StreamDigests::add(std::span<const std::byte> bytes) {
-  if (root_) root_->add(bytes);
+void StreamDigests::add(std::span<const std::byte> bytes, std::span<const Digest128> leaves) {
+  if (root_) root_->add(bytes, leaves);
   if (hash_) hash_->add(bytes);
 }
 

@@ -75,7 +75,7 @@ class QuietWork {
 class StreamDigests {
  public:
   StreamDigests(const Terms& terms, const std::string& hash);
-  void add(std::span<const std::byte> bytes);
+  void add(std::span<const std::byte> bytes, std::span<const Digest128> leaves = {});
   void add_zeros(std::uint64_t count);
   [[nodiscard]] std::optional<Digest128> root() const;
   void finish(StreamResult& result);

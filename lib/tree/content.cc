@@ -46,9 +46,9 @@ std::optional<Digest128> content_digest(int fd, std::uint64_t offset, std::uint6
 
 std::optional<std::vector<Digest128>> leaf_digests(int fd, std::uint64_t offset, std::uint64_t length) {
   std::vector<Digest128> leaves;
-  std::vector<std::byte> buffer(kLeafSize);
-  for (std::uint64_t at = 0; at < length; at += kLeafSize) {
-    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(kLeafSize, length - at));
+  std::vector<std::byte> buffer(kResumeUnit);
+  for (std::uint64_t at = 0; at < length; at += kResumeUnit) {
+    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(kResumeUnit, length - at));
     const ssize_t count = read_fully(fd, std::span(buffer).first(want), offset + at);
     if (count == -1) return {};
     if (static_cast<std::size_t>(count) < want) break;

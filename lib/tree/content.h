@@ -15,6 +15,7 @@
 
 namespace rdpipe {
 
+constexpr std::size_t kResumeUnit = 1_MiB;  // by which what is left of a file is compared
 constexpr std::uint64_t kToItsEnd = std::numeric_limits<std::uint64_t>::max();
 
 // Up to into.size() bytes from `offset`; less only at the file's end. -1 with errno set when it cannot be
@@ -24,7 +25,7 @@ constexpr std::uint64_t kToItsEnd = std::numeric_limits<std::uint64_t>::max();
 // where read_fully() fails.
 [[nodiscard]] std::optional<Digest128> content_digest(int fd, std::uint64_t offset = 0,
                                                       std::uint64_t length = kToItsEnd);
-// XXH3-128 of each whole or partial 1 MiB of them.
+// XXH3-128 of each whole or partial kResumeUnit of them.
 [[nodiscard]] std::optional<std::vector<Digest128>> leaf_digests(int fd, std::uint64_t offset,
                                                                  std::uint64_t length);
 

@@ -54,7 +54,7 @@ void LargeFile::start(Loop& loop, Ring& ring, std::size_t max_payload, bool paus
 }
 
 void LargeFile::compare() {
-  const std::uint64_t common = std::min<std::uint64_t>(size_, theirs_.size() * kLeafSize);
+  const std::uint64_t common = std::min<std::uint64_t>(size_, theirs_.size() * kResumeUnit);
   if (common == 0) return;
   auto leaves = leaf_digests(fd_.get(), 0, common);
   if (!leaves) return fail(FileStatus::kUnreadable, errno_text(errno));
@@ -64,10 +64,10 @@ void LargeFile::compare() {
 // Runs of leaves that are the same at both ends, and of those that are not.
 void LargeFile::plan_ranges() {
   if (ours_.empty() && size_ > 0) return ranges_.push_back({false, 0, size_});
-  for (std::uint64_t at = 0; at < size_; at += kLeafSize) {
-    const auto leaf = static_cast<std::size_t>(at / kLeafSize);
+  for (std::uint64_t at = 0; at < size_; at += kResumeUnit) {
+    const auto leaf = static_cast<std::size_t>(at / kResumeUnit);
     const bool same = leaf < ours_.size() && leaf < theirs_.size() && ours_[leaf] == theirs_[leaf];
-    const std::uint64_t length = std::min<std::uint64_t>(kLeafSize, size_ - at);
+    const std::uint64_t length = std::min<std::uint64_t>(kResumeUnit, size_ - at);
     if (!ranges_.empty() && ranges_.back().same == same) {
       ranges_.back().length += length;
     } else {

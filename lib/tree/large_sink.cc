@@ -26,7 +26,7 @@ std::string path_of(const WantedFile& wanted) {
   return fmt::format("'{}'", printable(wanted.directory->directory->path_of(wanted.name)));
 }
 
-std::uint64_t leaves_in(std::uint64_t length) { return (length + kLeafSize - 1) / kLeafSize; }
+std::uint64_t leaves_in(std::uint64_t length) { return (length + kResumeUnit - 1) / kResumeUnit; }
 
 }  // namespace
 
@@ -102,7 +102,7 @@ void LargeSink::write_hole(Slot slot, std::uint64_t length) {
 }
 
 bool LargeSink::keep(std::uint64_t length) {
-  if (position_ % kLeafSize != 0 || leaves_in(position_ + length) > wanted_.leaves.size()) return false;
+  if (position_ % kResumeUnit != 0 || leaves_in(position_ + length) > wanted_.leaves.size()) return false;
   end_run();
   if (writer_.options().verify) runs_.push_back({position_, length, {}});
   position_ += length;
@@ -172,7 +172,7 @@ bool LargeSink::holds(int fd, const Run& run) const {
   }
   const auto leaves = leaf_digests(fd, run.offset, run.length);
   if (!leaves) throw EntryError{errno, "read it back"};
-  const auto known = std::span(wanted_.leaves).subspan(static_cast<std::size_t>(run.offset / kLeafSize));
+  const auto known = std::span(wanted_.leaves).subspan(static_cast<std::size_t>(run.offset / kResumeUnit));
   return leaves->size() == leaves_in(run.length) && std::ranges::equal(*leaves, known.first(leaves->size()));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "tree/content.h"
 #include "tree/packing.h"
 #include "tree/record.h"
 
@@ -89,7 +90,7 @@ std::optional<TreeNote> get_verdicts(Unpacker& unpacker) {
 std::optional<TreeNote> get_leaves(Unpacker& unpacker) {
   LeavesNote note;
   note.entry = unpacker.number();
-  note.first = unpacker.number(kMaxFileSize / kLeafSize);
+  note.first = unpacker.number(kMaxFileSize / kResumeUnit);
   while (unpacker.ok() && !unpacker.rest().empty()) {
     Digest128& leaf = note.leaves.emplace_back();
     const auto bytes = unpacker.raw(leaf.size());

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ground/error.h"
+#include "tree/content.h"
 #include "tree/partial.h"
 
 namespace rdpipe {
@@ -356,7 +357,7 @@ void TreeSource::take(const LeavesNote& note) {
   });
   if (is_another_name && !leaves_.contains(note.entry)) throw_malformed();
   auto& leaves = leaves_[note.entry];
-  const std::uint64_t there = item->size / kLeafSize + (item->size % kLeafSize != 0 ? 1 : 0);
+  const std::uint64_t there = item->size / kResumeUnit + (item->size % kResumeUnit != 0 ? 1 : 0);
   if (note.first != leaves.size() || note.leaves.size() > there - leaves.size()) throw_malformed();
   leaves.insert(leaves.end(), note.leaves.begin(), note.leaves.end());
 }

@@ -26,8 +26,7 @@ enum class FrameKind : std::uint8_t {
 // Bits of `flags`.
 constexpr std::uint8_t kFlagIgnorable = 0x01;  // a receiver that does not know the kind skips the frame
 constexpr std::uint8_t kFlagSealed = 0x02;     // payload is AES-256-GCM ciphertext, `tag` its tag
-constexpr std::uint8_t kFlagDigest =
-    0x04;  // `tag` is XXH3-128 of the header, credits and tag zero, and payload
+constexpr std::uint8_t kFlagDigest = 0x04;     // `tag` is the frame's digest (seal/frame_digest.h)
 
 struct FrameHeader {
   FrameKind kind{};

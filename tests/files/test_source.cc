@@ -1,6 +1,7 @@
 #include <future>
 
 #include "catch.h"
+#include "files/file_source.h"
 #include "scratch.h"
 
 namespace rdpipe::test {
@@ -167,6 +168,31 @@ TEST_CASE("What is cached is read by workers where a device takes it, and in the
   let_go.set_value();
   first.reset();
   CHECK(drain(loop, *source).bytes.size() == (has_device ? 4_MiB : 4_MiB - kSlot));
+}
+
+TEST_CASE(
+    "What workers have read comes with its leaves where they are expected, and is right where a file grows") {
+  const auto expected = GENERATE(false, true);
+  const auto limit = GENERATE(std::optional<std::uint64_t>(), 5 * kSlot + 100, 5 * kSlot, 7 * kSlot);
+  const Scratch scratch;
+  put(scratch / "file", pattern(7 * kSlot));
+  Loop loop;
+  Ring ring(RingShape{2 * kSlot, 8});
+  ring.attach_device();
+  if (expected) ring.expect_leaves();
+  Descriptor fd(::open((scratch / "file").c_str(), O_RDONLY | O_CLOEXEC));
+  const int file = fd.get();
+  FileSource source(std::move(fd), file, 0, "file", {}, limit);
+  source.start(loop, ring, 2 * kSlot);
+  std::uint64_t with_leaves = 0;
+  for (auto event = next(loop, source); !std::holds_alternative<SourceEnd>(event);
+       event = next(loop, source)) {
+    const auto& filled = std::get<Filled>(event);
+    if (filled.leaves.empty()) continue;
+    with_leaves += filled.slot.size();
+    CHECK(filled.leaves == leaves_of(filled.slot.filled()));
+  }
+  CHECK((with_leaves >= 4 * kSlot) == expected);
 }
 
 TEST_CASE("A FIFO waits for its writer and ends when it goes", "[source]") {

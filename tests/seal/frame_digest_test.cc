@@ -57,3 +57,19 @@ TEST_CASE("a stamped frame altered in any byte is not intact; credits are the tr
   }
   CHECK(is_intact(slot));
 }
+
+TEST_CASE("a frame is stamped alike where the leaves of its payload are there already") {
+  Ring ring({192_KiB, 2});
+  for (const std::size_t size : {961UL, 65536UL, 65537UL, 150'000UL}) {
+    Slot slot = ring.acquire().value();
+    std::array<std::byte, kFrameHeaderSize> header{};
+    encode(FrameHeader{.kind = FrameKind::kData, .length = size}, header);
+    std::vector<std::byte> payload(size);
+    for (std::size_t i = 0; i < size; ++i) payload[i] = static_cast<std::byte>(i >> 8);
+    fill(slot, header, payload);
+    stamp(slot, leaves_of(payload));
+    CHECK(is_intact(slot));
+    slot.filled().back() ^= std::byte{1};
+    CHECK_FALSE(is_intact(slot));
+  }
+}

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "catch.h"
+#include "tree/content.h"
 #include "tree/hostile.h"
 
 using namespace rdpipe;
@@ -47,7 +48,7 @@ void spoil(const std::string& path, std::streamoff at) {
 }  // namespace
 
 TEST_CASE("a resumed file is read back to be verified, what came and what was there") {
-  constexpr std::size_t kKept = 2 * kLeafSize;
+  constexpr std::size_t kKept = 2 * kResumeUnit;
   CopyOptions options = archive();
   options.partial = options.verify = true;
   for (const std::streamoff at : {std::streamoff{-1}, std::streamoff{5}, std::streamoff{kKept + 5}}) {
@@ -78,10 +79,10 @@ TEST_CASE("a resumed file is read back to be verified, what came and what was th
 TEST_CASE("a sender may name nothing as the same but what the receiver has said it has") {
   CopyOptions options = archive();
   options.partial = true;
-  for (const std::uint64_t length : {kLeafSize + 1, 2 * kLeafSize, 4 * kLeafSize}) {
+  for (const std::uint64_t length : {kResumeUnit + 1, 2 * kResumeUnit, 4 * kResumeUnit}) {
     HostileSender sender(options);
-    put(sender.scratch / "dst/.f.rdpipe-partial", pattern(kLeafSize));
-    sender.contents().entry(file("f", 1, 4 * kLeafSize)).frame();
+    put(sender.scratch / "dst/.f.rdpipe-partial", pattern(kResumeUnit));
+    sender.contents().entry(file("f", 1, 4 * kResumeUnit)).frame();
     sender.record(RecordType::kSame, {1, 0, length}).end().run().check_refused();
   }
 }
