@@ -22,29 +22,6 @@ std::optional<RingShape> RingShape::smaller() const {
   return {};
 }
 
-Slot::Slot(Slot&& other) noexcept
-    : ring_(std::exchange(other.ring_, nullptr)), index_(other.index_), size_(other.size_) {}
-
-Slot& Slot::operator=(Slot&& other) noexcept {
-  Slot taken(std::move(other));  // what this held goes home at the end of this call
-  std::swap(ring_, taken.ring_);
-  std::swap(index_, taken.index_);
-  std::swap(size_, taken.size_);
-  return *this;
-}
-
-Slot::~Slot() {
-  if (ring_ != nullptr) ring_->give_back(index_);
-}
-
-std::span<std::byte, kFrameHeaderSize> Slot::header() const {
-  return ring_->memory_.subspan(index_ * kFrameHeaderSize).first<kFrameHeaderSize>();
-}
-
-std::span<std::byte> Slot::payload() const {
-  return ring_->payloads().subspan(index_ * ring_->shape_.slot_size, ring_->shape_.slot_size);
-}
-
 void Slot::resize(std::size_t size) {
   assert(size <= ring_->shape_.slot_size);
   size_ = size;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "ground/units.h"
@@ -35,9 +36,18 @@ class SharedSlot;
 class Slot {
  public:
   Slot() = default;  // holds nothing
-  Slot(Slot&& other) noexcept;
-  Slot& operator=(Slot&& other) noexcept;
-  ~Slot();
+  Slot(Slot&& other) noexcept
+      : ring_(std::exchange(other.ring_, nullptr)), index_(other.index_), size_(other.size_) {}
+  Slot& operator=(Slot&& other) noexcept {
+    Slot taken(std::move(other));  // what this held goes home at the end of this call
+    std::swap(ring_, taken.ring_);
+    std::swap(index_, taken.index_);
+    std::swap(size_, taken.size_);
+    return *this;
+  }
+  ~Slot() {
+    if (ring_ != nullptr) go_home();
+  }
 
   [[nodiscard]] explicit operator bool() const noexcept { return ring_ != nullptr; }
   [[nodiscard]] std::span<std::byte, kFrameHeaderSize> header() const;
@@ -51,6 +61,7 @@ class Slot {
  private:
   friend class Ring;
   Slot(Ring& ring, std::uint32_t index) noexcept : ring_(&ring), index_(index) {}
+  void go_home() noexcept;
 
   Ring* ring_ = nullptr;
   std::uint32_t index_ = 0;
@@ -106,5 +117,15 @@ class Ring {
   std::span<std::byte> memory_;      // headers first, rounded up to a page, then payloads
   std::vector<std::uint32_t> free_;  // a stack, so that warm memory is used again first; capacity reserved
 };
+
+inline void Slot::go_home() noexcept { ring_->give_back(index_); }
+
+inline std::span<std::byte, kFrameHeaderSize> Slot::header() const {
+  return ring_->memory_.subspan(index_ * kFrameHeaderSize).first<kFrameHeaderSize>();
+}
+
+inline std::span<std::byte> Slot::payload() const {
+  return ring_->payloads().subspan(index_ * ring_->shape_.slot_size, ring_->shape_.slot_size);
+}
 
 }  // namespace rdpipe

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -27,7 +28,7 @@ Digest128 canonical(XXH128_hash_t hash) {
   XXH128_canonical_t canonical;
   XXH128_canonicalFromHash(&canonical, hash);
   Digest128 digest;
-  std::ranges::copy(std::as_bytes(std::span(canonical.digest)), digest.begin());
+  std::memcpy(digest.data(), canonical.digest, digest.size());
   return digest;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cstring>
 #include <vector>
 
 #include "wire/frame.h"
@@ -13,36 +14,36 @@ namespace {
 constexpr std::size_t kInOnePiece = 960;  // a small payload: one digest costs less than two
 constexpr std::size_t kMaxLeaves = kMaxDataPayload / kLeafSize;
 
-Digest128 frame_digest(FrameHeader header, std::span<const std::byte> payload,
-                       std::span<const Digest128> leaves) {
-  header.data_credits = 0;
-  header.control_credits = 0;
-  header.tag = {};
+using Header = std::span<const std::byte, kFrameHeaderSize>;
+
+// Of a header that has its flag already.
+Digest128 frame_digest(Header header, std::span<const std::byte> payload, std::span<const Digest128> leaves) {
   std::array<std::byte, kFrameHeaderSize + std::max(kInOnePiece, kMaxLeaves * sizeof(Digest128))> bytes;
-  encode(header, std::span(bytes).first<kFrameHeaderSize>());
+  const auto start = std::span(bytes).first<kFrameHeaderSize>();
+  std::memcpy(start.data(), header.data(), kFrameHeaderSize);
+  encode_credits(0, 0, start);
+  encode_tag(Digest128{}, start);
   std::vector<Digest128> made;
   if (payload.size() > kInOnePiece) {
     if (leaves.empty()) leaves = made = leaves_of(payload);
     assert(leaves.size() <= kMaxLeaves);
     payload = std::as_bytes(leaves);
   }
-  std::ranges::copy(payload, bytes.begin() + kFrameHeaderSize);
+  if (!payload.empty()) std::memcpy(bytes.data() + kFrameHeaderSize, payload.data(), payload.size());
   return digest_of(std::span(bytes).first(kFrameHeaderSize + payload.size()));
 }
 
 }  // namespace
 
 void stamp(Slot& slot, std::span<const Digest128> leaves) {
-  auto header = decode_frame(slot.header()).value();  // our own
-  header.flags |= kFlagDigest;
-  header.tag = frame_digest(header, slot.filled(), leaves);
-  encode(header, slot.header());
+  set_flag(kFlagDigest, slot.header());
+  encode_tag(frame_digest(slot.header(), slot.filled(), leaves), slot.header());
 }
 
 bool is_intact(const Slot& slot) {
-  const auto header = decode_frame(slot.header());
-  return header && (header->flags & kFlagDigest) != 0 &&
-         header->tag == frame_digest(*header, slot.filled(), {});
+  if (!has_flag(kFlagDigest, slot.header())) return false;
+  const Digest128 digest = frame_digest(slot.header(), slot.filled(), {});
+  return std::memcmp(digest.data(), tag_of(slot.header()).data(), digest.size()) == 0;
 }
 
 }  // namespace rdpipe

@@ -192,7 +192,7 @@ bool Duplex::await(Ready ready, Deadline deadline) {
 bool Duplex::advance() {
   if (failure_) throw *failure_;
   return or_fail([&] {
-    take_messages();  // what came together with the offer
+    if (!std::exchange(greeted_, true)) take_messages();
     bool something = take_events();
     post_ready();
     answer();
@@ -229,19 +229,20 @@ void Duplex::settle() {
 
 bool Duplex::take_events() {
   bool something = false;
-  for (int i = 0; i < kEventsPerTurn; ++i) {
-    auto event = link().poll();
-    if (!event) return something;
-    take(std::move(*event));
-    something = true;
-  }
+  for (int i = 0; i < kEventsPerTurn && take_event(); ++i) something = true;
   return something;
 }
 
-void Duplex::take(LinkEvent event) {
+bool Duplex::take_event() {
+  auto event = link().poll();
+  if (event) take(*event);
+  return event.has_value();
+}
+
+void Duplex::take(LinkEvent& event) {
   if (parted_) return;  // all has been said, and nothing can be answered
   if (auto* received = std::get_if<Received>(&event)) {
-    take_frame(std::move(*received));
+    take_frame(*received);
   } else if (const auto* control = std::get_if<Control>(&event)) {
     session_.receive(*control);
     take_messages();
@@ -267,14 +268,17 @@ void Duplex::sleep(Ready ready, Deadline deadline) {
   link().wake_for(Wake::kNever);
 }
 
-// True when something has happened.
+// True when something has happened. A frame is given away as soon as it is there: what came with it can wait.
 template <typename Ready>
 bool Duplex::spin(Ready ready, Deadline deadline) {
   const Deadline until = Deadline::in(busy_poll_).earlier(deadline);
   for (;;) {
     for (unsigned spins = 0; spins < kSpinsInARow; ++spins) {
-      if (advance() || ready()) return true;
+      if (take_event()) return true;
+      post_ready();
+      if (ready()) return true;
     }
+    if (advance() || ready()) return true;
     if (until.passed()) return false;
     loop_.poll();
   }

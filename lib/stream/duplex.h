@@ -117,7 +117,8 @@ class Duplex {
   void look();
   void settle();
   [[nodiscard]] bool take_events();
-  void take(LinkEvent event);
+  [[nodiscard]] bool take_event();
+  void take(LinkEvent& event);
   [[nodiscard]] Wake worth_waking_for() const;
   template <typename Ready>
   void sleep(Ready ready, Deadline deadline);
@@ -131,7 +132,7 @@ class Duplex {
   void post_ready();
   void ask(bool is_end);
   void take_messages();
-  void take_frame(Received received);
+  void take_frame(Received& received);
   void take_request(Request request);
   void take_answer(std::uint64_t length);
   void consume(std::size_t count);
@@ -163,7 +164,8 @@ class Duplex {
   std::uint64_t requested_length_ = 0;
   bool end_came_ = false, end_answered_ = false;
 
-  bool parted_ = false;  // both directions are over, the link is being closed
+  bool greeted_ = false;  // what came together with the offer was taken
+  bool parted_ = false;   // both directions are over, the link is being closed
   bool closed_ = false;
 };
 

@@ -73,24 +73,24 @@ void Duplex::take_messages() {
   }
 }
 
-void Duplex::take_frame(Received received) {
+void Duplex::take_frame(Received& received) {
   Slot& slot = received.slot;
   if (opener_ && !opener_->open(slot, received_frames_)) {
     throw error(Status::kDamaged, "a frame was altered or forged on the way");
   }
-  const auto header = decode_frame(slot.header());
-  if (!header || header->kind != FrameKind::kData || header->stream != 0 ||
-      ((header->flags & kFlagSealed) != 0) != opener_.has_value() ||
-      ((header->flags & kFlagDigest) != 0) != stamps_frames_ || header->length != slot.size() ||
-      header->raw_length != slot.size() || slot.size() == 0 || end_came_) {
+  const FrameHeader& header = received.header;
+  if (header.kind != FrameKind::kData || header.stream != 0 ||
+      ((header.flags & kFlagSealed) != 0) != opener_.has_value() ||
+      ((header.flags & kFlagDigest) != 0) != stamps_frames_ || header.length != slot.size() ||
+      header.raw_length != slot.size() || slot.size() == 0 || end_came_) {
     throw error(Status::kDamaged, "a malformed frame");
   }
   if (stamps_frames_ && !is_intact(slot)) {
     throw error(Status::kDamaged, "digest mismatch: a frame was altered on the way");
   }
-  if (header->sequence != received_frames_ || header->offset != received_) {
+  if (header.sequence != received_frames_ || header.offset != received_) {
     throw error(Status::kDamaged, fmt::format("frame {} at offset {} where frame {} at offset {} was due",
-                                              header->sequence, header->offset, received_frames_, received_));
+                                              header.sequence, header.offset, received_frames_, received_));
   }
   ++received_frames_;
   received_ += slot.size();

@@ -14,7 +14,6 @@ namespace {
 constexpr unsigned kTicks = 6;      // in the keep-alive limit
 constexpr unsigned kPingAfter = 2;  // silent ticks
 constexpr unsigned kDeadAfter = 5;  // silent ticks: noticed within kTicks, as silence begins between ticks
-constexpr std::size_t kBatch = 16;  // completions taken at once
 // A peer that sends nothing but frames without events must not keep the thread.
 constexpr int kBatchesInARow = 16;
 constexpr unsigned kPollsPerLook = 64;  // at the clock, of a thread that does not sleep
@@ -237,17 +236,16 @@ bool RdmaLink::take_completions() {
       return false;
     }
   }
-  std::array<Completion, kBatch> batch;
-  std::size_t count = queue.take(batch);
+  std::size_t count = queue.take(batch_);
   const bool must_ask =
       wake_ != Wake::kNever && (!announced_ || (*announced_ != wake_ && wake_ == Wake::kAll));
   if (count == 0 && must_ask) {
     if (!announced_) static_cast<void>(queue.take_announcement());
     queue.announce(wake_ == Wake::kArrivals ? Announce::kSolicited : Announce::kAll);
     announced_ = wake_;
-    count = queue.take(batch);
+    count = queue.take(batch_);
   }
-  for (const Completion& completion : std::span(batch).first(count)) {
+  for (const Completion& completion : std::span(batch_).first(count)) {
     if (!failure_) take(completion);
   }
   if (count > 0) return true;

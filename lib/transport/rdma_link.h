@@ -91,7 +91,8 @@ class RdmaLink final : public Link {
   std::deque<std::vector<std::byte>> waiting_control_;
   std::vector<std::uint8_t> free_control_sends_;
   std::deque<LinkEvent> events_;
-  std::size_t pings_ = 0;  // among sends_
+  std::array<Completion, 16> batch_;  // as many as are taken at once
+  std::size_t pings_ = 0;             // among sends_
 
   Wake wake_ = Wake::kAll;
   std::optional<Wake> announced_;  // what the device will announce: the next completion, or the next arrival

@@ -19,7 +19,8 @@ namespace rdpipe {
 namespace {
 
 constexpr std::size_t kMostSegments = 2;
-constexpr std::size_t kBatch = 16;  // completions taken from the device at once
+constexpr std::size_t kBatch = 16;    // completions taken from the device at once
+constexpr std::size_t kInline = 192;  // bytes: a frame header and a small message
 
 std::string memlock_hint() {
   rlimit limit{};
@@ -166,17 +167,12 @@ int CompletionQueue::fd() const noexcept { return channel_->fd; }
 
 QueuePair::QueuePair(ConnectionId& id, const ProtectionDomain& domain, const CompletionQueue& completions,
                      QueueDepths depths)
-    : id_(id.get()) {
-  ibv_qp_init_attr wanted{};
-  wanted.send_cq = completions.get();
-  wanted.recv_cq = completions.get();
-  wanted.cap.max_send_wr = static_cast<std::uint32_t>(depths.sends);
-  wanted.cap.max_recv_wr = static_cast<std::uint32_t>(depths.receives);
-  wanted.cap.max_send_sge = kMostSegments;
-  wanted.cap.max_recv_sge = kMostSegments;
-  wanted.qp_type = IBV_QPT_RC;
-  wanted.sq_sig_all = 1;
-  if (::rdma_create_qp(id_, domain.get(), &wanted) == 0) return;
+    : id_(id.get()), inline_bytes_(kInline) {
+  if (make(domain, completions, depths)) return;
+  if (errno == EINVAL) {  // a device that takes nothing inline, or not so much
+    inline_bytes_ = 0;
+    if (make(domain, completions, depths)) return;
+  }
   const int error = errno;
   const std::string attempt = "make an RDMA queue pair";
   if (is_memory_limit(error)) throw_memory(error, attempt);
@@ -184,6 +180,21 @@ QueuePair::QueuePair(ConnectionId& id, const ProtectionDomain& domain, const Com
 }
 
 QueuePair::~QueuePair() { ::rdma_destroy_qp(id_); }
+
+// False with errno set.
+bool QueuePair::make(const ProtectionDomain& domain, const CompletionQueue& completions, QueueDepths depths) {
+  ibv_qp_init_attr wanted{};
+  wanted.send_cq = completions.get();
+  wanted.recv_cq = completions.get();
+  wanted.cap.max_send_wr = static_cast<std::uint32_t>(depths.sends);
+  wanted.cap.max_recv_wr = static_cast<std::uint32_t>(depths.receives);
+  wanted.cap.max_send_sge = kMostSegments;
+  wanted.cap.max_recv_sge = kMostSegments;
+  wanted.cap.max_inline_data = static_cast<std::uint32_t>(inline_bytes_);
+  wanted.qp_type = IBV_QPT_RC;
+  wanted.sq_sig_all = 1;
+  return ::rdma_create_qp(id_, domain.get(), &wanted) == 0;
+}
 
 void QueuePair::post_send(std::uint64_t request, std::span<const Segment> segments) {
   Elements elements;
@@ -193,6 +204,9 @@ void QueuePair::post_send(std::uint64_t request, std::span<const Segment> segmen
   wanted.sg_list = elements.data();
   wanted.opcode = IBV_WR_SEND;
   wanted.send_flags = IBV_SEND_SOLICITED;
+  std::size_t length = 0;
+  for (const Segment& segment : segments) length += segment.length;
+  if (length <= inline_bytes_) wanted.send_flags |= IBV_SEND_INLINE;
   ibv_send_wr* refused = nullptr;
   check_value(::ibv_post_send(id_->qp, &wanted, &refused), Status::kNetwork, "post an RDMA send");
 }

@@ -116,7 +116,8 @@ struct QueueDepths {
   std::size_t sends = 0, receives = 0;  // work requests that may be posted at once
 };
 
-// A reliable connected queue pair on an id, of two segments a request, every request signalled.
+// A reliable connected queue pair on an id, of two segments a request, every request signalled. Small sends
+// go inline where the device takes them so: it need not fetch them from memory.
 class QueuePair {
  public:
   // Throws Error{kMemory}, or Error{kNetwork} for an id that is of no more use: who asked for the connection
@@ -135,7 +136,11 @@ class QueuePair {
                   std::uint32_t remote_key);
 
  private:
+  [[nodiscard]] bool make(const ProtectionDomain& domain, const CompletionQueue& completions,
+                          QueueDepths depths);
+
   rdma_cm_id* id_;
+  std::size_t inline_bytes_;  // that a send may have to go inline
 };
 
 // The depths, or less where the device has not so many.

@@ -1,6 +1,5 @@
 #include "wire/frame.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "wire/integers.h"
@@ -54,7 +53,19 @@ void encode_credits(std::uint16_t data, std::uint16_t control, std::span<std::by
 }
 
 void encode_tag(std::span<const std::byte, kFrameTagSize> tag, std::span<std::byte, kFrameHeaderSize> out) {
-  std::copy(tag.begin(), tag.end(), out.begin() + offsetof(Layout, tag));
+  std::memcpy(out.data() + offsetof(Layout, tag), tag.data(), tag.size());
+}
+
+std::span<const std::byte, kFrameTagSize> tag_of(std::span<const std::byte, kFrameHeaderSize> header) {
+  return header.subspan<offsetof(Layout, tag), kFrameTagSize>();
+}
+
+void set_flag(std::uint8_t flag, std::span<std::byte, kFrameHeaderSize> header) {
+  header[offsetof(Layout, flags)] |= std::byte{flag};
+}
+
+bool has_flag(std::uint8_t flag, std::span<const std::byte, kFrameHeaderSize> header) {
+  return (header[offsetof(Layout, flags)] & std::byte{flag}) != std::byte{0};
 }
 
 std::optional<FrameHeader> decode_frame(std::span<const std::byte, kFrameHeaderSize> in) {

@@ -50,8 +50,12 @@ void encode(const FrameHeader& header, std::span<std::byte, kFrameHeaderSize> ou
 
 // Writes only the two credit fields of an encoded header.
 void encode_credits(std::uint16_t data, std::uint16_t control, std::span<std::byte, kFrameHeaderSize> out);
-// Writes only the tag.
+// Of an encoded header: one flag, and the tag.
+void set_flag(std::uint8_t flag, std::span<std::byte, kFrameHeaderSize> header);
+[[nodiscard]] bool has_flag(std::uint8_t flag, std::span<const std::byte, kFrameHeaderSize> header);
 void encode_tag(std::span<const std::byte, kFrameTagSize> tag, std::span<std::byte, kFrameHeaderSize> out);
+[[nodiscard]] std::span<const std::byte, kFrameTagSize> tag_of(
+    std::span<const std::byte, kFrameHeaderSize> header);
 
 // Nothing for a header with an unknown kind that is not marked ignorable, unknown non-ignorable flag bits, or
 // a nonzero reserved field. An unknown ignorable kind is returned as it stands.

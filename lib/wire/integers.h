@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -11,19 +12,23 @@ template <typename T>
 class BigEndian {
  public:
   constexpr BigEndian() = default;
-  constexpr BigEndian(T value) {  // NOLINT(google-explicit-constructor): stands for the value
-    for (std::size_t i = 0; i < sizeof(T); ++i) {
-      bytes_[i] = static_cast<std::byte>((value >> (8 * (sizeof(T) - 1 - i))) & 0xFF);
-    }
-  }
+  constexpr BigEndian(T value)  // NOLINT(google-explicit-constructor): stands for the value
+      : bytes_(std::bit_cast<Bytes>(swapped(value))) {}
   constexpr operator T() const {  // NOLINT(google-explicit-constructor)
-    T value = 0;
-    for (const std::byte byte : bytes_) value = static_cast<T>((value << 8) | static_cast<T>(byte));
-    return value;
+    return swapped(std::bit_cast<T>(bytes_));
   }
 
  private:
-  std::array<std::byte, sizeof(T)> bytes_{};
+  using Bytes = std::array<std::byte, sizeof(T)>;
+
+  static constexpr T swapped(T value) {
+    if constexpr (std::endian::native == std::endian::big) return value;
+    if constexpr (sizeof(T) == 2) return __builtin_bswap16(value);
+    if constexpr (sizeof(T) == 4) return __builtin_bswap32(value);
+    if constexpr (sizeof(T) == 8) return __builtin_bswap64(value);
+  }
+
+  Bytes bytes_{};
 };
 template <>
 class BigEndian<std::uint8_t> {
