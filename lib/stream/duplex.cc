@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ground/error.h"
+#include "stream/packer.h"
 
 namespace rdpipe {
 namespace {

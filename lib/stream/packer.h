@@ -1,0 +1,52 @@
+// What is done to each frame between the stream and the line: compressed, and stamped with its own digest or
+// sealed; and undone at the other end. So digest and seal cover what crosses the line. Thread-safe; slots may
+// be those of a worker.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "ring/ring.h"
+#include "seal/compression.h"
+#include "seal/compressor.h"
+#include "seal/sealer.h"
+#include "session/session.h"
+
+namespace rdpipe {
+
+// Whether each frame is digested by itself, so that it can be used before the stream has ended; there is then
+// no root. Sealed frames need no digest.
+[[nodiscard]] constexpr bool has_frame_digests(const Terms& terms) {
+  return terms.digest && terms.content != Content::kStream && !terms.sealed;
+}
+
+class Packer {
+ public:
+  Packer(const Session& session, const Compression& compression);
+  [[nodiscard]] bool takes_long() const { return compressor_ || sealer_; }  // then it is for workers
+  // Its header is encoded, with the flag of the method to compress it with, if any.
+  void pack(Slot& slot) const;
+
+ private:
+  bool stamps_;
+  std::optional<Compressor> compressor_;
+  std::optional<Sealer> sealer_;
+};
+
+class Unpacker {
+ public:
+  explicit Unpacker(const Session& session);
+  [[nodiscard]] bool takes_long() const { return decompressor_ || sealer_; }
+  // `sequence`: the number it must have. Its header stays as it came. Throws Error{kDamaged}.
+  void unpack(Slot& slot, std::uint64_t sequence) const;
+
+ private:
+  std::string peer_;
+  bool is_stamped_;
+  std::uint8_t compressions_;
+  std::optional<Decompressor> decompressor_;
+  std::optional<Sealer> sealer_;
+};
+
+}  // namespace rdpipe
