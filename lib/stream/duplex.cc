@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "ground/error.h"
-#include "stream/packer.h"
+#include "stream/wrapping.h"
 
 namespace rdpipe {
 namespace {

@@ -28,11 +28,12 @@ Receiving::Receiving(Loop& loop, Session& session, Ring& ring, Sink& sink, const
       ring_(ring),
       sink_(sink),
       digests_(session.terms(), options.hash),
-      unpacker_(session),
+      unwrapper_(session),
       clock_(options.stall_limit) {
-  if (unpacker_.takes_long()) {
-    lane_.emplace(
-        loop, [&unpacker = unpacker_](Slot& slot, std::uint64_t number) { unpacker.unpack(slot, number); });
+  if (unwrapper_.takes_long()) {
+    lane_.emplace(loop, [&unwrapper = unwrapper_](Slot& slot, std::uint64_t number) {
+      unwrapper.unwrap(slot, number);
+    });
   }
   sink.start(loop, ring, session.terms().size);
 }
@@ -89,7 +90,7 @@ void Receiving::take_events() {
       if (lane_) {
         lane_->push(std::move(received->slot));
       } else {
-        unpacker_.unpack(received->slot, sequence_);
+        unwrapper_.unwrap(received->slot, sequence_);
         deliver(std::move(received->slot));
       }
     } else if (const auto* control = std::get_if<Control>(&*event)) {

@@ -10,9 +10,9 @@
 #include "ring/ring.h"
 #include "seal/lane.h"
 #include "session/session.h"
-#include "stream/packer.h"
 #include "stream/sink.h"
 #include "stream/stream.h"
+#include "stream/wrapping.h"
 
 namespace rdpipe {
 
@@ -57,8 +57,8 @@ class Receiving {
   Ring& ring_;
   Sink& sink_;
   StreamDigests digests_;
-  Unpacker unpacker_;
-  std::optional<Lane> lane_;  // after unpacker_: it ends first
+  Unwrapper unwrapper_;
+  std::optional<Lane> lane_;  // after unwrapper_: it ends first
   ProgressClock clock_;
   std::uint64_t sequence_ = 0;  // of the next frame
   std::uint64_t offset_ = 0;    // of the next byte

@@ -22,11 +22,11 @@ Sending::Sending(Loop& loop, Session& session, Ring& ring, Source& source, const
       source_(source),
       digests_(session.terms(), options.hash),
       choice_(options.compression.use, session.terms().compressions),
-      packer_(session, options.compression),
+      wrapper_(session, options.compression),
       spare_(ring.acquire()),
       clock_(options.stall_limit) {
-  if (packer_.takes_long()) {
-    lane_.emplace(loop, [&packer = packer_](Slot& slot, std::uint64_t) { packer.pack(slot); });
+  if (wrapper_.takes_long()) {
+    lane_.emplace(loop, [&wrapper = wrapper_](Slot& slot, std::uint64_t) { wrapper.wrap(slot); });
   }
   source.start(loop, ring, session.terms().slot_size);
 }
@@ -166,17 +166,17 @@ void Sending::frame(Slot slot, FrameKind kind, std::uint64_t length) {
   offset_ += length;
   ++queued_;
   if (lane_) return lane_->push(std::move(slot));
-  packer_.pack(slot);
+  wrapper_.wrap(slot);
   ready_.push_back(std::move(slot));
 }
 
 bool Sending::post_ready() {
   while (lane_) {
-    auto packed = lane_->pop();
-    if (!packed) break;
-    const auto header = decode_frame(packed->header()).value();  // our own
-    if (header.kind == FrameKind::kData) choice_.learn(packed->size() < header.raw_length);
-    ready_.push_back(std::move(*packed));
+    auto wrapped = lane_->pop();
+    if (!wrapped) break;
+    const auto header = decode_frame(wrapped->header()).value();  // our own
+    if (header.kind == FrameKind::kData) choice_.learn(wrapped->size() < header.raw_length);
+    ready_.push_back(std::move(*wrapped));
   }
   bool posted = false;
   while (!ready_.empty() && session_.link().send_credits() > 0) {

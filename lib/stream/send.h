@@ -11,9 +11,9 @@
 #include "seal/lane.h"
 #include "session/session.h"
 #include "stream/compression_choice.h"
-#include "stream/packer.h"
 #include "stream/source.h"
 #include "stream/stream.h"
+#include "stream/wrapping.h"
 
 namespace rdpipe {
 
@@ -55,9 +55,9 @@ class Sending {
   Source& source_;
   StreamDigests digests_;
   CompressionChoice choice_;
-  Packer packer_;
-  std::optional<Lane> lane_;   // after packer_: it ends first
-  std::deque<Slot> ready_;     // framed and packed, waiting for a credit
+  Wrapper wrapper_;
+  std::optional<Lane> lane_;   // after wrapper_: it ends first
+  std::deque<Slot> ready_;     // framed and wrapped, waiting for a credit
   std::optional<Slot> spare_;  // carries the header of a hole, however far ahead the source has read
   std::optional<Hole> hole_;   // waits for the spare slot
   ProgressClock clock_;

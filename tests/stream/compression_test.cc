@@ -150,7 +150,7 @@ TEST_CASE("a flipped bit of a compressed frame is found at both ends") {
   const bool sealed = GENERATE(false, true);
   const auto content = GENERATE(Content::kStream, Content::kTree);
   const FaultAction action = GENERATE(FaultAction::kCorruptPayload, FaultAction::kCorruptHeader);
-  const std::size_t byte = GENERATE(as<std::size_t>(), 1, 20, 34, 500);  // flags, offset, raw length
+  const std::size_t byte = GENERATE(as<std::size_t>(), 1, 20, 34, 600);  // flags, offset, raw length, length
   MemorySource source(text(1'000'000));
   MemorySink sink;
   Setup setup = compressing(CompressionUse::kLz4);
@@ -158,9 +158,7 @@ TEST_CASE("a flipped bit of a compressed frame is found at both ends") {
   setup.content = content;
   setup.faults.from_first = {{action, data_frame(5), byte}};
   const auto [sent, received] = transfer(source, sink, setup);
-  const bool credits = action == FaultAction::kCorruptHeader && byte % 64 >= 4 && byte % 64 < 8;
   CAPTURE(sealed, byte, sent.text(), received.text());
-  if (credits) return;
   CHECK(received.status() == Status::kDamaged);
   CHECK(sent.status() == Status::kDamaged);
   CHECK(!sink.finished);

@@ -66,15 +66,16 @@ test_compressed_pipe() {
 
 # A trickle goes at once, compressed or not.
 test_compressed_trickle() {
+  local word
   mkfifo from
-  exec {line}<>from
-  start_recv >out
-  start_send --compress=auto <from
+  exec 9<>from
+  start_recv >out 9>&-
+  start_send --compress=auto <from 9>&-
   for word in one two three; do
-    echo "$word" >&"$line"
+    echo "$word" >&9
     await_line out "^$word\$"
   done
-  exec {line}>&-
+  exec 9>&-
   both_succeed 14
 }
 
@@ -197,6 +198,7 @@ test_rdcp_compressed_within_a_host() {
   ! grep -q compressed copy.err || fail "it says that it compresses"
 }
 
+# limit 120
 test_serve_compressed() {
   local status=0
   make_mixed_tree src

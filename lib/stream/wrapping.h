@@ -21,12 +21,12 @@ namespace rdpipe {
   return terms.digest && terms.content != Content::kStream && !terms.sealed;
 }
 
-class Packer {
+class Wrapper {
  public:
-  Packer(const Session& session, const Compression& compression);
+  Wrapper(const Session& session, const Compression& compression);
   [[nodiscard]] bool takes_long() const { return compressor_ || sealer_; }  // then it is for workers
   // Its header is encoded, with the flag of the method to compress it with, if any.
-  void pack(Slot& slot) const;
+  void wrap(Slot& slot) const;
 
  private:
   bool stamps_;
@@ -34,12 +34,12 @@ class Packer {
   std::optional<Sealer> sealer_;
 };
 
-class Unpacker {
+class Unwrapper {
  public:
-  explicit Unpacker(const Session& session);
+  explicit Unwrapper(const Session& session);
   [[nodiscard]] bool takes_long() const { return decompressor_ || sealer_; }
   // `sequence`: the number it must have. Its header stays as it came. Throws Error{kDamaged}.
-  void unpack(Slot& slot, std::uint64_t sequence) const;
+  void unwrap(Slot& slot, std::uint64_t sequence) const;
 
  private:
   std::string peer_;

@@ -1,4 +1,4 @@
-#include "stream/packer.h"
+#include "stream/wrapping.h"
 
 #include "ground/error.h"
 #include "seal/frame_digest.h"
@@ -6,7 +6,7 @@
 
 namespace rdpipe {
 
-Packer::Packer(const Session& session, const Compression& compression)
+Wrapper::Wrapper(const Session& session, const Compression& compression)
     : stamps_(has_frame_digests(session.terms())) {
   if (compression.use != CompressionUse::kOff && session.terms().compressions != 0) {
     compressor_.emplace(compression.zstd_level, compression.use == CompressionUse::kAuto);
@@ -14,13 +14,13 @@ Packer::Packer(const Session& session, const Compression& compression)
   if (session.terms().sealed) sealer_.emplace(session.sending_key());
 }
 
-void Packer::pack(Slot& slot) const {
+void Wrapper::wrap(Slot& slot) const {
   if (compressor_) compressor_->compress(slot);
   if (stamps_) stamp(slot);
   if (sealer_) sealer_->seal(slot);
 }
 
-Unpacker::Unpacker(const Session& session)
+Unwrapper::Unwrapper(const Session& session)
     : peer_(session.terms().peer_host),
       is_stamped_(has_frame_digests(session.terms())),
       compressions_(session.terms().compressions) {
@@ -28,7 +28,7 @@ Unpacker::Unpacker(const Session& session)
   if (session.terms().sealed) sealer_.emplace(session.receiving_key());
 }
 
-void Unpacker::unpack(Slot& slot, std::uint64_t sequence) const {
+void Unwrapper::unwrap(Slot& slot, std::uint64_t sequence) const {
   const auto require = [&](bool fact, const char* cause) {
     if (!fact) throw Error(Status::kDamaged, "receive from " + peer_, cause);
   };
