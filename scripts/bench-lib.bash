@@ -4,6 +4,7 @@ runs=${RDPIPE_BENCH_RUNS:-5}
 pattern=${RDPIPE_BENCH_PATTERN:-.}
 json=${json:-false}
 bin=$PWD/build/tools
+send_options=()  # of rdsend alone
 port=$((20000 + RANDOM % 10000))
 key=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
 
@@ -37,13 +38,15 @@ rate_of() {  # FILE: the rate in MB/s that -v printed
        END { if (s > 0) printf "%.1f", bytes / s / 1e6; else print 0 }' "$1"
 }
 
+compression_of() { grep -o '[0-9.]*:1' "$1"; }  # FILE: the ratio that -v printed
+
 # Moves a stream with our tools and prints the rate. SOURCE and TARGET are commands of which one end of the pipe is ours, or
 # file:PATH; OPTIONS go to both.
 ours() {  # HOST SOURCE TARGET [OPTION...]
   local host=$1 source=$2 target=$3 receiver
   shift 3
   next_port
-  local receive=("$bin/rdrecv" -q -v "$@" "$port" "$key") send=("$bin/rdsend" -q -v "$@" "$host" "$port" "$key")
+  local receive=("$bin/rdrecv" -q -v "$@" "$port" "$key") send=("$bin/rdsend" -q -v "$@" "${send_options[@]}" "$host" "$port" "$key")
   case $target in
     file:*) "${receive[@]}" "${target#file:}" 2>"$work/received" & receiver=$! ;;
     null) "${receive[@]}" >/dev/null 2>"$work/received" & receiver=$! ;;
@@ -168,6 +171,7 @@ native_rows() {
   ! wanted "tcp pipe" || pipe_row
   ! wanted "tcp file" || file_rows
   ! wanted "tcp memory" || memory_row "tcp" 127.0.0.1 6G
+  ! wanted "tcp compressed" || compressed_row
   ! wanted "tcp idle" || idle_rows "tcp" 127.0.0.1 5 2
   rdcp_rows
 }
@@ -197,6 +201,36 @@ pipe_row() {
   local ours_median
   ours_median=$(printf '%s\n' "${mine[@]}" | median)
   row "tcp pipe: 4 GiB to /dev/null, digest, MB/s" "$ours_median" "$best" "$best_name" "$(calc "$ours_median / $best")" ">= 1.2"
+}
+
+# Lines of a log, which zstd makes about five times smaller: ours with -z beside a zstd at each end of our pipe.
+compressed_row() {
+  local mine=() theirs=() start receiver i size=1073741824 ours_median theirs_median
+  awk 'BEGIN { srand(1); for (;;) printf "%d host%d app[%d]: request %d took %d us\n", 1700000000 + n++, rand() * 40,
+       rand() * 9000, rand() * 1e9, rand() * 9e4 }' | head -c 64M >"$work/log" || true
+  say "tcp compressed: zstd alone $(calc "67108864 / $(zstd -qc "$work/log" | wc -c)" 2):1"
+  for ((i = 0; i < 16; ++i)); do cat "$work/log"; done >"$work/logs"
+  for ((i = 0; i < runs; ++i)); do
+    cat "$work/logs" >/dev/null  # in the page cache for both
+    start=$EPOCHREALTIME
+    send_options=(-z)
+    ours 127.0.0.1 "cat $work/logs" null --fabric=tcp >/dev/null
+    send_options=()
+    mine+=("$(calc "$size / ($EPOCHREALTIME - $start) / 1e6" 1)")
+    next_port
+    start=$EPOCHREALTIME
+    { "$bin/rdrecv" -q --fabric=tcp "$port" "$key" | zstd -qdc >/dev/null; } & receiver=$!
+    wait_for_listener "$port"
+    zstd -qc <"$work/logs" | "$bin/rdsend" -q --fabric=tcp 127.0.0.1 "$port" "$key"
+    wait "$receiver" || say "bench: zstd at each end failed"
+    theirs+=("$(calc "$size / ($EPOCHREALTIME - $start) / 1e6" 1)")
+    say "tcp compressed run $((i + 1)): ours ${mine[-1]} ($(compression_of "$work/sent")), with zstd ${theirs[-1]}"
+  done
+  rm -f "$work/log" "$work/logs"
+  ours_median=$(printf '%s\n' "${mine[@]}" | median)
+  theirs_median=$(printf '%s\n' "${theirs[@]}" | median)
+  row "tcp compressed: 1 GiB of log, -z, MB/s" "$ours_median" "$theirs_median" "zstd | rdsend" \
+    "$(calc "$ours_median / $theirs_median")" ">= 1"
 }
 
 start_sshd() {

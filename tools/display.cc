@@ -128,10 +128,11 @@ std::string Display::number(std::uint64_t value) const {
 void Display::print_summary(const CopyReport& report) {
   const std::string device = report.device.empty() ? "" : fmt::format(" ({})", report.device);
   const std::string sealed = report.fabric == "local" ? "" : report.sealed ? ", sealed" : ", not sealed";
-  say(fmt::format("{}{} of {} files, {} bytes in {:.3f} s, {}B/s, {}{}{}", dry_run_ ? "would copy " : "",
+  say(fmt::format("{}{} of {} files, {} bytes in {:.3f} s, {}B/s, {}{}{}{}", dry_run_ ? "would copy " : "",
                   number(report.files_moved), number(report.files), number(report.bytes_moved),
                   seconds_of(report.elapsed), scaled(rate_of(report.bytes_moved, report.elapsed)),
-                  report.fabric, device, sealed));
+                  report.fabric, device,
+                  report.compressed ? compression_text(report.stream_bytes, report.wire_bytes) : "", sealed));
 }
 
 void Display::print_stats(const CopyReport& report) const {
@@ -151,6 +152,7 @@ void Display::print_stats(const CopyReport& report) const {
   print("Total transferred file size", report.bytes_moved);
   print("Found at the destination already", report.bytes_reused);
   print("Bytes over the connection", report.stream_bytes);
+  if (report.compressed) print("... compressed to", report.wire_bytes);
   print("Failed", report.failed);
   print("Vanished", report.vanished);
   fmt::print("Seconds: {:.3f}\n", seconds_of(report.elapsed));

@@ -55,7 +55,9 @@ std::string names_of(const Option& option, Tool tool) {
   const char letter = letter_of(option, tool);
   const std::string argument = option.argument == nullptr ? "" : option.argument;
   if (option.name == nullptr) return fmt::format("-{}", letter);
-  const std::string name = fmt::format("--{}{}{}", option.name, argument.empty() ? "" : "=", argument);
+  const std::string name = argument.empty()  ? fmt::format("--{}", option.name)
+                           : option.may_lack ? fmt::format("--{}[={}]", option.name, argument)
+                                             : fmt::format("--{}={}", option.name, argument);
   return letter != 0 ? fmt::format("-{}, {}", letter, name) : "    " + name;
 }
 
@@ -65,7 +67,7 @@ std::string help_text(Tool tool) {
   std::string text = usage_of(tool);
   for (const Option* option : options_of(tool)) {
     if (option->help == nullptr) continue;
-    const char* mark = option->deny != nullptr ? "* " : tool == Tool::kCopy ? "  " : "";
+    const char* mark = tool != Tool::kCopy ? "" : option->deny != nullptr ? "* " : "  ";
     text += fmt::format("  {:<32}{}{}\n", names_of(*option, tool), mark, option->help);
   }
   return text + closing_of(tool);

@@ -28,6 +28,7 @@ struct Option {
   bool travels = false;                  // rdcp: the other end is told
   unsigned letter_tools = ~0U;  // of `tools`, those that know the letter: rdcp's mean what rsync's mean
   bool may_be_empty = false;    // the argument
+  bool may_lack = false;        // the argument: the letter has none, and the name only behind a '='
 };
 
 [[nodiscard]] std::span<const Option> stream_options();  // rdsend's and rdrecv's; some are rdcp's, too

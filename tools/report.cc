@@ -70,13 +70,21 @@ void print_warning(Tool tool, const std::string& text) {
   print_line(fmt::format("{}: warning: {}", tool_name(tool), text));
 }
 
+std::string compression_text(std::uint64_t bytes, std::uint64_t wire_bytes) {
+  if (wire_bytes == 0) return {};
+  return fmt::format(", compressed {:.2f}:1 to {} B",
+                     static_cast<double>(bytes) / static_cast<double>(wire_bytes), wire_bytes);
+}
+
 void print_result(Tool tool, const Result& result) {
   const double seconds = std::chrono::duration<double>(result.elapsed).count();
   const double rate = seconds > 0 ? static_cast<double>(result.bytes) / seconds : 0;
   const std::string device = result.device.empty() ? "" : fmt::format(" ({})", result.device);
-  print_line(fmt::format("{}: Bandwidth {}, {} {} in {:.3f} s, {}{}, {}, {}", tool_name(tool),
+  print_line(fmt::format("{}: Bandwidth {}, {} {} in {:.3f} s, {}{}{}, {}, {}", tool_name(tool),
                          rate_text(rate), result.bytes, result.bytes == 1 ? "byte" : "bytes", seconds,
-                         result.fabric, device, result.sealed ? "sealed" : "not sealed",
+                         result.fabric, device,
+                         result.compressed ? compression_text(result.data_bytes, result.wire_bytes) : "",
+                         result.sealed ? "sealed" : "not sealed",
                          result.digest.empty() ? "no digest" : "digest " + result.digest));
 }
 

@@ -27,6 +27,8 @@ void print_result(Tool tool, const Result& result);
 // "sha256 0123...": what --hash asked for.
 void print_hash(const std::string& algorithm, const Result& result);
 
+// ", compressed 3.44:1 to 31213 B": of what crossed the line; empty where nothing did.
+[[nodiscard]] std::string compression_text(std::uint64_t bytes, std::uint64_t wire_bytes);
 // "4.759 GB/s"; MB/s or kB/s where it is less.
 [[nodiscard]] std::string rate_text(double bytes_per_second, int decimals = 3);
 // The time as logs have it: "2024-05-01T12:00:00.123Z" (RFC 3339).

@@ -42,7 +42,8 @@ CommandLine parse_shortly(const std::vector<std::string>& words) {
 ServedCopy served_copy(const std::vector<std::string>& words) {
   const auto has_nul = [](const std::string& word) { return word.find('\0') != std::string::npos; };
   if (std::ranges::any_of(words, has_nul)) reject_words("a word has a NUL in it");
-  CopySettings settings = std::move(parse_shortly(words).copy);
+  CommandLine line = parse_shortly(words);
+  CopySettings& settings = line.copy;
   const bool sends = settings.role == PeerRole::kSender;
   const std::size_t paths = settings.operands.size();
   if (settings.role == PeerRole::kNone) reject_words("it says neither --sender nor --receiver");
@@ -54,7 +55,10 @@ ServedCopy served_copy(const std::vector<std::string>& words) {
   }
   if (settings.copy.out_format.size() > kLongestFormat) reject_words("the format of lists is too long");
   settings.copy.globs = sends;
-  return {.sends = sends, .paths = std::move(settings.operands), .copy = std::move(settings.copy)};
+  return {.sends = sends,
+          .paths = std::move(settings.operands),
+          .copy = std::move(settings.copy),
+          .compression = line.settings.connection.compression};
 }
 
 }  // namespace rdpipe::tools

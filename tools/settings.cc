@@ -24,10 +24,9 @@ struct GetoptTables {
   std::vector<struct option> names{};
 };
 
-void add_name(GetoptTables& tables, std::string name, bool argument, int value) {
+void add_name(GetoptTables& tables, std::string name, int argument, int value) {
   // Texts do not move: getopt keeps pointers to them.
-  tables.names.push_back({tables.texts.emplace_back(std::move(name)).c_str(),
-                          argument ? required_argument : no_argument, nullptr, value});
+  tables.names.push_back({tables.texts.emplace_back(std::move(name)).c_str(), argument, nullptr, value});
 }
 
 GetoptTables getopt_tables(Tool tool, const std::vector<const Option*>& options) {
@@ -36,13 +35,16 @@ GetoptTables getopt_tables(Tool tool, const std::vector<const Option*>& options)
   for (std::size_t i = 0; i < options.size(); ++i) {
     const Option& option = *options[i];
     const char letter = letter_of(option, tool);
-    const bool argument = option.argument != nullptr;
+    const int argument = option.argument == nullptr ? no_argument
+                         : option.may_lack          ? optional_argument
+                                                    : required_argument;
     const int value = kLongOnly + 2 * static_cast<int>(i);
-    if (letter != 0) tables.letters += argument ? std::string{letter, ':'} : std::string{letter};
+    if (letter != 0) tables.letters += letter;
+    if (letter != 0 && argument == required_argument) tables.letters += ':';
     if (option.name != nullptr) add_name(tables, option.name, argument, value);
-    if (option.deny == nullptr) continue;
-    if (option.name != nullptr) add_name(tables, fmt::format("no-{}", option.name), false, value + 1);
-    if (letter != 0) add_name(tables, fmt::format("no-{}", letter), false, value + 1);
+    if (option.deny == nullptr || tool != Tool::kCopy) continue;
+    if (option.name != nullptr) add_name(tables, fmt::format("no-{}", option.name), no_argument, value + 1);
+    if (letter != 0) add_name(tables, fmt::format("no-{}", letter), no_argument, value + 1);
   }
   tables.names.push_back({nullptr, 0, nullptr, 0});
   return tables;
@@ -59,7 +61,8 @@ std::string word_for_peer(const Option& option, bool denied, const std::string& 
   const std::string name = option.name != nullptr ? option.name : std::string{option.letter};
   if (denied) return "--no-" + name;
   if (option.name == nullptr) return "-" + name;
-  return option.argument == nullptr ? "--" + name : fmt::format("--{}={}", name, value);
+  const bool alone = option.argument == nullptr || (option.may_lack && value.empty());
+  return alone ? "--" + name : fmt::format("--{}={}", name, value);
 }
 
 [[noreturn]] void reject(const std::string& cause) { throw Error(Status::kUsage, "", cause, "see --help"); }
@@ -74,14 +77,15 @@ bool is_for_serving(const Option& option) {
   const auto is_in = [&](std::span<const Option> table) {
     return &option >= table.data() && &option < table.data() + table.size();
   };
-  return is_in(stream_options()) || (is_in(serve_options()) && name != "wait" && name != "key-fd");
+  return (is_in(stream_options()) && name != "compress") ||
+         (is_in(serve_options()) && name != "wait" && name != "key-fd");
 }
 
 // What getopt has just found.
 void apply_option(const Option& option, bool denied, Inspector inspect, CommandLine& line) {
   if (inspect != nullptr) inspect(option);
   if (line.copy.copy_option.empty() && !is_for_serving(option)) line.copy.copy_option = name_of(option);
-  const bool has_value = option.argument != nullptr && !denied;
+  const bool has_value = option.argument != nullptr && !denied && optarg != nullptr;
   const std::string value = has_value ? optarg : "";
   // What a script leaves empty by mistake must not pass for the default.
   if (has_value && !option.may_be_empty && value.empty()) {
@@ -105,8 +109,9 @@ struct Foreign {
   std::string_view hint;
 };
 constexpr auto kForeign = std::to_array<Foreign>({
-    {"-z", "--compress", "rdcp does not compress: leave it out"},
-    {"-C", "", "rdcp does not compress, and for what CVS ignores there is --exclude"},
+    {"-C", "", "-z compresses, and for what CVS ignores there is --exclude"},
+    {"", "--compress-choice", "--compress=zstd, lz4 or auto"},
+    {"", "--compress-level", "--compress=zstd:LEVEL"},
     {"-W", "--whole-file", "rdcp sends files whole, without --partial: leave it out"},
     {"-R", "--relative", "--files-from keeps the paths that it lists"},
     {"-y", "--fuzzy", "rdcp sends files whole, without --partial: leave it out"},
@@ -117,6 +122,9 @@ constexpr auto kForeign = std::to_array<Foreign>({
 
 std::string_view hint_for(Tool tool, std::string_view given) {
   const std::string_view name = given.substr(0, given.find('='));
+  if (tool == Tool::kReceive && (given == "-z" || name == "--compress")) {
+    return "rdsend compresses, and rdrecv undoes it unasked: leave it out here";
+  }
   for (const Foreign& foreign : kForeign) {
     if (tool == Tool::kCopy && (given == foreign.letter || name == foreign.name)) return foreign.hint;
   }

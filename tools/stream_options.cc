@@ -33,6 +33,10 @@ void choose_encryption(CommandLine& line, Switch wanted) {
   choose(line.settings.connection.encrypt, Switch::kAuto, wanted, "--encrypt and --no-encrypt");
 }
 
+void compress(CommandLine& line, const std::string& value) {
+  line.settings.connection.compression = compression_value(value.empty() ? "zstd" : value);
+}
+
 constexpr auto kOptions = std::to_array<Option>({
     {'v', "verbose", nullptr, kStream, "print one line at the end: rate, bytes, seconds, fabric",
      [](CommandLine& line, const std::string&) { line.settings.verbose = true; }},
@@ -108,6 +112,9 @@ constexpr auto kOptions = std::to_array<Option>({
      [](CommandLine& line, const std::string&) { choose_encryption(line, Switch::kOn); }, nullptr, true},
     {0, "no-encrypt", nullptr, kAll, "do not seal the data",
      [](CommandLine& line, const std::string&) { choose_encryption(line, Switch::kOff); }, nullptr, true},
+    {'z', "compress", "auto|lz4|zstd", kSendOnly | kCopy,
+     "compress what is sent; zstd:LEVEL, 1 to 19 (alone: zstd)", compress,
+     [](CommandLine& line) { line.settings.connection.compression = {}; }, true, ~0U, false, true},
     {0, "no-checksum", nullptr, kStream, "leave out the stream digest",
      [](CommandLine& line, const std::string&) { line.settings.connection.checksum = false; }},
     {0, "hash", "ALGORITHM", kStream, "compute and print a conventional digest too (sha256, ...)",

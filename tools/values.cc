@@ -68,4 +68,15 @@ std::chrono::nanoseconds keep_alive_value(const char* option, const std::string&
   return span;
 }
 
+Compression compression_value(const std::string& text) {
+  constexpr std::string_view kWithLevel = "zstd:";
+  if (text.starts_with(kWithLevel)) {
+    const std::string level = text.substr(kWithLevel.size());
+    return {CompressionUse::kZstd, number_value("--compress=zstd", level, 1, kMostZstdLevel)};
+  }
+  return {choice_value<CompressionUse>(
+      "--compress", text,
+      {{"zstd", CompressionUse::kZstd}, {"lz4", CompressionUse::kLz4}, {"auto", CompressionUse::kAuto}})};
+}
+
 }  // namespace rdpipe::tools

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include <rdpipe/compression.h>
 #include <rdpipe/error.h>
 
 namespace rdpipe::tools {
@@ -20,6 +21,9 @@ namespace rdpipe::tools {
                                                      double lowest);
 // 1 to 3600 seconds.
 [[nodiscard]] std::chrono::nanoseconds keep_alive_value(const char* option, const std::string& text);
+
+// "zstd", "zstd:9", "lz4", "auto".
+[[nodiscard]] Compression compression_value(const std::string& text);
 
 [[noreturn]] void reject_value(const char* option, const std::string& text, const std::string& expected);
 

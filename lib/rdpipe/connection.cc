@@ -31,12 +31,19 @@ namespace {
 constexpr Nanoseconds kLastWords = std::chrono::seconds(2);
 
 std::unique_ptr<Loop> make_loop(const Options& options) {
-  auto loop = std::make_unique<Loop>(LoopOptions{.use_uring = options.use_uring});
+  auto loop = std::make_unique<Loop>(loop_options(options));
   if (options.interrupt_fd >= 0) loop->interrupt_on(options.interrupt_fd, options.on_interrupt);
   return loop;
 }
 
-StreamOptions stream_options(const Options& options) { return {options.timeout, options.hash}; }
+StreamOptions stream_options(const Options& options) {
+  return {options.timeout, options.hash, options.compression};
+}
+
+// A receiver undoes whatever it knows of.
+std::uint8_t compressions(Role role, const Options& options) {
+  return role == Role::kSends ? methods_of(options.compression.use) : kCompressionFlags;
+}
 
 }  // namespace
 
@@ -101,7 +108,11 @@ void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size, C
   offer.seal = seal_choice(options);
   offer.size = size;
   offer.content = content;
-  static_cast<void>(session->exchange(*loop, offer, Deadline::in(options.connect_timeout)));
+  offer.compressions = compressions(role, options);
+  const Terms& terms = session->exchange(*loop, offer, Deadline::in(options.connect_timeout));
+  if (role == Role::kSends && offer.compressions != 0 && terms.compressions == 0) {
+    notice_of(options)(fmt::format("not compressed: {} cannot undo it", terms.peer_host));
+  }
 }
 
 template <typename Work>
@@ -126,6 +137,9 @@ Result Connection::State::close(const StreamResult& stream, Nanoseconds limit) {
   const LinkInfo& info = session->link().info();
   Result result;
   result.bytes = stream.bytes;
+  result.data_bytes = stream.data_bytes;
+  result.wire_bytes = stream.wire_bytes;
+  result.compressed = session->terms().compressions != 0;
   result.elapsed = stream.elapsed;
   if (stream.root) result.digest = hex(*stream.root);
   result.hash = stream.hash;
@@ -149,6 +163,8 @@ CopyReport Connection::State::close(const StreamResult& stream, CopyReport repor
   report.device = result.device;
   report.peer = result.peer;
   report.sealed = result.sealed;
+  report.wire_bytes = result.wire_bytes;
+  report.compressed = result.compressed;
   report.warning = result.warning;
   return report;
 }

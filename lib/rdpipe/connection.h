@@ -29,6 +29,9 @@ namespace rdpipe {
 
 struct Result {
   std::uint64_t bytes = 0;
+  std::uint64_t data_bytes = 0;         // of these, what is no hole
+  std::uint64_t wire_bytes = 0;         // ... as it crossed the line
+  bool compressed = false;              // there, where that shrank it
   std::chrono::nanoseconds elapsed{0};  // from the first byte until it was in place at the far end
   std::string digest{};                 // the stream digest, 32 hexadecimal digits; empty where it was off
   std::string hash{};                   // of Options::hash

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "ground/error.h"
 #include "ground/units.h"
@@ -12,6 +13,7 @@
 namespace rdpipe {
 namespace {
 
+constexpr unsigned kMostCompressors = 8;  // at once: each has memory of its own
 constexpr std::size_t kMaxSlots = 65536;  // of a RingShape
 
 // What a ring is where nobody says. Over RDMA it has few and large slots: each frame costs a message, its
@@ -67,6 +69,9 @@ void require_valid(const Options& options) {
     throw Error(Status::kUsage, "keep-alive", "not between 1 s and 1 h");
   }
   if (!options.hash.empty()) NamedDigest{options.hash};
+  if (options.compression.zstd_level < 1 || options.compression.zstd_level > kMostZstdLevel) {
+    throw Error(Status::kUsage, "zstd", fmt::format("its levels are 1 to {}", kMostZstdLevel));
+  }
 }
 
 FabricOptions fabric_options(const Options& options) {
@@ -82,6 +87,15 @@ FabricOptions fabric_options(const Options& options) {
   out.address = options.address;
   out.keep_alive = options.keep_alive;
   return out;
+}
+
+// To compress takes the processors that there are; for the rest two threads are enough.
+LoopOptions loop_options(const Options& options) {
+  LoopOptions loop{.use_uring = options.use_uring};
+  if (options.compression.use != CompressionUse::kOff) {
+    loop.workers = std::clamp(std::thread::hardware_concurrency(), loop.workers, kMostCompressors);
+  }
+  return loop;
 }
 
 Choice seal_choice(const Options& options) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "io/loop.h"
 #include "ring/ring.h"
 #include "transport/fabric.h"
 #include "transport/link.h"
@@ -19,6 +20,7 @@ void require_valid(const Options& options);
 // Of each ring of a stream in both directions: 2 MiB in slots of 128 KiB where nobody says. Throws as well.
 [[nodiscard]] RingShape duplex_ring_shape(const Options& options);
 [[nodiscard]] __attribute__((visibility("default"))) FabricOptions fabric_options(const Options& options);
+[[nodiscard]] LoopOptions loop_options(const Options& options);  // of one connection's loop
 [[nodiscard]] Choice seal_choice(const Options& options);
 [[nodiscard]] std::function<void(const std::string&)> notice_of(const Options& options);  // never empty
 [[nodiscard]] PeerAddress peer_address(const std::string& host, const std::string& port);

@@ -58,7 +58,7 @@ struct Launcher::State {
       : launch(std::move(its_launch)),
         options(std::move(its_options)),
         fabric(fabric_options(options)),
-        loop(std::make_shared<Loop>(LoopOptions{.use_uring = options.use_uring})),
+        loop(std::make_shared<Loop>(loop_options(options))),
         key_text(Key::generate()),
         key(Secret(key_text)) {
     require_valid(options);

@@ -87,7 +87,7 @@ Connection LaunchedCopy::connect(const LaunchOptions& launch, const Options& opt
   const Key key{Secret(state.orders.key)};
   FabricOptions fabric = fabric_options(options);
   fabric.address.clear();
-  state.loop = std::make_shared<Loop>(LoopOptions{.use_uring = options.use_uring});
+  state.loop = std::make_shared<Loop>(loop_options(options));
   state.watch_user(options);
   state.loop->interrupt_on(state.alerts.fd(), [&state] { state.alerts.take(); });
   std::optional<Doorway> door;

@@ -6,6 +6,8 @@
 #include <functional>
 #include <string>
 
+#include <rdpipe/compression.h>
+
 namespace rdpipe {
 
 enum class FabricUse : unsigned char {
@@ -35,6 +37,7 @@ struct Options {
 
   Switch encrypt = Switch::kAuto;  // AES-256-GCM on the data; auto: over TCP to another host
   bool checksum = true;            // the stream digest, at both ends
+  Compression compression{};       // of what this end sends, where the other can undo it
   std::string hash;                // a conventional digest to compute as well ("sha256"); empty: none
 
   bool use_uring = true;  // io_uring, where the kernel allows it

@@ -28,11 +28,12 @@ struct ServedKey {
   bool may_read = true, may_write = true;
 };
 
-// What a client asks for, made of the words that it sends.
+// What a client asks for, made of the words that it sends. Of levels of zstd it gets 6 at most.
 struct ServedCopy {
   bool sends = false;                // the server sends; otherwise it receives
   std::vector<std::string> paths{};  // sources, or the destination alone
   CopyOptions copy{};
+  Compression compression{};  // of what the server sends
 };
 
 // What became of one client that was let in.

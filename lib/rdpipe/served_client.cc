@@ -13,6 +13,7 @@
 namespace rdpipe {
 namespace {
 
+constexpr int kMostServedLevel = 6;         // of zstd: 3.5 MiB for each thread, and some 100 MB a second
 constexpr std::size_t kLongestText = 4096;  // bytes of what a log gets of a path or a cause
 
 std::string cause_of(const CopyReport& report) {
@@ -59,6 +60,8 @@ ServedClient::Outcome::Outcome(const Session& session, ServedOrder its_order, co
   order.wanted.copy.progress = [this](const CopyProgress& progress) {
     if (!transfer.dry_run) moved = progress.bytes - progress.found_bytes;
   };
+  options.compression = order.wanted.compression;
+  options.compression.zstd_level = std::min(options.compression.zstd_level, kMostServedLevel);
   options.interrupt_fd = -1;  // the loop has its own
   options.notice = [this](const std::string& line) { lines.push_back(line); };
 }

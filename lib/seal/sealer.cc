@@ -2,8 +2,10 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -93,41 +95,6 @@ bool Sealer::open(Slot& slot, std::uint64_t expected_sequence) const {
   require(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_SET_TAG, kFrameTagSize, tag.data()));
   int length = 0;
   return EVP_CipherFinal_ex(context.get(), raw(tag.data()), &length) == 1;
-}
-
-struct SealLane::Job {
-  explicit Job(Slot filled) : slot(std::move(filled)) {}
-  Slot slot;
-  Operation operation;  // behind the slot: its destructor waits for the worker that uses it
-};
-
-SealLane::SealLane(Loop& loop, const Sealer& sealer, Direction direction)
-    : loop_(loop), sealer_(sealer), direction_(direction) {}
-
-SealLane::~SealLane() = default;
-
-void SealLane::push(Slot slot) {
-  Job& job = *jobs_.emplace_back(std::make_unique<Job>(std::move(slot)));
-  if (direction_ == Direction::kSeal) {
-    loop_.run(job.operation, [&job, &sealer = sealer_]() -> std::int64_t {
-      sealer.seal(job.slot);
-      return 1;
-    });
-  } else {
-    loop_.run(job.operation, [&job, &sealer = sealer_, sequence = next_sequence_++]() -> std::int64_t {
-      return sealer.open(job.slot, sequence) ? 1 : 0;
-    });
-  }
-}
-
-std::optional<Slot> SealLane::pop() {
-  if (jobs_.empty() || !jobs_.front()->operation.done()) return {};
-  const auto job = std::move(jobs_.front());
-  jobs_.pop_front();
-  if (job->operation.take() != 1) {
-    throw Error(Status::kDamaged, "open a sealed frame", "it was altered or forged on the way");
-  }
-  return std::move(job->slot);
 }
 
 }  // namespace rdpipe

@@ -5,13 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <memory>
-#include <optional>
 #include <span>
 
 #include "ground/secret.h"
-#include "io/loop.h"
 #include "ring/ring.h"
 
 namespace rdpipe {
@@ -30,27 +26,6 @@ class Sealer {
 
  private:
   Secret key_;
-};
-
-// Slots on their way through a sealer on the loop's workers; they come out in the order they went in.
-class SealLane {
- public:
-  enum class Direction : std::uint8_t { kSeal, kOpen };
-  SealLane(Loop& loop, const Sealer& sealer, Direction direction);
-  ~SealLane();  // waits for the workers, then the slots go home
-
-  void push(Slot slot);  // kOpen: sequence numbers are expected to be 0, 1, 2, ...
-  // The next slot that is through. Throws Error{kDamaged} for one that did not open.
-  [[nodiscard]] std::optional<Slot> pop();
-  [[nodiscard]] bool empty() const noexcept { return jobs_.empty(); }
-
- private:
-  struct Job;
-  Loop& loop_;
-  const Sealer& sealer_;
-  Direction direction_;
-  std::uint64_t next_sequence_ = 0;
-  std::deque<std::unique_ptr<Job>> jobs_;
 };
 
 }  // namespace rdpipe

@@ -83,6 +83,9 @@ Terms agree(const Offer& mine, const Offer& theirs) {
   terms.digest = mine.digest != Choice::kNo && theirs.digest != Choice::kNo;
   terms.content = mine.content;
   terms.sealed = agree_on_sealing(mine, theirs, terms.peer_host);
+  if (terms.content != Content::kDuplex) {
+    terms.compressions = mine.compressions & theirs.compressions & kCompressionFlags;
+  }
   terms.size = mine.role == Role::kSends ? mine.size : theirs.size;
   return terms;
 }

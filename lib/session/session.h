@@ -28,6 +28,7 @@ struct Terms {
   bool digest = true;
   bool sealed = false;
   Content content = Content::kStream;
+  std::uint8_t compressions = 0;      // kCompressionFlags that frames may have
   std::optional<std::uint64_t> size;  // the sender's hint
   std::string peer_host;              // the other end's name, fit for a terminal
 };

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ground/error.h"
+#include "stream/wrapping.h"
 
 namespace rdpipe {
 namespace {

@@ -81,8 +81,8 @@ void Duplex::take_frame(Received& received) {
   const FrameHeader& header = received.header;
   if (header.kind != FrameKind::kData || header.stream != 0 ||
       ((header.flags & kFlagSealed) != 0) != opener_.has_value() ||
-      ((header.flags & kFlagDigest) != 0) != stamps_frames_ || header.length != slot.size() ||
-      header.raw_length != slot.size() || slot.size() == 0 || end_came_) {
+      ((header.flags & kFlagDigest) != 0) != stamps_frames_ || (header.flags & kCompressionFlags) != 0 ||
+      header.length != slot.size() || header.raw_length != slot.size() || slot.size() == 0 || end_came_) {
     throw error(Status::kDamaged, "a malformed frame");
   }
   if (stamps_frames_ && !is_intact(slot)) {

@@ -7,8 +7,6 @@
 #include <new>
 #include <utility>
 
-#include "seal/frame_digest.h"
-
 namespace rdpipe {
 namespace {
 
@@ -30,11 +28,12 @@ Receiving::Receiving(Loop& loop, Session& session, Ring& ring, Sink& sink, const
       ring_(ring),
       sink_(sink),
       digests_(session.terms(), options.hash),
-      checks_frames_(has_frame_digests(session.terms())),
+      unwrapper_(session),
       clock_(options.stall_limit) {
-  if (session.terms().sealed) {
-    sealer_.emplace(session.receiving_key());
-    lane_.emplace(loop, *sealer_, SealLane::Direction::kOpen);
+  if (unwrapper_.takes_long()) {
+    lane_.emplace(loop, [&unwrapper = unwrapper_](Slot& slot, std::uint64_t number) {
+      unwrapper.unwrap(slot, number);
+    });
   }
   sink.start(loop, ring, session.terms().size);
 }
@@ -87,9 +86,11 @@ void Receiving::take_events() {
       ++frames;
       clock_.moved();
       if (end_) throw_damaged("data after the end");
+      wire_bytes_ += received->slot.size();
       if (lane_) {
         lane_->push(std::move(received->slot));
       } else {
+        unwrapper_.unwrap(received->slot, sequence_);
         deliver(std::move(received->slot));
       }
     } else if (const auto* control = std::get_if<Control>(&*event)) {
@@ -175,13 +176,11 @@ bool Receiving::grant() {
 void Receiving::deliver(Slot slot) {
   const auto header = decode_frame(slot.header());
   const bool hole = header && header->kind == FrameKind::kHole;
-  if (!header || header->stream != 0 || ((header->flags & kFlagSealed) != 0) != lane_.has_value() ||
-      header->raw_length != slot.size() || header->length == 0 || hole != (slot.size() == 0) ||
-      (hole ? header->length > kMaxHoleLength : header->length != slot.size()) ||
-      ((header->flags & kFlagDigest) != 0) != checks_frames_) {
+  if (!header || header->stream != 0 || header->raw_length != slot.size() || header->length == 0 ||
+      hole != (slot.size() == 0) ||
+      (hole ? header->length > kMaxHoleLength : header->length != slot.size())) {
     throw_damaged("a malformed frame");
   }
-  if (checks_frames_ && !is_intact(slot)) throw_damaged("digest mismatch: a frame was altered on the way");
   constexpr auto kMaxLength = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   if (header->sequence != sequence_ || header->offset != offset_ || header->length > kMaxLength - offset_) {
     throw_damaged(fmt::format("frame {} at offset {} where frame {} at offset {} was due", header->sequence,
@@ -193,6 +192,7 @@ void Receiving::deliver(Slot slot) {
     digests_.add_zeros(header->length);
     sink_.write_hole(std::move(slot), header->length);
   } else {
+    data_bytes_ += slot.size();
     digests_.add(slot.filled());
     sink_.write(std::move(slot));
   }
@@ -223,6 +223,8 @@ StreamResult Receiving::finish() {
   StreamResult result;
   result.bytes = offset_;
   result.frames = sequence_;
+  result.data_bytes = data_bytes_;
+  result.wire_bytes = wire_bytes_;
   result.elapsed = elapsed_;
   result.warning = said_bye_ ? "" : warning_.empty() ? "the sender did not say goodbye" : warning_;
   digests_.finish(result);

@@ -8,10 +8,11 @@
 
 #include "io/loop.h"
 #include "ring/ring.h"
-#include "seal/sealer.h"
+#include "seal/lane.h"
 #include "session/session.h"
 #include "stream/sink.h"
 #include "stream/stream.h"
+#include "stream/wrapping.h"
 
 namespace rdpipe {
 
@@ -56,12 +57,12 @@ class Receiving {
   Ring& ring_;
   Sink& sink_;
   StreamDigests digests_;
-  bool checks_frames_;  // each frame carries its own digest
-  std::optional<Sealer> sealer_;
-  std::optional<SealLane> lane_;  // after sealer_: it ends first
+  Unwrapper unwrapper_;
+  std::optional<Lane> lane_;  // after unwrapper_: it ends first
   ProgressClock clock_;
   std::uint64_t sequence_ = 0;  // of the next frame
   std::uint64_t offset_ = 0;    // of the next byte
+  std::uint64_t data_bytes_ = 0, wire_bytes_ = 0;
   QuietWork work_;
   std::optional<End> end_;
   bool finishing_ = false;  // the sink is putting the stream in place

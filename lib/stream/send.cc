@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "seal/frame_digest.h"
+#include "wire/frame.h"
 
 namespace rdpipe {
 
@@ -21,14 +21,14 @@ Sending::Sending(Loop& loop, Session& session, Ring& ring, Source& source, const
       session_(session),
       source_(source),
       digests_(session.terms(), options.hash),
-      stamps_frames_(has_frame_digests(session.terms())),
+      choice_(options.compression.use, session.terms().compressions),
+      wrapper_(session, options.compression),
       spare_(ring.acquire()),
       clock_(options.stall_limit) {
-  if (session.terms().sealed) {
-    sealer_.emplace(session.sending_key());
-    lane_.emplace(loop, *sealer_, SealLane::Direction::kSeal);
+  if (wrapper_.takes_long()) {
+    lane_.emplace(loop, [&wrapper = wrapper_](Slot& slot, std::uint64_t) { wrapper.wrap(slot); });
   }
-  if (stamps_frames_ || digests_.root()) ring.expect_leaves();
+  if (wrapper_.uses_leaves() || digests_.root()) ring.expect_leaves();
   source.start(loop, ring, session.terms().slot_size);
 }
 
@@ -124,11 +124,15 @@ bool Sending::frame_next() {
   if (source_ended_ || queued_ >= session_.link().send_credits()) return false;
   if (hole_) return frame_hole();
   auto event = source_.poll(line_is_idle());
-  if (!event) return false;
+  if (!event) {
+    if (line_is_idle()) choice_.starved();
+    return false;
+  }
   clock_.moved();
   if (auto* filled = std::get_if<Filled>(&*event)) {
     digests_.add(filled->slot.filled(), filled->leaves);
     const std::size_t length = filled->slot.size();
+    data_bytes_ += length;
     frame(std::move(filled->slot), FrameKind::kData, length, filled->leaves);
   } else if (const auto* hole = std::get_if<Hole>(&*event)) {
     hole_ = *hole;
@@ -152,7 +156,9 @@ bool Sending::frame_hole() {
 }
 
 void Sending::frame(Slot slot, FrameKind kind, std::uint64_t length, std::span<const Digest128> leaves) {
+  const bool has_bytes = kind == FrameKind::kData;
   encode(FrameHeader{.kind = kind,
+                     .flags = has_bytes ? choice_.next(slot.size(), Clock::now()) : std::uint8_t{0},
                      .sequence = sequence_++,
                      .offset = offset_,
                      .length = length,
@@ -160,22 +166,22 @@ void Sending::frame(Slot slot, FrameKind kind, std::uint64_t length, std::span<c
          slot.header());
   offset_ += length;
   ++queued_;
-  if (stamps_frames_) stamp(slot, leaves);
-  if (lane_) {
-    lane_->push(std::move(slot));
-  } else {
-    ready_.push_back(std::move(slot));
-  }
+  if (lane_) return lane_->push(std::move(slot));
+  wrapper_.wrap(slot, leaves);
+  ready_.push_back(std::move(slot));
 }
 
 bool Sending::post_ready() {
   while (lane_) {
-    auto sealed = lane_->pop();
-    if (!sealed) break;
-    ready_.push_back(std::move(*sealed));
+    auto wrapped = lane_->pop();
+    if (!wrapped) break;
+    const auto header = decode_frame(wrapped->header()).value();  // our own
+    if (header.kind == FrameKind::kData) choice_.learn(wrapped->size() < header.raw_length);
+    ready_.push_back(std::move(*wrapped));
   }
   bool posted = false;
   while (!ready_.empty() && session_.link().send_credits() > 0) {
+    wire_bytes_ += ready_.front().size();
     session_.link().post_send(std::move(ready_.front()));
     ready_.pop_front();
     --queued_;
@@ -202,6 +208,8 @@ StreamResult Sending::finish() {
   }
   result.bytes = offset_;
   result.frames = sequence_;
+  result.data_bytes = data_bytes_;
+  result.wire_bytes = wire_bytes_;
   result.elapsed = elapsed_;
   digests_.finish(result);
   return result;

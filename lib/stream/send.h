@@ -9,10 +9,12 @@
 
 #include "io/loop.h"
 #include "ring/ring.h"
-#include "seal/sealer.h"
+#include "seal/lane.h"
 #include "session/session.h"
+#include "stream/compression_choice.h"
 #include "stream/source.h"
 #include "stream/stream.h"
+#include "stream/wrapping.h"
 
 namespace rdpipe {
 
@@ -53,19 +55,20 @@ class Sending {
   Session& session_;
   Source& source_;
   StreamDigests digests_;
-  bool stamps_frames_;  // each frame carries its own digest
-  std::optional<Sealer> sealer_;
-  std::optional<SealLane> lane_;  // after sealer_: it ends first
-  std::deque<Slot> ready_;        // framed (and sealed), waiting for a credit
-  std::optional<Slot> spare_;     // carries the header of a hole, however far ahead the source has read
-  std::optional<Hole> hole_;      // waits for the spare slot
+  CompressionChoice choice_;
+  Wrapper wrapper_;
+  std::optional<Lane> lane_;   // after wrapper_: it ends first
+  std::deque<Slot> ready_;     // framed and wrapped, waiting for a credit
+  std::optional<Slot> spare_;  // carries the header of a hole, however far ahead the source has read
+  std::optional<Hole> hole_;   // waits for the spare slot
   ProgressClock clock_;
   QuietWork work_;
   std::uint64_t sequence_ = 0;  // of the next frame
   std::uint64_t offset_ = 0;    // of the next byte
-  std::size_t queued_ = 0;      // frames in the lane and in ready_
-  std::size_t in_flight_ = 0;   // frames posted and not yet Sent
-  std::size_t credits_ = 0;     // when they were last looked at
+  std::uint64_t data_bytes_ = 0, wire_bytes_ = 0;
+  std::size_t queued_ = 0;     // frames in the lane and in ready_
+  std::size_t in_flight_ = 0;  // frames posted and not yet Sent
+  std::size_t credits_ = 0;    // when they were last looked at
   bool source_ended_ = false;
   bool end_posted_ = false;
   bool committed_ = false;

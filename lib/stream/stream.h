@@ -8,6 +8,7 @@
 #include "ground/deadline.h"
 #include "ground/error.h"
 #include "io/loop.h"
+#include "seal/compression.h"
 #include "seal/digest.h"
 #include "session/session.h"
 
@@ -23,11 +24,14 @@ constexpr int kEventsPerTurn = 256;
 struct StreamOptions {
   Nanoseconds stall_limit{0};  // longest time without data progress; 0: no limit
   std::string hash;            // a conventional digest to compute; empty: none
+  Compression compression{};   // the sender's; within the terms
 };
 
 struct StreamResult {
   std::uint64_t bytes = 0;
   std::uint64_t frames = 0;
+  std::uint64_t data_bytes = 0;     // of these, what is no hole
+  std::uint64_t wire_bytes = 0;     // ... as it crossed the line, compressed
   Nanoseconds elapsed{0};           // from the first byte to COMMITTED
   std::optional<Digest128> root{};  // none where the digest is off
   std::string hash;                 // lower-case hex; empty where none was asked for
@@ -64,12 +68,6 @@ class QuietWork {
   bool untold_ = false;
   Deadline quiet_ = Deadline::now();  // nothing more is said until then
 };
-
-// Whether each frame is digested by itself, so that it can be used before the stream has ended; there is then
-// no root. Sealed frames need no digest.
-[[nodiscard]] constexpr bool has_frame_digests(const Terms& terms) {
-  return terms.digest && terms.content != Content::kStream && !terms.sealed;
-}
 
 // Both digests of a stream, each where it is wanted.
 class StreamDigests {

@@ -176,7 +176,9 @@ struct CopyReport {
   std::string device{};                 // "mlx5_0"; may be empty
   std::string peer{};                   // the other end's host name; empty for "local"
   bool sealed = false;
-  std::string warning{};  // done, but something is worth a line; usually empty
+  std::uint64_t wire_bytes = 0;  // `stream_bytes` as they crossed the line
+  bool compressed = false;       // where that shrank them
+  std::string warning{};         // done, but something is worth a line; usually empty
 
   // kOk; kPartial (23) when something failed, otherwise kVanished (24) when something vanished; 25 when
   // max_delete alone kept something.

@@ -23,7 +23,7 @@ struct Layout {
 };
 static_assert(sizeof(Layout) == kFrameHeaderSize);
 
-constexpr std::uint8_t kKnownFlags = kFlagIgnorable | kFlagSealed | kFlagDigest;
+constexpr std::uint8_t kKnownFlags = kFlagIgnorable | kFlagSealed | kFlagDigest | kCompressionFlags;
 
 bool is_known(std::uint8_t kind) {
   return kind >= static_cast<std::uint8_t>(FrameKind::kControl) &&

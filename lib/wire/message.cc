@@ -183,6 +183,7 @@ void put(const Offer& offer, std::vector<std::byte>& out) {
   if (offer.size) writer.integer(9, *offer.size);
   writer.text(10, offer.host, kMaxName);
   writer.text(11, offer.software, kMaxName);
+  if (offer.compressions != 0) writer.integer(13, offer.compressions);
   if (offer.content != Content::kStream) writer.enumerator(kContentTag, offer.content);
 }
 
@@ -240,6 +241,7 @@ void get(Fields& fields, Offer& offer) {
   if (fields.has(9)) fields.integer(9, offer.size.emplace());
   fields.text(10, offer.host, kMaxName);
   fields.text(11, offer.software, kMaxName);
+  if (fields.has(13)) fields.integer(13, offer.compressions);
   if (fields.has(kContentTag)) {
     fields.enumerator(kContentTag, offer.content, Content::kStream, Content::kDuplex);
   }

@@ -32,6 +32,7 @@ enum class Choice : std::uint8_t { kAuto = 0, kYes = 1, kNo = 2 };
 // What one end is and wants; each end sends one when it has its ring. agree() makes the terms of both.
 // Type 1. Fields: 1 transcript, 2 fabric u8, 3 minor u16, 4 role u8, 5 slot_size u32, 6 digest u8, 7 seal u8,
 // 8 same_host u8 (0 or 1), 9 size u64 (optional), 10 host, 11 software (texts of at most 255 bytes),
+// 13 compressions u8 (only where it is not 0),
 // 0x800C content u8 (only where it is not 0: one that does not know it must not go on).
 struct Offer {
   std::array<std::byte, 32>
@@ -47,6 +48,7 @@ struct Offer {
   std::string host;                   // this end's name, for messages
   std::string software;               // "rdpipe 0.1.0", for messages
   Content content = Content::kStream;
+  std::uint8_t compressions = 0;  // kCompressionFlags: that a sender wants to use, that a receiver can undo
 
   bool operator==(const Offer&) const = default;
 };

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "catch.h"
-#include "ground/error.h"
 #include "vectors/vectors.h"
 
 using namespace rdpipe;
@@ -91,62 +90,4 @@ TEST_CASE("a frame that was never sealed does not open") {
   Ring ring({4_KiB, 2});
   Slot slot = make_frame(ring, 0, 40);
   CHECK_FALSE(Sealer(some_key()).open(slot, 0));
-}
-
-TEST_CASE("slots come out of a lane in the order they went in") {
-  Loop loop;
-  Ring ring({64_KiB, 16});
-  const Sealer sealer(some_key());
-  SealLane seals(loop, sealer, SealLane::Direction::kSeal);
-  SealLane opens(loop, sealer, SealLane::Direction::kOpen);
-  // Sizes that differ, so that later ones are ready first.
-  for (std::uint64_t i = 0; i < 16; ++i) seals.push(make_frame(ring, i, i % 2 == 0 ? 64_KiB : 1));
-  std::uint64_t out = 0;
-  const auto deadline = Deadline::in(std::chrono::seconds(20));
-  while (out < 16 && !deadline.passed()) {
-    while (auto slot = seals.pop()) opens.push(std::move(*slot));
-    while (auto slot = opens.pop()) {
-      REQUIRE(decode_frame(slot->header()).value().sequence == out);
-      REQUIRE(slot->filled()[0] == static_cast<std::byte>(out));
-      ++out;
-    }
-    if (out < 16) loop.wait(deadline);
-  }
-  CHECK(out == 16);
-  CHECK(seals.empty());
-  CHECK(opens.empty());
-}
-
-TEST_CASE("swapped frames do not pass a lane") {
-  Loop loop;
-  Ring ring({4_KiB, 4});
-  const Sealer sealer(some_key());
-  Slot first = make_frame(ring, 0, 100);
-  Slot second = make_frame(ring, 1, 100);
-  sealer.seal(first);
-  sealer.seal(second);
-  SealLane opens(loop, sealer, SealLane::Direction::kOpen);
-  opens.push(std::move(second));
-  opens.push(std::move(first));
-  const auto pop = [&] {
-    const auto deadline = Deadline::in(std::chrono::seconds(20));
-    while (!opens.pop() && !deadline.passed()) loop.wait(deadline);
-  };
-  try {
-    pop();
-    FAIL("a swapped frame was accepted");
-  } catch (const Error& error) {
-    CHECK(error.status() == Status::kDamaged);
-  }
-}
-
-TEST_CASE("a lane may end while its workers are busy") {
-  Loop loop;
-  Ring ring({64_KiB, 8});
-  const Sealer sealer(some_key());
-  {
-    SealLane seals(loop, sealer, SealLane::Direction::kSeal);
-    for (std::uint64_t i = 0; i < 8; ++i) seals.push(make_frame(ring, i, 64_KiB));
-  }
-  CHECK(ring.free_slots() == 8);
 }

@@ -142,6 +142,20 @@ TEST_CASE("sealing is on over TCP to another host, and wherever one end asks for
   CHECK_FALSE(agree(mine, theirs).sealed);
 }
 
+TEST_CASE("frames are compressed with what both ends know, and not where one knows of nothing") {
+  Offer sender = offer(Role::kSends), receiver = offer(Role::kReceives);
+  sender.compressions = kFlagZstd;
+  CHECK(agree(sender, receiver).compressions == 0);
+  receiver.compressions = kFlagZstd | kFlagLz4;
+  CHECK(agree(sender, receiver).compressions == kFlagZstd);
+  CHECK(agree(receiver, sender).compressions == kFlagZstd);
+  sender.compressions = receiver.compressions = 0xFF;  // of a later version
+  CHECK(agree(sender, receiver).compressions == kCompressionFlags);
+  sender.role = receiver.role = Role::kBoth;
+  sender.content = receiver.content = Content::kDuplex;
+  CHECK(agree(sender, receiver).compressions == 0);
+}
+
 TEST_CASE("ends that cannot agree say why") {
   const auto cause = [](const Offer& mine, const Offer& theirs) {
     const Error error = error_of([&] { (void)agree(mine, theirs); });

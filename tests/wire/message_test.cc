@@ -31,6 +31,9 @@ Offer offer_of(const vectors::Vector& vector) {
               .host = vector.text("host"),
               .software = vector.text("software")};
   if (vector.has("size")) offer.size = vector.number("size");
+  if (vector.has("compressions")) {
+    offer.compressions = static_cast<std::uint8_t>(vector.number("compressions"));
+  }
   if (vector.has("content")) offer.content = static_cast<Content>(vector.number("content"));
   return offer;
 }

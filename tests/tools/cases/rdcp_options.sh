@@ -39,12 +39,9 @@ test_rdcp_option_errors() {
 
 # tcp only: no data moves
 test_rdcp_options_of_rsync_that_it_lacks() {
-  local word
   echo hello >in
-  for word in -avz -z --compress; do
-    refused "$word" in out
-    says refusal 'hint: rdcp does not compress'
-  done
+  refused --compress-level=9 in out
+  says refusal 'hint: --compress=zstd:LEVEL'
   refused --info=progress2 in out
   says refusal 'hint: --progress '
   refused --infor in out

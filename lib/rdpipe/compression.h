@@ -1,0 +1,4 @@
+// Compression, as the tools see it.
+#pragma once
+
+#include "seal/compression.h"
