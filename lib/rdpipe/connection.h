@@ -77,6 +77,8 @@ class __attribute__((visibility("default"))) Connection {
   // Return when the far end has every byte, has checked it and has put it where it was told to. Once.
   Result send(Input input);
   Result receive(Output output);
+  // The same into what `open` gives, now that there is a sender, who is told when it throws.
+  Result receive(const std::function<Output()>& open);
 
   // A tree instead of a stream; the other end does the other. They return when everything is in place, but
   // for what the report counts as failed; throw Error for what ends the copy (then every file is the old or
