@@ -32,6 +32,8 @@ class CommandSource : public Source {
     return SourceEnd{};
   }
 
+  void attend() override { static_cast<void>(command_->poll()); }
+
   std::optional<std::uint64_t> size_hint() const override { return {}; }
   const std::string& name() const override { return name_; }
 
