@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <exception>
 #include <utility>
 
 #include "launch/spawn.h"
@@ -93,16 +94,7 @@ Error Command::failure(const std::string& what) const {
 }
 
 void Command::end() noexcept {
-  if (guard_ && !released_) {
-    if (process_ && role_ == Role::kProducer) {
-      guard_->signal(SIGTERM);
-      guard_->signal(SIGCONT);
-      process_->await_end(kTidying);
-    }
-    guard_->kill();
-    if (process_) process_->signal(SIGKILL);  // where somebody has killed the guard
-    if (process_) process_->await_end(kDying);
-  }
+  if (!released_) end_group();
   released_ = true;
   ending_.reset();
   errors_.reset();
@@ -110,6 +102,22 @@ void Command::end() noexcept {
   process_.reset();
   guard_.reset();
   pipe_.reset();
+}
+
+void Command::end_group() noexcept {
+  if (guard_ && process_ && role_ == Role::kProducer) {
+    guard_->signal(SIGTERM);
+    guard_->signal(SIGCONT);
+    process_->await_end(kTidying);
+  }
+  if (guard_) guard_->kill();
+  if (!process_) return;
+  process_->signal(SIGKILL);  // where somebody has killed the guard
+  process_->await_end(kDying);
+  try {
+    if (errors_) errors_->finish();
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): its last words, and no memory for them
+  }
 }
 
 }  // namespace rdpipe

@@ -47,6 +47,7 @@ class Command {
  private:
   void start(const std::vector<std::string>& words, int errors);
   void look_at_end();
+  void end_group() noexcept;
 
   Loop& loop_;
   Role role_;

@@ -180,6 +180,19 @@ test_no_command_outlives_an_interrupted_receiver() {
   end_of_endless_pair
 }
 
+# It has a second to clean up, and what it then says is heard.
+test_producer_that_cleans_up() {
+  producer=(-- sh -c 'trap "echo removed the snapshot >&2; rm snapshot; exit 1" TERM; : >snapshot; echo >ready
+    while :; do sleep 0.1; done')
+  target=out start_recv
+  start_send </dev/null
+  await_bytes ready 1
+  kill -TERM "$sender"
+  both_exit 20
+  absent snapshot
+  says send.err '^removed the snapshot$'
+}
+
 test_producer_that_heeds_no_signal_is_killed() {
   producer=(-- sh -c 'trap "" TERM INT HUP; echo $$ >producer.pid; while :; do sleep 1; done')
   target=out start_recv
