@@ -9,11 +9,12 @@ namespace {
 std::string usage_of(Tool tool) {
   switch (tool) {
     case Tool::kSend:
-      return "Usage: rdsend [options] HOST PORT KEY [FILE]\n"
-             "Send FILE, or standard input, to the rdrecv that listens on HOST.\n\n";
+      return "Usage: rdsend [options] HOST PORT KEY [FILE | -- COMMAND...]\n"
+             "Send FILE, what COMMAND writes, or standard input, to the rdrecv that listens on HOST.\n\n";
     case Tool::kReceive:
-      return "Usage: rdrecv [options] PORT KEY [FILE]\n"
-             "Receive one stream from an rdsend into FILE, or to standard output.\n\n";
+      return "Usage: rdrecv [options] PORT KEY [FILE | -- COMMAND...]\n"
+             "Receive a stream from an rdsend into FILE, into COMMAND, or to standard output.\n"
+             "With -k FILE is a pattern: %Y %m %d %H %M %S, the time, and %n, a number.\n\n";
     case Tool::kCopy:
       return "Usage: rdcp [options] SRC... DST\n"
              "       rdcp --serve [options] DIR\n"

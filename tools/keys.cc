@@ -149,6 +149,15 @@ void require_open(const KeyChoice& choice) {
   if (choice.fd && ::fcntl(*choice.fd, F_GETFD) == -1) reject_key(reading_from(*choice.fd), errno);
 }
 
+void hide_from_commands(int fd) {
+  if (fd > STDERR_FILENO) {
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return;
+  }
+  const OpenDescriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  ::dup2(nothing.get(), fd);
+}
+
 KeyText read_key(KeyChoice choice, Interrupts& interrupts) {
   if (choice.file) return read_key_file(*choice.file, interrupts);
   if (choice.fd) return read_line(*choice.fd, reading_from(*choice.fd), interrupts);

@@ -23,6 +23,9 @@ void require_open(const KeyChoice& choice);
 // group may write it.
 void require_private(int fd, const std::string& path, const std::string& attempt);
 
+// What else the descriptor that the key came from has to give no command gets.
+void hide_from_commands(int fd);
+
 // What is probably not meant about this key, for a warning; empty: nothing.
 [[nodiscard]] std::string doubt_about(std::string_view key);
 

@@ -1,4 +1,5 @@
-// rdsend HOST PORT KEY [FILE]: sends standard input or a file; exit 0 means that the other end has all of it.
+// rdsend HOST PORT KEY [FILE | -- COMMAND]: sends standard input, a file, or what a command writes; exit 0
+// means that the other end has all of it.
 #include <unistd.h>
 
 #include <utility>
@@ -11,6 +12,7 @@ using namespace rdpipe;  // NOLINT(google-build-using-namespace): a program's on
 
 Input open_input(const tools::Settings& settings) {
   if (settings.path) return Input::file(*settings.path, settings.file_use);
+  if (!settings.command.empty()) return Input::command(settings.command, STDERR_FILENO);
   return Input::descriptor(STDIN_FILENO, "standard input", settings.file_use);
 }
 
@@ -19,10 +21,10 @@ Connection connect(const tools::Settings& settings, tools::KeyText key) {
   return Connection::connect(settings.host, settings.port, key.text(), settings.connection);
 }
 
-Result send(const tools::Settings& settings, tools::KeyText key) {
+void send(const tools::Settings& settings, tools::KeyText key) {
   Input input = open_input(settings);
   Connection connection = connect(settings, std::move(key));
-  return connection.send(std::move(input));
+  tools::print_outcome(tools::Tool::kSend, settings, connection.send(std::move(input)));
 }
 
 }  // namespace

@@ -9,7 +9,9 @@
 #include <string_view>
 #include <utility>
 
+#include "name_pattern.h"
 #include "options.h"
+#include "program.h"
 #include "values.h"
 
 namespace rdpipe::tools {
@@ -166,6 +168,29 @@ std::vector<int> take_words(Tool tool, int argc, char** argv, Inspector inspect,
 
 void overwrite(char* word) { std::memset(word, 'x', std::strlen(word)); }
 
+// What a command has no use for must not seem to protect anything.
+void require_sense(Tool tool, const Settings& settings) {
+  const bool has_command = !settings.command.empty();
+  const FileUse& use = settings.file_use;
+  if (has_command && settings.path) reject("FILE and a command exclude each other");
+  if (has_command && (use.fsync || use.inplace || use.direct != Direct::kAuto)) {
+    reject(tool == Tool::kSend ? "--direct is for files, not for a command"
+                               : "--fsync, --inplace and --direct are for files, not for a command");
+  }
+  if (!settings.keeps_listening.value_or(false) || has_command) return;
+  if (!settings.path) reject("--keep-listening needs a FILE with a pattern, or a command");
+  if (use.inplace) reject("--keep-listening makes new files: --inplace does not go with it");
+  require_name_pattern(*settings.path);
+}
+
+void take_command(int argc, char** argv, int begin, Settings& settings) {
+  for (int i = begin; i < argc; ++i) settings.command.emplace_back(argv[i]);
+  if (settings.command.empty() || settings.command.front().empty()) {
+    reject("'--' after the operands needs a command");
+  }
+  require_program(settings.command.front());
+}
+
 void assign_operands(Tool tool, char** argv, const std::vector<int>& operands, Settings& settings) {
   const bool key_elsewhere = settings.key.file || settings.key.fd;
   std::size_t next = 0;
@@ -217,12 +242,16 @@ CommandLine parse_command_line(Tool tool, int argc, char** argv) {
   if (line.request != Request::kTransfer) return line;
   const bool key_elsewhere = line.settings.key.file || line.settings.key.fd;
   const std::size_t required = (tool == Tool::kSend ? 2U : 1U) + (key_elsewhere ? 0U : 1U);
-  const bool dashes = optind <= argc && optind > 1 && std::strcmp(argv[optind - 1], "--") == 0;
-  if (dashes && operands.size() >= required) {
-    reject("a command at this end ('--' after the operands) is not supported");
+  const auto is_dashes = [&](int i) { return i > 0 && i < argc && std::strcmp(argv[i], "--") == 0; };
+  // A first `--` in front of an operand only ends the options.
+  const bool ends_operands = is_dashes(optind - 1) && operands.size() >= required;
+  int next = optind;
+  while (!ends_operands && next < argc && !(operands.size() >= required && is_dashes(next))) {
+    operands.push_back(next++);
   }
-  for (int i = optind; i < argc; ++i) operands.push_back(i);
+  if (ends_operands || next < argc) take_command(argc, argv, ends_operands ? next : next + 1, line.settings);
   assign_operands(tool, argv, operands, line.settings);
+  require_sense(tool, line.settings);
   return line;
 }
 

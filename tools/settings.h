@@ -29,7 +29,9 @@ struct Settings {
   KeyChoice key;
   std::string host;  // rdsend only
   std::string port;
-  std::optional<std::string> path;  // FILE; none: standard input or output
+  std::optional<std::string> path;      // FILE; none: the command, or standard input or output
+  std::vector<std::string> command;     // what follows `--` in FILE's place; empty: none
+  std::optional<bool> keeps_listening;  // rdrecv: --keep-listening, or --once
   bool verbose = false;
   bool quiet = false;
 };

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <limits>
+#include <optional>
 
 #include "options.h"
 #include "values.h"
@@ -35,6 +36,10 @@ void choose_encryption(CommandLine& line, Switch wanted) {
 
 void compress(CommandLine& line, const std::string& value) {
   line.settings.connection.compression = compression_value(value.empty() ? "zstd" : value);
+}
+
+void choose_listening(CommandLine& line, bool keeps_on) {
+  choose<std::optional<bool>>(line.settings.keeps_listening, {}, keeps_on, "--keep-listening and --once");
 }
 
 constexpr auto kOptions = std::to_array<Option>({
@@ -108,6 +113,10 @@ constexpr auto kOptions = std::to_array<Option>({
      [](CommandLine& line, const std::string&) { line.settings.file_use.fsync = true; }},
     {0, "inplace", nullptr, kReceiveOnly, "write into FILE itself, not into a temporary that replaces it",
      [](CommandLine& line, const std::string&) { line.settings.file_use.inplace = true; }},
+    {'k', "keep-listening", nullptr, kReceiveOnly, "serve one sender after another",
+     [](CommandLine& line, const std::string&) { choose_listening(line, true); }},
+    {0, "once", nullptr, kReceiveOnly, "serve one sender (the default)",
+     [](CommandLine& line, const std::string&) { choose_listening(line, false); }},
     {0, "encrypt", nullptr, kAll, "seal the data with AES-256-GCM (default: over TCP to another host)",
      [](CommandLine& line, const std::string&) { choose_encryption(line, Switch::kOn); }, nullptr, true},
     {0, "no-encrypt", nullptr, kAll, "do not seal the data",

@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -46,21 +47,19 @@ void watch_signals(Settings& settings, Interrupts& interrupts) {
   settings.connection.on_interrupt = [&interrupts] { interrupts.throw_if_any(); };
 }
 
-int make_transfer(Tool tool, Settings& settings, Result (*transfer)(const Settings& settings, KeyText key)) {
+int make_transfer(Tool tool, Settings& settings, void (*transfer)(const Settings& settings, KeyText key)) {
   require_open(settings.key);  // before a descriptor of ours has its number
   Interrupts interrupts;
   watch_signals(settings, interrupts);
   if (!settings.quiet) {
     settings.connection.notice = [tool](const std::string& text) { print_notice(tool, text); };
   }
+  const std::optional<int> key_fd = settings.key.fd;
   KeyText key = read_key(std::move(settings.key), interrupts);
+  if (key_fd && !settings.command.empty()) hide_from_commands(*key_fd);
   const std::string doubt = doubt_about(key.text());
   if (!doubt.empty() && !settings.quiet) print_warning(tool, doubt);
-  const Result result = transfer(settings, std::move(key));
-  Interrupts::outlived();
-  if (!settings.connection.hash.empty()) print_hash(settings.connection.hash, result);
-  if (settings.verbose) print_result(tool, result);
-  if (!result.warning.empty() && !settings.quiet) print_warning(tool, result.warning);
+  transfer(settings, std::move(key));
   return kOk;
 }
 
@@ -92,7 +91,14 @@ int run(Tool tool, int argc, char** argv, Work work) {
 
 }  // namespace
 
-int run_tool(Tool tool, int argc, char** argv, Result (*transfer)(const Settings& settings, KeyText key)) {
+void print_outcome(Tool tool, const Settings& settings, const Result& result) {
+  Interrupts::outlived();
+  if (!settings.connection.hash.empty()) print_hash(settings.connection.hash, result);
+  if (settings.verbose) print_result(tool, result);
+  if (!result.warning.empty() && !settings.quiet) print_warning(tool, result.warning);
+}
+
+int run_tool(Tool tool, int argc, char** argv, void (*transfer)(const Settings& settings, KeyText key)) {
   return run(tool, argc, argv,
              [&](CommandLine& line) { return make_transfer(tool, line.settings, transfer); });
 }

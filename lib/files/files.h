@@ -18,6 +18,7 @@ struct FileOptions {
   DirectIo direct = DirectIo::kAuto;
   bool fsync = false;    // sinks: on the medium before committed()
   bool inplace = false;  // sinks: write into the target itself
+  bool fresh = false;    // sinks: whatever has the target's name stays, and is an error
 };
 
 // Opens `path` (any kind but a directory; what is no regular file or block device is read as a stream).

@@ -106,7 +106,7 @@ SplitPath split_path(const std::string& path) {
 }
 
 Target examine_target(const std::string& path, const FileOptions& options) {
-  Target target{.path = path, .name = quoted(path), .directory = {}, .leaf = {}};
+  Target target{.path = path, .name = quoted(path), .directory = {}, .leaf = {}, .fresh = options.fresh};
   if (path.empty()) refuse(target, ENOENT);
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0) {
@@ -114,6 +114,7 @@ Target examine_target(const std::string& path, const FileOptions& options) {
   } else if (errno != ENOENT) {
     refuse(target, errno);
   }
+  if (options.fresh && target.old) refuse(target, EEXIST);
   if (!target.old && path.ends_with('/')) {
     throw Error(Status::kEndpoint, "store " + target.name, "this directory does not exist");
   }

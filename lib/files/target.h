@@ -26,6 +26,7 @@ struct Target {
   std::string leaf;      // the name within it, after all symlinks
   TargetKind kind = TargetKind::kReplaced;
   std::optional<struct stat> old{};  // what was there
+  bool fresh = false;                // nothing may be replaced
 };
 
 // A path as a directory, "." where it has none, and the name in it.

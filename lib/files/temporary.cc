@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -172,9 +173,22 @@ void Temporary::place_as_it_is(bool durable) {
   }
   // Opened first: what fails after the rename cannot be undone.
   const Descriptor readable = durable ? open_to_sync(into, attempt) : Descriptor();
-  check(::renameat(directory(), leaf_.c_str(), into, target_->leaf.c_str()), Status::kFileIo, attempt);
+  move_into_place(attempt);
   placed_ = true;
   if (durable) sync_names(readable, file_.get(), attempt);
+}
+
+void Temporary::move_into_place(const std::string& attempt) const {
+  const int into = target_->directory.get();
+  const char* leaf = target_->leaf.c_str();
+  if (target_->fresh) {
+    if (::renameat2(directory(), leaf_.c_str(), into, leaf, RENAME_NOREPLACE) == 0) return;
+    const bool cannot = errno == EINVAL || errno == ENOSYS;  // some file systems
+    if (!cannot || ::faccessat(into, leaf, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+      throw_errno(cannot ? EEXIST : errno, Status::kFileIo, attempt);
+    }
+  }
+  check(::renameat(directory(), leaf_.c_str(), into, leaf), Status::kFileIo, attempt);
 }
 
 void Temporary::keep_owner_and_mode(const struct stat& old) const {

@@ -50,6 +50,7 @@ class Temporary {
  private:
   [[nodiscard]] int directory() const { return kept_ ? kept_.get() : target_->directory.get(); }
   [[nodiscard]] bool create(mode_t mode);
+  void move_into_place(const std::string& attempt) const;
   void keep_owner_and_mode(const struct stat& old) const;
   [[nodiscard]] bool keep_acl(const struct stat& old) const;
 

@@ -1,5 +1,4 @@
-// A program of its own process, with a pipe at each of its standard descriptors. It has the dispositions of
-// signals that a user's shell would give it, and none of our other descriptors. The pipes' ends here do not
+// A program of its own process, with a pipe at each of its standard descriptors. The pipes' ends here do not
 // block. One thread.
 #pragma once
 
@@ -9,6 +8,7 @@
 
 #include "ground/deadline.h"
 #include "ground/descriptor.h"
+#include "launch/process.h"
 
 namespace rdpipe {
 
@@ -29,13 +29,11 @@ class Child {
   // The same, waiting for it until `deadline`.
   [[nodiscard]] std::optional<int> await_exit(Loop& loop, Deadline deadline);
   // Readable once it has ended; -1 where the kernel has no such descriptors.
-  [[nodiscard]] int ended_fd() const noexcept { return ended_.get(); }
+  [[nodiscard]] int ended_fd() const noexcept { return process_->ended_fd(); }
   void terminate() noexcept;  // asks it to end
 
  private:
-  int pid_ = -1;
-  Descriptor ended_;
-  std::optional<int> status_;
+  std::optional<Process> process_;  // none only while it is being started
 };
 
 }  // namespace rdpipe

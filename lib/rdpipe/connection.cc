@@ -238,9 +238,13 @@ Result Connection::send(Input input) {
 }
 
 Result Connection::receive(Output output) {
+  return receive([&output] { return std::move(output); });
+}
+
+Result Connection::receive(const std::function<Output()>& open) {
   State& state = *state_;
   return state.guarded([&] {
-    state.sink = std::move(output.sink_);
+    state.sink = open().sink_;
     state.agree_on(Role::kReceives, {});
     return state.close(receive_stream(*state.loop, *state.session, **state.ring, *state.sink,
                                       stream_options(state.options)));

@@ -2,7 +2,8 @@
 // Output, bytes by write() at one end and read() at the other, or a tree of files. A stream that is not known
 // to be complete is an Error, never an end. A Connection and the Listener it came from belong to one thread;
 // none is started beyond a few workers (and copy_tree()'s one). Errors are thrown as rdpipe::Error; the
-// connection is then of no more use. SIGPIPE must be ignored where an Output is a pipe.
+// connection is then of no more use. SIGPIPE must be ignored where an Output is a pipe, or a
+// command is at an end.
 #pragma once
 
 #include <chrono>
@@ -80,6 +81,8 @@ class __attribute__((visibility("default"))) Connection {
   // Return when the far end has every byte, has checked it and has put it where it was told to. Once.
   Result send(Input input);
   Result receive(Output output);
+  // The same into what `open` gives, now that there is a sender, who is told when it throws.
+  Result receive(const std::function<Output()>& open);
 
   // A tree instead of a stream; the other end does the other. They return when everything is in place, but
   // for what the report counts as failed; throw Error for what ends the copy (then every file is the old or

@@ -1,6 +1,7 @@
 #include "rdpipe/endpoint.h"
 
 #include "files/files.h"
+#include "launch/commands.h"
 
 namespace rdpipe {
 namespace {
@@ -10,7 +11,8 @@ FileOptions file_options(const FileUse& use) {
                     : use.direct == Direct::kOff ? DirectIo::kOff
                                                  : DirectIo::kAuto,
           .fsync = use.fsync,
-          .inplace = use.inplace};
+          .inplace = use.inplace,
+          .fresh = use.fresh};
 }
 
 }  // namespace
@@ -23,12 +25,20 @@ Input Input::descriptor(int fd, const std::string& name, const FileUse& use) {
   return Input(open_descriptor_source(fd, name, file_options(use)));
 }
 
+Input Input::command(const std::vector<std::string>& words, int errors) {
+  return Input(make_command_source(words, errors));
+}
+
 Output Output::file(const std::string& path, const FileUse& use) {
   return Output(open_file_sink(path, file_options(use)));
 }
 
 Output Output::descriptor(int fd, const std::string& name, const FileUse& use) {
   return Output(open_descriptor_sink(fd, name, file_options(use)));
+}
+
+Output Output::command(const std::vector<std::string>& words, int errors) {
+  return Output(make_command_sink(words, errors));
 }
 
 }  // namespace rdpipe

@@ -1,9 +1,10 @@
-// What a stream is read from and written to: files, descriptors. Each is used up by one transfer.
+// What a stream is read from and written to: files, descriptors, commands. Each is used up by one transfer.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace rdpipe {
 
@@ -16,6 +17,7 @@ struct FileUse {
   Direct direct = Direct::kAuto;
   bool fsync = false;    // outputs: on the medium before the transfer counts as done
   bool inplace = false;  // outputs: write into the target itself, not into a temporary that replaces it
+  bool fresh = false;    // outputs: the target must not exist, neither before nor when it is put in its place
 };
 
 class __attribute__((visibility("default"))) Input {
@@ -28,6 +30,10 @@ class __attribute__((visibility("default"))) Input {
   // `fd` (a pipe, socket, terminal, file or device) stays the caller's and must stay open; `name` is for
   // messages.
   [[nodiscard]] static Input descriptor(int fd, const std::string& name, const FileUse& use = {});
+  // What the command `words` (not empty) writes to its standard output, where it then exits with 0; any other
+  // end is Error{kCommand}. It is started by the transfer, in a process group of its own, which is ended with
+  // the transfer. `errors`, a descriptor of the caller's, gets its standard error.
+  [[nodiscard]] static Input command(const std::vector<std::string>& words, int errors);
 
  private:
   friend class Connection;
@@ -48,6 +54,9 @@ class __attribute__((visibility("default"))) Output {
   // As for Input. A pipe or a local socket counts as done when its reader has taken every byte, a TCP socket
   // when the other host has.
   [[nodiscard]] static Output descriptor(int fd, const std::string& name, const FileUse& use = {});
+  // The standard input of a command, as for Input, which counts as done when it has taken every byte and has
+  // exited with 0. When the transfer fails it is killed before its standard input closes.
+  [[nodiscard]] static Output command(const std::vector<std::string>& words, int errors);
 
  private:
   friend class Connection;

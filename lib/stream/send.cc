@@ -109,6 +109,7 @@ void Sending::take(const Message& message) {
 bool Sending::advance() {
   constexpr std::size_t kEnough = 512_KiB;  // two frames of the usual size over TCP, one over RDMA
   const std::uint64_t begin = offset_;
+  if (!source_ended_) source_.attend();
   bool posted = post_ready();
   bool more = true;
   while (more && offset_ - begin < kEnough) {

@@ -42,6 +42,9 @@ class Source {
   // may sleep (what wakes it is armed). `urgent`: the line is idle, give what there is; otherwise a partial
   // slot may be held back to fill up. Throws Error{kFileIo}. After SourceEnd it is not called again.
   [[nodiscard]] virtual std::optional<SourceEvent> poll(bool urgent) = 0;
+  // Until it has ended, also while nothing of it can be sent: looks at what may happen beside the data.
+  // Throws Error. A source around another one hands it on.
+  virtual void attend() {}
   // What the far sink has noted, in its order. By default nothing is expected.
   virtual void note(std::span<const std::byte> /*bytes*/) {
     throw Error(Status::kDamaged, "send " + name(), "a message out of turn");

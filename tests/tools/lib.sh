@@ -11,6 +11,8 @@ port=            # of the rdrecv that runs
 target=          # FILE of the next start_recv; empty: standard output
 source=          # FILE of the next start_send; empty: standard input
 sender='' receiver='' reader='' writer=''  # pids
+consumer=()      # `-- COMMAND` of the next start_recv
+producer=()      # and of the next start_send
 wrap=()          # words before the next rdrecv or rdsend
 started=()       # pids to end
 undo=()          # commands to run at the end
@@ -85,14 +87,14 @@ await_listening() {  # PID
 start_recv() {  # [OPTION...]
   : >recv.err
   start "${wrap[@]}" "$bin/rdrecv" --fabric="$fabric" ${listen_on:+-v} "$@" \
-    "${listen_on:-0}" "$key" ${target:+"$target"} </dev/null 2>recv.err
+    "${listen_on:-0}" "$key" ${target:+"$target"} "${consumer[@]}" </dev/null 2>recv.err
   receiver=$!
   await_listening "$receiver"
 }
 
 # rdsend with OPTIONs to the receiver, from `source` or the caller's stdin.
 start_send() {  # [OPTION...]
-  start "${wrap[@]}" "$bin/rdsend" --fabric="$fabric" "$@" "$host" "$port" "$key" ${source:+"$source"} 2>send.err
+  start "${wrap[@]}" "$bin/rdsend" --fabric="$fabric" "$@" "$host" "$port" "$key" ${source:+"$source"} "${producer[@]}" 2>send.err
   sender=$!
 }
 

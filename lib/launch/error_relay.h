@@ -1,0 +1,48 @@
+// What a command writes to its standard error: passed on as it comes, never waiting for who reads that; its
+// last line is kept. One thread, its loop's.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "ground/descriptor.h"
+#include "io/loop.h"
+
+namespace rdpipe {
+
+// The last line in bytes that come in pieces, also one that has not ended yet; blank ones do not count.
+class LastLine {
+ public:
+  void add(std::string_view piece);
+  [[nodiscard]] std::string text() const;  // printable, at most 200 bytes
+
+ private:
+  std::string line_, last_;
+};
+
+class ErrorRelay {
+ public:
+  // `to` stays the caller's and open.
+  ErrorRelay(Loop& loop, Descriptor from, int to);
+  // Passes on what can be passed on without waiting, and arms what wakes the caller.
+  void pump();
+  // The command has ended: what it has left is passed on, within a second.
+  void finish();
+  [[nodiscard]] std::string last_line() const { return last_.text(); }
+
+ private:
+  enum class Step : unsigned char { kMoved, kWaits, kEnded };
+  [[nodiscard]] Step read_some();
+  [[nodiscard]] Step write_some(int patience);
+
+  Loop& loop_;
+  Descriptor from_;
+  int to_;
+  std::string pending_;  // read and not yet written
+  LastLine last_;
+  Watch readable_;
+  std::optional<Watch> writable_;
+};
+
+}  // namespace rdpipe

@@ -1,0 +1,240 @@
+// Commands as Source and as Sink, and what ends them.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <string>
+#include <thread>
+
+#include "catch.h"
+#include "ground/error.h"
+#include "io/loop.h"
+#include "launch/commands.h"
+#include "launch/error_relay.h"
+#include "launch/group_guard.h"
+#include "launch/spawn.h"
+
+using namespace rdpipe;
+
+namespace {
+
+std::vector<std::string> shell(const std::string& script) { return {"sh", "-c", script}; }
+
+Descriptor nowhere() { return Descriptor(::open("/dev/null", O_RDWR | O_CLOEXEC)); }
+
+struct Ends {
+  Ends() { std::signal(SIGPIPE, SIG_IGN); }
+  Loop loop;
+  Ring ring{{4_KiB, 8}};
+  Descriptor errors = nowhere();
+};
+
+std::optional<SourceEvent> next_event(Loop& loop, Source& source) {
+  const Deadline limit = Deadline::in(std::chrono::seconds(20));
+  while (!limit.passed()) {
+    if (auto event = source.poll(true)) return event;
+    loop.wait(limit);
+  }
+  return {};
+}
+
+// All that the source gives; throws what it throws.
+std::string read_all(Loop& loop, Source& source) {
+  std::string text;
+  while (auto event = next_event(loop, source)) {
+    if (std::holds_alternative<SourceEnd>(*event)) return text;
+    const auto bytes = std::get<Filled>(*event).slot.filled();
+    text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+  FAIL("the source does not end");
+  return text;
+}
+
+void write_text(Loop& loop, Ring& ring, Sink& sink, std::string_view text) {
+  const Deadline limit = Deadline::in(std::chrono::seconds(20));
+  while (!text.empty() && !limit.passed()) {
+    sink.poll();
+    auto slot = ring.acquire();
+    if (!slot) {
+      loop.wait(limit);
+      continue;
+    }
+    const std::size_t size = std::min<std::size_t>(text.size(), 4_KiB);
+    std::memcpy(slot->payload().data(), text.data(), size);
+    slot->resize(size);
+    sink.write(std::move(*slot));
+    text.remove_prefix(size);
+  }
+}
+
+void commit(Loop& loop, Sink& sink) {
+  const Deadline limit = Deadline::in(std::chrono::seconds(20));
+  sink.finish();
+  for (sink.poll(); !sink.committed() && !limit.passed(); sink.poll()) loop.wait(limit);
+  CHECK(sink.committed());
+}
+
+std::string failure_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    CHECK(error.status() == Status::kCommand);
+    return error.what();
+  }
+  return "";
+}
+
+std::string first_line(int fd) {
+  std::array<char, 100> text{};
+  pollfd ready{fd, POLLIN, 0};
+  REQUIRE(::poll(&ready, 1, 20000) == 1);
+  const auto count = ::read(fd, text.data(), text.size());
+  REQUIRE(count > 0);
+  return {text.data(), static_cast<std::size_t>(count) - 1};
+}
+
+}  // namespace
+
+TEST_CASE("the last line of many is kept, whatever ends it and however long it is") {
+  LastLine line;
+  CHECK(line.text().empty());
+  line.add("first\nsec");
+  CHECK(line.text() == "sec");
+  line.add("ond\r\n\n  \n");
+  CHECK(line.text() == "second");
+  line.add("10 %\r20 %\r");
+  CHECK(line.text() == "20 %");
+  line.add(std::string(5000, 'x'));
+  line.add("y\x1b[1m");
+  CHECK(line.text() == std::string(200, 'x'));
+  line.add("\n\x1b[1mred");
+  CHECK(line.text() == "?[1mred");
+}
+
+TEST_CASE("a producer's stream ends with its output and exit status 0") {
+  Ends ends;
+  const auto source =
+      make_command_source(shell("printf abc; exec >&-; sleep 0.1; exit 0"), ends.errors.get());
+  source->start(ends.loop, ends.ring, 4_KiB);
+  CHECK(read_all(ends.loop, *source) == "abc");
+}
+
+TEST_CASE("a producer that fails after its last byte has not ended the stream") {
+  Ends ends;
+  const auto source =
+      make_command_source(shell("printf abc; exec >&-; sleep 0.1; echo why >&2; exit 7"), ends.errors.get());
+  source->start(ends.loop, ends.ring, 4_KiB);
+  CHECK(failure_of([&] { read_all(ends.loop, *source); }) == "run 'sh': exited with status 7: why");
+}
+
+TEST_CASE("a consumer has committed when it has read everything and exited with 0") {
+  Ends ends;
+  const auto sink = make_command_sink(shell("cat >/dev/null; exit 0"), ends.errors.get());
+  sink->start(ends.loop, ends.ring, {});
+  write_text(ends.loop, ends.ring, *sink, std::string(100000, 'x'));
+  CHECK(!sink->committed());
+  commit(ends.loop, *sink);
+  CHECK(sink->taken() == 100000);
+}
+
+TEST_CASE("a consumer's failure at its end is the stream's") {
+  Ends ends;
+  const auto sink = make_command_sink(shell("cat >/dev/null; echo full >&2; exit 28"), ends.errors.get());
+  sink->start(ends.loop, ends.ring, {});
+  write_text(ends.loop, ends.ring, *sink, "abc");
+  CHECK(failure_of([&] { commit(ends.loop, *sink); }) == "run 'sh': exited with status 28: full");
+}
+
+TEST_CASE("a consumer that leaves bytes fails, whatever it exits with") {
+  Ends ends;
+  const auto sink = make_command_sink(shell("head -c 1 >/dev/null"), ends.errors.get());
+  sink->start(ends.loop, ends.ring, {});
+  CHECK(failure_of([&] {
+          write_text(ends.loop, ends.ring, *sink, std::string(5000000, 'x'));
+          commit(ends.loop, *sink);
+        }) == "run 'sh': exited with status 0 before it had taken every byte");
+}
+
+TEST_CASE("a consumer that only closes its input fails, and is not waited for") {
+  Ends ends;
+  const auto sink = make_command_sink(shell("exec <&-; sleep 1000"), ends.errors.get());
+  sink->start(ends.loop, ends.ring, {});
+  const auto begin = Clock::now();
+  CHECK(failure_of([&] {
+          write_text(ends.loop, ends.ring, *sink, std::string(5000000, 'x'));
+          commit(ends.loop, *sink);
+        }) == "run 'sh': closed its standard input before it had taken every byte");
+  CHECK(Clock::now() - begin < std::chrono::seconds(15));
+}
+
+TEST_CASE("a consumer that is given up sees no end of its input") {
+  Ends ends;
+  std::string marker = "/tmp/rdpipe-ended-XXXXXX";
+  const Descriptor made(::mkstemp(marker.data()));
+  Pipe told = make_pipe();
+  {
+    const auto sink =
+        make_command_sink(shell("echo begun >&2; cat >/dev/null; rm " + marker), told.write.get());
+    sink->start(ends.loop, ends.ring, {});
+    write_text(ends.loop, ends.ring, *sink, "abc");
+    for (pollfd ready{told.read.get(), POLLIN, 0}; ::poll(&ready, 1, 20) == 0;) sink->poll();
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  CHECK(::unlink(marker.c_str()) == 0);
+}
+
+TEST_CASE("a command that cannot be started is an error of the command") {
+  Ends ends;
+  const auto sink = make_command_sink({"/no/such/program"}, ends.errors.get());
+  CHECK(failure_of([&] { sink->start(ends.loop, ends.ring, {}); }) ==
+        "start '/no/such/program': No such file or directory");
+}
+
+TEST_CASE("standard error is passed on, and nobody who reads it late is waited for") {
+  Ends ends;
+  Pipe errors = make_pipe();
+  REQUIRE(::fcntl(errors.write.get(), F_SETPIPE_SZ, 4096) == 4096);
+  const auto source = make_command_source(
+      shell("echo first >&2; head -c 50000 /dev/zero | tr '\\0' x >&2; printf abc"), errors.write.get());
+  source->start(ends.loop, ends.ring, 4_KiB);
+  CHECK(read_all(ends.loop, *source) == "abc");  // nobody has read anything yet
+  CHECK(first_line(errors.read.get()) == "first");
+}
+
+TEST_CASE("the key is not in a command's environment") {
+  Ends ends;
+  ::setenv("RDPIPE_KEY", "secret", 1);
+  ::setenv("RDPIPE_KEYS", "kept", 1);
+  const auto source = make_command_source(shell("env | grep '^RDPIPE_KEY'"), ends.errors.get());
+  source->start(ends.loop, ends.ring, 4_KiB);
+  CHECK(read_all(ends.loop, *source) == "RDPIPE_KEYS=kept\n");
+  ::unsetenv("RDPIPE_KEY");
+  ::unsetenv("RDPIPE_KEYS");
+}
+
+TEST_CASE("a guard holds what it was given until it is told otherwise, and lets its group live") {
+  Pipe pipe = make_pipe();
+  char byte = 0;
+  ::fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK);
+  GroupGuard guard(&pipe.write);
+  pipe.write.reset();
+  CHECK(::read(pipe.read.get(), &byte, 1) == -1);
+  guard.let_go_of_held();
+  pollfd ended{pipe.read.get(), POLLIN, 0};
+  CHECK(::poll(&ended, 1, 20000) == 1);
+  CHECK(::read(pipe.read.get(), &byte, 1) == 0);
+}
+
+TEST_CASE("signals to its group miss a guard, but for the last") {
+  GroupGuard guard(nullptr);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) guard.signal(number);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  CHECK(::kill(guard.group(), 0) == 0);
+  guard.kill();
+  CHECK(::kill(guard.group(), 0) == -1);
+}
