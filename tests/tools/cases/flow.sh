@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2119  # start_server without arguments
 # The buffer beyond the ring, and limits of rate.
 # shellcheck source=../serve.bash
 source "$cases/../serve.bash"
