@@ -140,7 +140,7 @@ TEST_CASE("while the line is busy a source is read on, up to the buffer's size a
   expected.insert(expected.begin() + kSlot, 1'000'000, std::byte{0});
   CHECK(all.ended);
   CHECK(all.hole_bytes == 1'000'000);
-  CHECK(all.bytes == expected);
+  CHECK((all.bytes == expected));
 }
 
 TEST_CASE("a buffer that was emptied is passed by again") {
@@ -156,7 +156,7 @@ TEST_CASE("a buffer that was emptied is passed by again") {
   // It is filled as fast as it is emptied: what empties it is a line that takes two for one.
   const Taken all = take(source);
   CHECK(all.ended);
-  CHECK(all.bytes == pattern(40 * kSlot));
+  CHECK((all.bytes == pattern(40 * kSlot)));
   CHECK(source.fill_percent() == 0);
   CHECK(ring.free_slots() == 4);
 }
@@ -189,7 +189,7 @@ TEST_CASE("nothing leaves a source's buffer before it is filled so far, or at th
   CHECK(source.fill_percent() >= (pieces == 40 ? 45 : 0));
   const Taken rest = take(source);
   CHECK(rest.ended);
-  CHECK(rest.bytes == after(pattern(pieces * kSlot), kSlot));
+  CHECK((rest.bytes == after(pattern(pieces * kSlot), kSlot)));
 }
 
 TEST_CASE("a full buffer is emptied below its mark before the source is read on") {
@@ -235,7 +235,7 @@ TEST_CASE("a sink that keeps up gets the ring's slots as they come") {
   CHECK(sink.fill_percent() == 0);
   inner->open = true;
   sink.poll();
-  CHECK(inner->bytes == bytes);
+  CHECK((inner->bytes == bytes));
 }
 
 TEST_CASE("what a busy sink does not take goes into the buffer, and the slots go home") {
@@ -263,7 +263,7 @@ TEST_CASE("what a busy sink does not take goes into the buffer, and the slots go
     sink.poll();
   }
   CHECK(done == bytes.size());
-  CHECK(inner->bytes == bytes);
+  CHECK((inner->bytes == bytes));
   CHECK(ring.free_slots() == 8);
 }
 
@@ -308,7 +308,7 @@ TEST_CASE("a buffered stream is committed when the inner sink has all of it, and
   for (int i = 0; i < 20 && !sink.committed(); ++i) sink.poll();
   CHECK(inner->finished);
   CHECK(sink.committed());
-  CHECK(inner->bytes == bytes);
+  CHECK((inner->bytes == bytes));
 }
 
 TEST_CASE("a sink's buffer fills to its mark before the consumer starts, and again when it has run empty") {
@@ -351,7 +351,7 @@ TEST_CASE("a sink's full buffer takes nothing until it is below its mark") {
     done += write_all(sink, ring, std::span(bytes).subspan(done));
   }
   CHECK(done == bytes.size());
-  CHECK(inner->bytes == bytes);
+  CHECK((inner->bytes == bytes));
 }
 
 TEST_CASE("a buffer of two pages takes frames that are larger than it") {
@@ -371,7 +371,7 @@ TEST_CASE("a buffer of two pages takes frames that are larger than it") {
   sink.finish();
   inner->open = true;
   for (int i = 0; i < 20; ++i) sink.poll();
-  CHECK(inner->bytes == bytes);
+  CHECK((inner->bytes == bytes));
   CHECK(sink.committed());
 }
 
