@@ -39,7 +39,7 @@ class Source {
   // may sleep (what wakes it is armed). `urgent`: the line is idle, give what there is; otherwise a partial
   // slot may be held back to fill up. Throws Error{kFileIo}. After SourceEnd it is not called again.
   [[nodiscard]] virtual std::optional<SourceEvent> poll(bool urgent) = 0;
-  // Called when nothing more can be sent now: one that buffers goes on reading all the same. A bounded amount.
+  // When nothing more can be sent now: one that buffers goes on reading, a bounded amount at a time.
   virtual void read_ahead() {}
   // A number that grows while it gets on without giving anything: by it a full buffer, or a wait for a rate,
   // is told from a standstill.

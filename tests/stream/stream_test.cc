@@ -1,5 +1,4 @@
 // The two main loops, end to end over the loopback link: each fault is a script and repeats exactly.
-#include <array>
 #include <atomic>
 #include <functional>
 #include <future>
@@ -12,126 +11,15 @@
 #include "io/loop.h"
 #include "session/control_stream.h"
 #include "session/session.h"
-#include "stream/elastic_sink.h"
-#include "stream/elastic_source.h"
 #include "stream/memory_ends.h"
-#include "stream/paced.h"
 #include "stream/receive.h"
 #include "stream/send.h"
+#include "stream/transfer.h"
 #include "transport/loopback.h"
 
 using namespace rdpipe;
 
 namespace {
-
-class OneLink : public Acceptor {
- public:
-  explicit OneLink(std::unique_ptr<Link> link) : link_(std::move(link)) {}
-  std::unique_ptr<Link> poll() override { return std::move(link_); }
-  std::uint16_t port() const override { return 0; }
-  std::string describe() const override { return "loopback"; }
-
- private:
-  std::unique_ptr<Link> link_;
-};
-
-struct Outcome {
-  std::optional<StreamResult> result;
-  std::optional<Error> error;
-  [[nodiscard]] Status status() const { return error ? error->status() : Status::kOk; }
-  [[nodiscard]] std::string text() const { return error ? error->what() : ""; }
-};
-
-struct Setup {
-  FaultScript faults{};  // the first end is the sender's
-  bool sealed = false;
-  bool digest = true;
-  RingShape sender_ring{16_KiB, 8};
-  RingShape receiver_ring{16_KiB, 8};
-  StreamOptions options{};
-  std::array<std::unique_ptr<Ring>, 2>* rings = nullptr;  // sender's, receiver's: kept for who holds slots
-};
-
-Deadline soon() { return Deadline::in(std::chrono::seconds(20)); }
-
-Key test_key() {
-  return Key(Secret(std::string_view("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")));
-}
-
-Outcome run_end(Loop& loop, const Setup& setup, Role role, RingShape shape,
-                const std::function<std::unique_ptr<Session>()>& open,
-                const std::function<StreamResult(Session&, Ring&)>& move) {
-  Outcome outcome;
-  auto own_ring = std::make_unique<Ring>(shape);
-  Ring& ring = *own_ring;
-  if (setup.rings != nullptr) (*setup.rings)[role == Role::kSends ? 0 : 1] = std::move(own_ring);
-  std::unique_ptr<Session> session;
-  try {
-    session = open();
-    session->link().attach(ring);
-    Offer offer;
-    offer.role = role;
-    offer.slot_size = static_cast<std::uint32_t>(shape.slot_size);
-    offer.seal = setup.sealed ? Choice::kYes : Choice::kNo;
-    offer.digest = setup.digest ? Choice::kAuto : Choice::kNo;
-    static_cast<void>(session->exchange(loop, offer, soon()));
-    outcome.result = move(*session, ring);
-    static_cast<void>(session->finish(loop, std::chrono::seconds(2)));
-  } catch (const Error& error) {
-    if (session) session->fail(loop, error, std::chrono::seconds(2));
-    outcome.error = error;
-  }
-  return outcome;
-}
-
-Outcome receive_end(Loop& loop, const Setup& setup, std::unique_ptr<Link> link, Sink& sink) {
-  OneLink acceptor(std::move(link));
-  const auto open = [&] {
-    Lobby lobby(loop, acceptor, test_key(), [](const std::string&) {});
-    for (;;) {
-      if (auto session = lobby.poll()) return session;
-      if (soon().passed()) throw Error(Status::kConnectTimeout, "test", "nobody came");
-      loop.wait(soon());
-    }
-  };
-  return run_end(loop, setup, Role::kReceives, setup.receiver_ring, open, [&](Session& session, Ring& ring) {
-    return receive_stream(loop, session, ring, sink, setup.options);
-  });
-}
-
-Outcome send_end(Loop& loop, const Setup& setup, std::unique_ptr<Link> link, Source& source) {
-  const auto open = [&] { return authenticate(loop, std::move(link), test_key(), soon()); };
-  return run_end(loop, setup, Role::kSends, setup.sender_ring, open, [&](Session& session, Ring& ring) {
-    return send_stream(loop, session, ring, source, setup.options);
-  });
-}
-
-using SendingEnd = std::function<Outcome(Loop&, std::unique_ptr<Link>)>;
-
-// The sender's outcome and the receiver's, each end on a thread and a loop of its own.
-std::pair<Outcome, Outcome> transfer(const SendingEnd& send, Sink& sink, const Setup& setup) {
-  Loop loop;
-  Outcome received;
-  std::promise<Loop*> other_loop;
-  std::promise<std::unique_ptr<Link>> other_link;
-  std::thread receiver([&] {
-    Loop own;
-    other_loop.set_value(&own);
-    received = receive_end(own, setup, other_link.get_future().get(), sink);
-  });
-  auto [first, second] = make_loopback(loop, *other_loop.get_future().get(), setup.faults);
-  other_link.set_value(std::move(second));
-  Outcome sent = send(loop, std::move(first));
-  receiver.join();
-  return {std::move(sent), std::move(received)};
-}
-
-std::pair<Outcome, Outcome> transfer(Source& source, Sink& sink, const Setup& setup) {
-  const auto send = [&](Loop& loop, std::unique_ptr<Link> link) {
-    return send_end(loop, setup, std::move(link), source);
-  };
-  return transfer(send, sink, setup);
-}
 
 // Speaks for a sender of nothing that says offer and END in one breath, and waits for the end.
 Outcome send_nothing_at_once(Loop& loop, std::unique_ptr<Link> link) {
@@ -398,57 +286,4 @@ TEST_CASE("a conventional digest is the same at both ends") {
   expected.add(sink.bytes);
   CHECK(received.result->hash == expected.finish());
   CHECK(sent.result->hash == received.result->hash);
-}
-
-TEST_CASE(
-    "with a buffer at each end a stream arrives as without, and a slow sink holds up nobody before it") {
-  const bool sealed = GENERATE(false, true);
-  const auto inner = std::make_shared<SlowSink>();
-  const auto read = std::make_shared<MemorySource>(pattern(20 * 16_KiB + 1));
-  ElasticSource source(read, {.size = 64_KiB});
-  ElasticSink sink(inner, {.size = 1_MiB});
-  const auto [sent, received] = transfer(source, sink, {.sealed = sealed});
-  CAPTURE(sent.text(), received.text());
-  REQUIRE(sent.result);
-  REQUIRE(received.result);
-  CHECK((inner->bytes == pattern(20 * 16_KiB + 1)));
-  CHECK(sent.result->root == received.result->root);
-}
-
-TEST_CASE("a sink that fails behind a full buffer fails both ends at once") {
-  std::array<std::unique_ptr<Ring>, 2> rings;
-  ElasticSource source(std::make_shared<MemorySource>(pattern(5'000'000)), {.size = 1_MiB});
-  ElasticSink sink(std::make_shared<MemorySink>(200'000), {.size = 1_MiB, .start_write = 100});
-  Setup setup;
-  setup.rings = &rings;
-  const auto [sent, received] = transfer(source, sink, setup);
-  CHECK(received.status() == Status::kFileIo);
-  CHECK(sent.status() == Status::kFileIo);
-  CHECK_THAT(sent.text(), Catch::EndsWith("No space left on device"));
-}
-
-TEST_CASE("a stream that ends before a buffer is filled to its mark ends all the same") {
-  const std::size_t size = GENERATE(as<std::size_t>(), 0, 1, 100'000);
-  const auto inner = std::make_shared<MemorySink>();
-  ElasticSource source(std::make_shared<MemorySource>(pattern(size)), {.size = 1_MiB, .start_write = 100});
-  ElasticSink sink(inner, {.size = 1_MiB, .start_write = 100});
-  const auto [sent, received] = transfer(source, sink, {});
-  REQUIRE(received.result);
-  CHECK((inner->bytes == pattern(size)));
-}
-
-TEST_CASE("a wait for a rate is no standstill, at neither end") {
-  const bool at_sender = GENERATE(true, false);
-  const auto read = std::make_shared<MemorySource>(pattern(4 * 16_KiB));
-  const auto inner = std::make_shared<MemorySink>();
-  PacedSource source(read, at_sender ? 20'000 : 1'000'000'000);  // 0.8 s for a slot
-  PacedSink sink(inner, at_sender ? 1'000'000'000 : 20'000);
-  Setup setup;
-  setup.options.stall_limit = std::chrono::milliseconds(500);
-  const auto [sent, received] = transfer(source, sink, setup);
-  CAPTURE(at_sender, sent.text(), received.text());
-  REQUIRE(sent.result);
-  REQUIRE(received.result);
-  CHECK((inner->bytes == pattern(4 * 16_KiB)));
-  CHECK(sent.result->elapsed >= std::chrono::milliseconds(2000));
 }
