@@ -30,13 +30,13 @@ void ElasticSource::read_ahead() {
   std::size_t bytes = 0;
   while (bytes < kEnough) {
     const std::size_t more = read_one(false);
-    if (more == 0) return;
+    if (more == 0) break;
     bytes += more;
   }
-  loop_->wake_now();
+  if (bytes > 0) loop_->wake_now();  // it may be what was waited for
 }
 
-// Returns how many bytes came; 1 for a hole. 0: nothing can be read now.
+// Returns how many bytes came; 1 for a hole, and for the end. 0: nothing can be read now.
 std::size_t ElasticSource::read_one(bool urgent) {
   if (ended_ || !fifo_->takes()) return 0;
   auto event = inner().poll(urgent);
@@ -51,7 +51,6 @@ std::size_t ElasticSource::read_one(bool urgent) {
   } else {
     ended_ = true;
     fifo_->end();
-    return 0;
   }
   choose_ring();
   return bytes;
