@@ -57,6 +57,9 @@ CopyReport copy_along(const CopyRoute& route, const CommandLine& line) {
   if (route.has_server()) return copy_with_server(route, line);
   const Options& connection = line.settings.connection;
   if (route.from.is_remote() || route.to.is_remote()) return copy_with_shell(route, line.copy, connection);
+  if (connection.rate_limit > 0) {
+    throw Error(Status::kUsage, "option --rate-limit", "a copy within one host has no line to limit");
+  }
   return copy_tree(route.sources, route.to.path, line.copy.copy, connection);
 }
 

@@ -117,6 +117,7 @@ constexpr auto kForeign = std::to_array<Foreign>({
     {"-W", "--whole-file", "rdcp sends files whole, without --partial: leave it out"},
     {"-R", "--relative", "--files-from keeps the paths that it lists"},
     {"-y", "--fuzzy", "rdcp sends files whole, without --partial: leave it out"},
+    {"", "--bwlimit", "--rate-limit limits the rate, in bytes a second"},
     {"", "--append", "--partial goes on where a copy was interrupted"},
     {"", "--append-verify", "--partial goes on where a copy was interrupted"},
     {"", "--info", "--progress shows how far it is, --stats what was done"},

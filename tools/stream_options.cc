@@ -1,5 +1,6 @@
 // Options of rdsend and rdrecv; those about the connection are rdcp's and rdping's, too.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <array>
 #include <limits>
@@ -15,6 +16,20 @@ std::size_t size_in_memory(const char* option, const std::string& text) {
   const auto size = static_cast<std::size_t>(size_value(option, text));
   if (size == 0) reject_value(option, text, "a size above 0");
   return size;
+}
+
+// "4G", or "10%" of the host's memory.
+std::size_t share_of_memory(const char* option, const std::string& text) {
+  if (text.empty() || text.back() != '%') return size_in_memory(option, text);
+  const int percent = number_value(option, text.substr(0, text.size() - 1), 1, 100);
+  const auto pages = static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES));
+  return pages / 100 * static_cast<std::size_t>(percent) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::uint64_t rate_value(const char* option, const std::string& text) {
+  const std::uint64_t rate = size_value(option, text);
+  if (rate == 0) reject_value(option, text, "a rate above 0");
+  return rate;
 }
 
 // Two options that contradict each other are a mistake, whichever comes last.
@@ -95,10 +110,31 @@ constexpr auto kOptions = std::to_array<Option>({
        line.settings.connection.ring_size = size_in_memory("--ring", value);
      },
      nullptr, true},
-    {'m', "memory", "SIZE", kStream, "whole buffer; the same as --ring today",
+    {'m', "memory", "SIZE|PERCENT%", kStream, "buffer in memory beyond the ring; % of what the host has",
      [](CommandLine& line, const std::string& value) {
-       line.settings.connection.ring_size = size_in_memory("-m", value);
+       line.settings.connection.buffer_size = share_of_memory("-m", value);
      }},
+    {'P', "start-write", "PERCENT", kStream, "an empty -m fills so far before anything leaves it (default 0)",
+     [](CommandLine& line, const std::string& value) {
+       line.settings.connection.start_write = number_value("-P", value, 0, 100);
+     }},
+    {'p', "start-read", "PERCENT", kStream, "a full -m is emptied below this before more is put in (100)",
+     [](CommandLine& line, const std::string& value) {
+       line.settings.connection.start_read = number_value("-p", value, 1, 100);
+     }},
+    {'r', "read-rate", "RATE", kStream, "read (rdrecv: from the network) at most so many bytes a second",
+     [](CommandLine& line, const std::string& value) {
+       line.settings.connection.read_rate = rate_value("-r", value);
+     }},
+    {'R', "write-rate", "RATE", kStream, "write (rdsend: to the network) at most so many bytes a second",
+     [](CommandLine& line, const std::string& value) {
+       line.settings.connection.write_rate = rate_value("-R", value);
+     }},
+    {0, "rate-limit", "RATE", kAll, "send or receive at most so many bytes a second",
+     [](CommandLine& line, const std::string& value) {
+       line.settings.connection.rate_limit = rate_value("--rate-limit", value);
+     },
+     nullptr, true},
     {'s', "slot", "SIZE", kAll, "largest frame, 4k to 4M (default 1M, TCP: 256k)",
      [](CommandLine& line, const std::string& value) {
        line.settings.connection.slot_size = size_in_memory("-s", value);

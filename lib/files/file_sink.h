@@ -55,6 +55,7 @@ class FileSink final : public Sink {
   void poll() override;
   void finish() override;
   [[nodiscard]] bool committed() const override { return phase_ == Phase::kCommitted; }
+  [[nodiscard]] std::optional<std::size_t> backlog() const override { return pieces_.size(); }
   [[nodiscard]] bool in_place_after_all() override;
   [[nodiscard]] const std::string& name() const override { return name_; }
 

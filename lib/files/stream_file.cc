@@ -33,6 +33,7 @@ class StreamFileSource final : public Source {
     return inner_->poll(urgent);
   }
 
+  std::uint64_t taken() const override { return inner_->taken(); }
   std::optional<std::uint64_t> size_hint() const override { return {}; }
   const std::string& name() const override { return name_; }
 
@@ -67,6 +68,7 @@ class StreamFileSink final : public Sink {
   StreamFileSink(std::string path, std::string name) : path_(std::move(path)), name_(std::move(name)) {}
 
   std::uint64_t taken() const override { return inner_ ? inner_->taken() : 0; }
+  std::optional<std::size_t> backlog() const override { return inner_ ? inner_->backlog() : waiting_.size(); }
 
   void start(Loop& loop, Ring& ring, std::optional<std::uint64_t> size) override {
     loop_ = &loop;

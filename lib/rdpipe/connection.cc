@@ -13,6 +13,7 @@
 #include "io/loop.h"
 #include "rdpipe/attach_ring.h"
 #include "rdpipe/fabric_options.h"
+#include "rdpipe/flow.h"
 #include "ring/ring.h"
 #include "seal/digest.h"
 #include "serve/request.h"
@@ -99,7 +100,7 @@ struct Connection::State {
 
 void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size, Content content) {
   if (ring) throw Error(Status::kUsage, "use a connection", "it carries a stream already");
-  const RingShape shape = ring_shape(options, session->link().info().fabric);
+  const RingShape shape = stream_ring_shape(options, session->link().info().fabric, role == Role::kReceives);
   ring.emplace(*loop, session->link(), shape, notice_of(options));
   Offer offer;
   offer.role = role;
@@ -230,7 +231,7 @@ Connection Connection::to_server(const std::string& host, const std::string& por
 Result Connection::send(Input input) {
   State& state = *state_;
   return state.guarded([&] {
-    state.source = std::move(input.source_);
+    state.source = with_flow(std::move(input.source_), state.options);
     state.agree_on(Role::kSends, state.source->size_hint());
     return state.close(
         send_stream(*state.loop, *state.session, **state.ring, *state.source, stream_options(state.options)));
@@ -244,7 +245,7 @@ Result Connection::receive(Output output) {
 Result Connection::receive(const std::function<Output()>& open) {
   State& state = *state_;
   return state.guarded([&] {
-    state.sink = open().sink_;
+    state.sink = with_flow(open().sink_, state.options);
     state.agree_on(Role::kReceives, {});
     return state.close(receive_stream(*state.loop, *state.session, **state.ring, *state.sink,
                                       stream_options(state.options)));
@@ -256,9 +257,9 @@ CopyReport Connection::send_tree(const std::vector<std::string>& sources, const 
   return state.guarded([&] {
     state.agree_on(Role::kSends, {}, Content::kTree);
     const auto source = std::make_shared<TreeSource>(sources, copy, state.session->terms().peer_host);
-    state.source = source;
+    state.source = at_network_rate(source, state.options);
     const StreamResult result =
-        send_stream(*state.loop, *state.session, **state.ring, *source, stream_options(state.options));
+        send_stream(*state.loop, *state.session, **state.ring, *state.source, stream_options(state.options));
     CopyReport report = source->report();
     report.failed += source->take_removals().run(*state.loop, copy.notice);
     return state.close(result, std::move(report));
@@ -270,9 +271,9 @@ CopyReport Connection::receive_tree(const std::string& destination, const CopyOp
   return state.guarded([&] {
     state.agree_on(Role::kReceives, {}, Content::kTree);
     const auto sink = std::make_shared<TreeSink>(destination, copy, state.session->terms().peer_host);
-    state.sink = sink;
+    state.sink = at_network_rate(sink, state.options);
     const StreamResult result =
-        receive_stream(*state.loop, *state.session, **state.ring, *sink, stream_options(state.options));
+        receive_stream(*state.loop, *state.session, **state.ring, *state.sink, stream_options(state.options));
     // The sender has long to do where it removes its sources, and that may be interrupted.
     return state.close(result, sink->report(), copy.remove_source_files ? Nanoseconds(0) : kLastWords);
   });

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <thread>
 
 #include "ground/error.h"
 #include "ground/units.h"
+#include "rdpipe/flow.h"
 #include "seal/digest.h"
 #include "stream/duplex.h"
 
@@ -26,6 +28,32 @@ constexpr RingShape usual_shape(Fabric fabric) {
 // Many small messages take a slot each, and two rings with all else must fit into what most users may pin.
 constexpr RingShape kUsualDuplexShape{128_KiB, 16};
 constexpr std::size_t kUsualSlots = 4;  // at least, where one of the two sizes is given
+
+// Where a rate is limited, a slot is what goes in 12.5 ms of it, so that nothing comes in bursts.
+constexpr std::uint64_t kSlotsPerSecond = 80;
+constexpr std::size_t kMostPacedSlots = 64;
+constexpr std::size_t kLeastGranted = 4;
+constexpr std::uint64_t kGrantsPerSecond = 20;  // 50 ms
+
+// The lowest of those that are not 0, or 0.
+std::uint64_t lowest_rate(std::initializer_list<std::uint64_t> rates) {
+  std::uint64_t lowest = 0;
+  for (const std::uint64_t rate : rates) {
+    if (rate > 0 && (lowest == 0 || rate < lowest)) lowest = rate;
+  }
+  return lowest;
+}
+
+// A shape of small slots, and as much memory as usual, but for a receiver that limits what the network
+// brings: what it grants at once can come at once.
+RingShape paced_shape(RingShape usual, std::uint64_t rate, bool grants_at_rate) {
+  if (rate == 0) return usual;
+  const std::uint64_t pages = std::max<std::uint64_t>(1, rate / kSlotsPerSecond / kPageSize);
+  const std::size_t slot = std::min<std::uint64_t>(pages, usual.slot_size / kPageSize) * kPageSize;
+  const std::size_t slots = std::clamp(usual.payload_bytes() / slot, usual.slots, kMostPacedSlots);
+  if (!grants_at_rate) return {slot, slots};
+  return {slot, std::clamp<std::size_t>(rate / kGrantsPerSecond / slot, kLeastGranted, slots)};
+}
 
 std::size_t slot_size(const Options& options, RingShape usual) {
   if (options.slot_size > 0) return options.slot_size;
@@ -58,6 +86,12 @@ RingShape ring_shape(const Options& options, Fabric fabric) {
   return checked_shape(options, usual_shape(fabric), 2);
 }
 
+RingShape stream_ring_shape(const Options& options, Fabric fabric, bool receives) {
+  const std::uint64_t network = lowest_rate({options.rate_limit, receives ? options.read_rate : 0});
+  const std::uint64_t rate = lowest_rate({network, options.read_rate, options.write_rate});
+  return checked_shape(options, paced_shape(usual_shape(fabric), rate, receives && network > 0), 2);
+}
+
 RingShape duplex_ring_shape(const Options& options) {
   static_assert(Duplex::kLeastSlots == 4);
   return checked_shape(options, kUsualDuplexShape, Duplex::kLeastSlots);
@@ -72,6 +106,7 @@ void require_valid(const Options& options) {
   if (options.compression.zstd_level < 1 || options.compression.zstd_level > kMostZstdLevel) {
     throw Error(Status::kUsage, "zstd", fmt::format("its levels are 1 to {}", kMostZstdLevel));
   }
+  require_valid_flow(options);
 }
 
 FabricOptions fabric_options(const Options& options) {

@@ -17,6 +17,8 @@ namespace rdpipe {
 // What is wrong with them is told before anything is tried: throws Error{kUsage}.
 void require_valid(const Options& options);
 [[nodiscard]] RingShape ring_shape(const Options& options, Fabric fabric);  // throws as well
+// The same where rates may be limited.
+[[nodiscard]] RingShape stream_ring_shape(const Options& options, Fabric fabric, bool receives);
 // Of each ring of a stream in both directions: 2 MiB in slots of 128 KiB where nobody says. Throws as well.
 [[nodiscard]] RingShape duplex_ring_shape(const Options& options);
 [[nodiscard]] __attribute__((visibility("default"))) FabricOptions fabric_options(const Options& options);

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -34,6 +35,17 @@ struct Options {
   std::size_t ring_size = 0;  // payload memory, pinned over RDMA, bytes; 8 KiB to 1 GiB
   // 0: 1 MiB over RDMA and 256 KiB over TCP, or a quarter of the ring where that is less.
   std::size_t slot_size = 0;  // payload of a frame, bytes; a multiple of 4 KiB up to 4 MiB and half the ring
+
+  // Of Connection::send() and receive(): beyond the ring, unpinned, and used only while one end is busy; 0:
+  // none.
+  std::size_t buffer_size = 0;  // bytes; 8 KiB at least
+  int start_write = 0;          // per cent: an empty buffer fills so far before anything leaves it
+  int start_read = 100;         // per cent: a full one is emptied below this before anything is put into it
+  // Bytes a second; 0: no limit. Of send() the input and the network, of receive() the network and the
+  // output.
+  std::uint64_t read_rate = 0;
+  std::uint64_t write_rate = 0;
+  std::uint64_t rate_limit = 0;  // the network's, of trees as well
 
   Switch encrypt = Switch::kAuto;  // AES-256-GCM on the data; auto: over TCP to another host
   bool checksum = true;            // the stream digest, at both ends

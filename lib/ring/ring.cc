@@ -22,12 +22,23 @@ std::optional<RingShape> RingShape::smaller() const {
   return {};
 }
 
+Slot::Slot(Slot&& other) noexcept
+    : ring_(std::exchange(other.ring_, nullptr)), index_(other.index_), size_(other.size_) {}
+
+Slot& Slot::operator=(Slot&& other) noexcept {
+  Slot taken(std::move(other));  // what this held goes home at the end of this call
+  std::swap(ring_, taken.ring_);
+  std::swap(index_, taken.index_);
+  std::swap(size_, taken.size_);
+  return *this;
+}
+
 void Slot::resize(std::size_t size) {
   assert(size <= ring_->shape_.slot_size);
   size_ = size;
 }
 
-Ring::Ring(RingShape shape) : shape_(shape) {
+Ring::Ring(RingShape shape, std::size_t kept) : shape_(shape), kept_(kept) {
   assert(shape.slot_size % kPageSize == 0 && shape.slot_size >= kPageSize && shape.slots >= 2);
   const std::size_t bytes = header_area(shape) + shape.payload_bytes();
   const std::string attempt = "reserve a ring of " + format_size(bytes);
@@ -35,19 +46,34 @@ Ring::Ring(RingShape shape) : shape_(shape) {
   check(memory == MAP_FAILED ? -1 : 0, Status::kMemory, attempt);
   memory_ = {static_cast<std::byte*>(memory), bytes};
   free_.reserve(shape.slots);
-  for (std::size_t i = shape.slots; i-- > 0;) free_.push_back(static_cast<std::uint32_t>(i));
+  cold_.reserve(kept < shape.slots ? shape.slots : 0);
 }
 
 Ring::~Ring() {
-  assert(free_.size() == shape_.slots && "a slot outlived its ring");
+  assert(free_slots() == shape_.slots && "a slot outlived its ring");
   ::munmap(memory_.data(), memory_.size());
 }
 
 std::optional<Slot> Ring::acquire() {
-  if (free_.empty()) return {};
-  const std::uint32_t index = free_.back();
-  free_.pop_back();
-  return Slot(*this, index);
+  const bool all_home = free_slots() == shape_.slots;
+  if (lender_ != nullptr && (all_home || lender_->free_slots() > 1)) {
+    if (auto slot = lender_->acquire()) return slot;
+  }
+  for (auto* const stack : {&free_, &cold_}) {
+    if (stack->empty()) continue;
+    const std::uint32_t index = stack->back();
+    stack->pop_back();
+    return Slot(*this, index);
+  }
+  if (used_ == shape_.slots) return {};
+  return Slot(*this, static_cast<std::uint32_t>(used_++));
+}
+
+void Ring::give_back(std::uint32_t index) noexcept {
+  if (free_.size() < kept_) return free_.push_back(index);
+  const auto memory = payload(index);
+  ::madvise(memory.data(), memory.size(), MADV_DONTNEED);
+  cold_.push_back(index);
 }
 
 }  // namespace rdpipe

@@ -36,15 +36,8 @@ class SharedSlot;
 class Slot {
  public:
   Slot() = default;  // holds nothing
-  Slot(Slot&& other) noexcept
-      : ring_(std::exchange(other.ring_, nullptr)), index_(other.index_), size_(other.size_) {}
-  Slot& operator=(Slot&& other) noexcept {
-    Slot taken(std::move(other));  // what this held goes home at the end of this call
-    std::swap(ring_, taken.ring_);
-    std::swap(index_, taken.index_);
-    std::swap(size_, taken.size_);
-    return *this;
-  }
+  Slot(Slot&& other) noexcept;
+  Slot& operator=(Slot&& other) noexcept;
   ~Slot() {
     if (ring_ != nullptr) go_home();
   }
@@ -56,6 +49,7 @@ class Slot {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }  // payload bytes in use
   void resize(std::size_t size);
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }  // 0 to slots - 1
+  [[nodiscard]] bool is_of(const Ring& ring) const noexcept { return ring_ == &ring; }
   [[nodiscard]] SharedSlot share() &&;
 
  private:
@@ -86,7 +80,9 @@ inline SharedSlot Slot::share() && { return SharedSlot(std::move(*this)); }
 
 class Ring {
  public:
-  explicit Ring(RingShape shape);  // throws Error{kMemory}
+  // Of the slots that were used and are home again `kept` keep their memory; the kernel gets back that of
+  // others. Throws Error{kMemory}.
+  explicit Ring(RingShape shape, std::size_t kept = SIZE_MAX);
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
   ~Ring();  // every slot must be home
@@ -94,7 +90,12 @@ class Ring {
   [[nodiscard]] RingShape shape() const noexcept { return shape_; }
   // A free slot with size() 0, or nothing while all are held.
   [[nodiscard]] std::optional<Slot> acquire();
-  [[nodiscard]] std::size_t free_slots() const noexcept { return free_.size(); }
+  [[nodiscard]] std::size_t free_slots() const noexcept {
+    return free_.size() + cold_.size() + (shape_.slots - used_);
+  }
+  // While this is not null, slots of `lender` are handed out in place of its own; but for the last one, which
+  // a slot of its own may wait for, unless all of its own are home.
+  void lend_from(Ring* lender) noexcept { lender_ = lender; }
   // A device takes payloads from memory and puts them there: no thread copies them.
   void attach_device() noexcept { has_device_ = true; }
   [[nodiscard]] bool has_device() const noexcept { return has_device_; }
@@ -109,13 +110,19 @@ class Ring {
 
  private:
   friend class Slot;
-  void give_back(std::uint32_t index) noexcept { free_.push_back(index); }
+  void give_back(std::uint32_t index) noexcept;
+  [[nodiscard]] std::span<std::byte> payload(std::uint32_t index) const noexcept;
 
   RingShape shape_;
+  std::size_t kept_;
+  Ring* lender_ = nullptr;
   bool has_device_ = false;
   bool expects_leaves_ = false;
-  std::span<std::byte> memory_;      // headers first, rounded up to a page, then payloads
-  std::vector<std::uint32_t> free_;  // a stack, so that warm memory is used again first; capacity reserved
+  std::span<std::byte> memory_;  // headers first, rounded up to a page, then payloads
+  // Stacks, so that warm memory is used again first; capacity reserved.
+  std::vector<std::uint32_t> free_;
+  std::vector<std::uint32_t> cold_;  // without memory
+  std::size_t used_ = 0;             // from this index on, slots were never used
 };
 
 inline void Slot::go_home() noexcept { ring_->give_back(index_); }
@@ -124,8 +131,10 @@ inline std::span<std::byte, kFrameHeaderSize> Slot::header() const {
   return ring_->memory_.subspan(index_ * kFrameHeaderSize).first<kFrameHeaderSize>();
 }
 
-inline std::span<std::byte> Slot::payload() const {
-  return ring_->payloads().subspan(index_ * ring_->shape_.slot_size, ring_->shape_.slot_size);
+inline std::span<std::byte> Slot::payload() const { return ring_->payload(index_); }
+
+inline std::span<std::byte> Ring::payload(std::uint32_t index) const noexcept {
+  return payloads().subspan(index * shape_.slot_size, shape_.slot_size);
 }
 
 }  // namespace rdpipe

@@ -35,6 +35,7 @@ class PipeSource : public Source {
         break;
       }
       slot_->resize(slot_->size() + *count);
+      taken_ += *count;
       if (urgent) break;
     }
     const bool give = slot_ && slot_->size() > 0 && (urgent || ended_ || slot_->size() == max_payload_);
@@ -43,6 +44,7 @@ class PipeSource : public Source {
     return {};
   }
 
+  std::uint64_t taken() const override { return taken_; }
   std::optional<std::uint64_t> size_hint() const override { return {}; }
   const std::string& name() const override { return name_; }
 
@@ -53,6 +55,7 @@ class PipeSource : public Source {
   std::size_t max_payload_ = 0;
   std::unique_ptr<ReadChannel> channel_;
   std::optional<Slot> slot_;  // being filled
+  std::uint64_t taken_ = 0;   // bytes
   bool ended_ = false;
 };
 
@@ -92,6 +95,7 @@ class PipeSink : public Sink {
   void finish() override { finishing_ = true; }
   bool committed() const override { return committed_; }
   std::uint64_t taken() const override { return taken_; }
+  std::optional<std::size_t> backlog() const override { return queue_.size(); }
   const std::string& name() const override { return name_; }
 
  private:

@@ -37,7 +37,7 @@ void Sending::turn() {
   if (committed_) return;
   const std::size_t credits = session_.link().send_credits();
   if (std::exchange(credits_, credits) < credits) clock_.stirred();  // the receiver has room again
-  if (work_.is_news(loop_.job_steps(), clock_)) session_.send(Working{});
+  if (work_.is_news(loop_.job_steps() + source_.taken(), clock_)) session_.send(Working{});
   if (advance()) {
     loop_.poll();  // the link has work; a signal must be seen all the same
   } else {
@@ -117,6 +117,7 @@ bool Sending::advance() {
     if (post_ready()) posted = true;
   }
   if (posted) work_.told();
+  if (!more && !source_ended_) source_.read_ahead();
   return post_end() || posted || more;
 }
 

@@ -40,6 +40,9 @@ class Sink {
   // A number that grows with every byte that its reader takes, where it can see that: by it a slow reader is
   // told from one that has stopped, whatever a slot holds. What jobs do shows in Loop::job_steps().
   [[nodiscard]] virtual std::uint64_t taken() const { return 0; }
+  // How many slots it holds that are not written yet, where it can tell: what stands before it passes slots
+  // on as they come while these are few.
+  [[nodiscard]] virtual std::optional<std::size_t> backlog() const { return {}; }
   // Asked when the transfer fails after finish(): waits for a last step that cannot be called back, and is
   // true when that has put the stream in place. No failure may then be reported.
   [[nodiscard]] virtual bool in_place_after_all() { return committed(); }

@@ -45,6 +45,11 @@ class Source {
   // Until it has ended, also while nothing of it can be sent: looks at what may happen beside the data.
   // Throws Error. A source around another one hands it on.
   virtual void attend() {}
+  // When nothing more can be sent now: one that buffers goes on reading, a bounded amount at a time.
+  virtual void read_ahead() {}
+  // A number that grows while it gets on without giving anything: by it a full buffer, or a wait for a rate,
+  // is told from a standstill.
+  [[nodiscard]] virtual std::uint64_t taken() const { return 0; }
   // What the far sink has noted, in its order. By default nothing is expected.
   virtual void note(std::span<const std::byte> /*bytes*/) {
     throw Error(Status::kDamaged, "send " + name(), "a message out of turn");

@@ -1,3 +1,5 @@
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <utility>
@@ -80,4 +82,42 @@ TEST_CASE("a ring shrinks in steps down to two slots of a page") {
     REQUIRE(++steps < 40);
   }
   CHECK(shape == RingShape{4_KiB, 2});
+}
+
+TEST_CASE("a ring that keeps little gives the memory of free slots back") {
+  Ring ring({64_KiB, 16}, 2);
+  {
+    std::vector<Slot> slots;
+    while (auto slot = ring.acquire()) {
+      std::fill_n(slot->payload().begin(), 64_KiB, std::byte{1});
+      slots.push_back(std::move(*slot));
+    }
+    CHECK(slots.size() == 16);
+  }
+  CHECK(ring.free_slots() == 16);
+  std::vector<unsigned char> pages(16 * 64_KiB / kPageSize);
+  REQUIRE(::mincore(ring.payloads().data(), ring.payloads().size(), pages.data()) == 0);
+  const auto resident =
+      std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return page & 1; });
+  CHECK(resident <= 2 * 16);
+  std::vector<Slot> again;
+  while (auto slot = ring.acquire()) again.push_back(std::move(*slot));
+  CHECK(again.size() == 16);
+}
+
+TEST_CASE("slots of another ring come first, but for the last while one of its own is out") {
+  Ring ring({4_KiB, 4});
+  Ring lender({4_KiB, 3});
+  ring.lend_from(&lender);
+  std::vector<Slot> slots;
+  for (int i = 0; i < 3; ++i) slots.push_back(std::move(*ring.acquire()));
+  CHECK(std::all_of(slots.begin(), slots.end(), [&](const Slot& slot) { return slot.is_of(lender); }));
+  auto own = ring.acquire();
+  CHECK(own->is_of(ring));
+  slots.pop_back();
+  CHECK(ring.acquire()->is_of(ring));  // the lender's last is for the one that is out
+  own.reset();
+  CHECK(ring.acquire()->is_of(lender));
+  ring.lend_from(nullptr);
+  CHECK(ring.acquire()->is_of(ring));
 }

@@ -3,7 +3,8 @@
 
 #include "catch.h"
 #include "seal/compressor.h"
-#include "stream/one_way.h"
+#include "stream/memory_ends.h"
+#include "stream/transfer.h"
 
 using namespace rdpipe;
 

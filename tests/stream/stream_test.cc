@@ -10,7 +10,7 @@
 #include "session/control_stream.h"
 #include "session/session.h"
 #include "stream/memory_ends.h"
-#include "stream/one_way.h"
+#include "stream/transfer.h"
 #include "transport/loopback.h"
 
 using namespace rdpipe;

@@ -20,6 +20,15 @@ test_option_errors() {
   refused rdrecv 4711 "$key" out more
   refused rdrecv --direct=maybe 0 "$key" out
   refused rdrecv -m 4k 0 "$key"
+  refused rdrecv -m 101% 0 "$key"
+  refused rdrecv -m 0% 0 "$key"
+  refused rdrecv -m % 0 "$key"
+  refused rdsend -m 1M -P 101 "$host" 4711 "$key"
+  refused rdsend -m 1M -p 0 "$host" 4711 "$key"
+  refused rdsend -P 50 "$host" 4711 "$key"
+  says refusal "hint: -m"
+  refused rdsend -r 0 "$host" 4711 "$key"
+  refused rdrecv -R fast 0 "$key"
   refused rdsend --key-file secret --key-fd 5 "$host" 4711
 }
 

@@ -34,6 +34,7 @@ test_rdcp_option_errors() {
   refused --slot=5000 in out
   refused --slot=16M in out
   refused --ring=1 in out
+  refused --rate-limit=1M in out
   absent out
 }
 
@@ -44,6 +45,8 @@ test_rdcp_options_of_rsync_that_it_lacks() {
   says refusal 'hint: --compress=zstd:LEVEL'
   refused --info=progress2 in out
   says refusal 'hint: --progress '
+  refused --bwlimit=1M in out
+  says refusal 'hint: --rate-limit '
   refused --infor in out
   says refusal 'hint: see --help'
   absent out

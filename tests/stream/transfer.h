@@ -1,6 +1,8 @@
-// A stream from one end to the other over the loopback link, each end on a thread and a loop of its own.
+// Whole transfers for tests: a sender and a receiver, each on a thread and a loop of its own, over the
+// loopback link.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <future>
 #include <memory>
@@ -11,7 +13,6 @@
 
 #include "io/loop.h"
 #include "session/session.h"
-#include "stream/memory_ends.h"
 #include "stream/receive.h"
 #include "stream/send.h"
 #include "transport/loopback.h"
@@ -45,6 +46,7 @@ struct Setup {
   StreamOptions options{};
   Content content = Content::kStream;
   std::uint8_t known = kCompressionFlags;  // that the receiver can undo
+  std::array<std::unique_ptr<Ring>, 2>* rings = nullptr;  // sender's, receiver's: kept for who holds slots
 };
 
 inline Deadline soon() { return Deadline::in(std::chrono::seconds(20)); }
@@ -57,7 +59,9 @@ inline Outcome run_end(Loop& loop, const Setup& setup, Role role, RingShape shap
                        const std::function<std::unique_ptr<Session>()>& open,
                        const std::function<StreamResult(Session&, Ring&)>& move) {
   Outcome outcome;
-  Ring ring(shape);
+  auto own_ring = std::make_unique<Ring>(shape);
+  Ring& ring = *own_ring;
+  if (setup.rings != nullptr) (*setup.rings)[role == Role::kSends ? 0 : 1] = std::move(own_ring);
   std::unique_ptr<Session> session;
   try {
     session = open();

@@ -1,0 +1,68 @@
+// Pieces of a stream that wait in memory, in their order: what makes a buffer elastic. Its memory is a ring
+// of its own that no device knows: reserved at once, touched only where something is put, and given back when
+// that is taken. With the watermarks of mbuffer: when whoever takes begins, and when whoever puts goes on.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "ring/ring.h"
+#include "seal/digest.h"
+
+namespace rdpipe {
+
+struct BufferOptions {
+  static constexpr std::size_t kLeast = 2 * kPageSize;
+
+  std::size_t size = 0;  // bytes, kLeast at least
+  int start_write = 0;   // per cent, 0 to 100: an empty buffer fills so far before anything is taken
+  int start_read = 100;  // per cent, 1 to 100: a full one is emptied below this before anything is put
+};
+
+class MemoryFifo {
+ public:
+  struct Piece {
+    Slot slot;               // of any ring
+    std::uint64_t hole = 0;  // its length; 0: the slot's bytes
+    std::vector<Digest128> leaves{};  // of those, if they are there already
+  };
+
+  // `largest_slot`: a multiple of 4 KiB. Throws Error{kMemory} when so much address space is not to be had.
+  MemoryFifo(const BufferOptions& options, std::size_t largest_slot);
+
+  // All slots of this ring together are the buffer.
+  [[nodiscard]] Ring& ring() noexcept { return ring_; }
+  [[nodiscard]] const Ring& ring() const noexcept { return ring_; }
+  [[nodiscard]] bool empty() const noexcept { return pieces_.empty(); }
+  [[nodiscard]] std::size_t stored() const noexcept { return stored_; }  // slots of its own
+  [[nodiscard]] int fill_percent() const noexcept;
+
+  void push(Piece piece);
+  // Copies from the front of `bytes` as much as there is room for, and says how much.
+  [[nodiscard]] std::size_t append(std::span<const std::byte> bytes);
+  // False: there is no slot for it.
+  [[nodiscard]] bool append_hole(std::uint64_t length);
+  [[nodiscard]] const Piece& front() const { return pieces_.front(); }
+  [[nodiscard]] Piece take();
+
+  // Nothing more will be put: watermarks count no more.
+  void end() noexcept { ended_ = true; }
+  [[nodiscard]] bool takes();  // more may be put, as far as the watermarks go
+  [[nodiscard]] bool gives();  // what is there may be taken
+
+ private:
+  [[nodiscard]] bool full() const noexcept { return ring_.free_slots() == 0; }
+
+  BufferOptions options_;
+  Ring ring_;
+  std::deque<Piece> pieces_;
+  std::size_t stored_ = 0;
+  bool filling_ = true;  // up to start_write
+  bool paused_ = false;  // until start_read
+  bool ended_ = false;
+};
+
+}  // namespace rdpipe

@@ -1,0 +1,91 @@
+# shellcheck shell=bash
+# Part of scripts/bench: a consumer that rests, behind our buffer and behind mbuffer's; and how well a rate is kept.
+# shellcheck disable=SC2154  # bench-lib.bash's variables
+
+flow_bytes=1000000000 flow_rate=100000000
+resting=0.25  # seconds of every half second
+
+write_flow_programs() {
+  # Writes BYTES at BYTES a second.
+  cat >"$work/produce.py" <<'EOF'
+import os, sys, time
+left, rate, block, begin, done = int(sys.argv[1]), float(sys.argv[2]), bytes(1 << 18), time.monotonic(), 0
+while left > 0:
+    sent = os.write(1, block[:left])
+    left, done = left - sent, done + sent
+    time.sleep(max(0, begin + done / rate - time.monotonic()))
+EOF
+  # Reads all, but for the last SECONDS of every half second.
+  cat >"$work/consume.py" <<'EOF'
+import os, sys, time
+rest, begin = float(sys.argv[1]), time.monotonic()
+while os.read(0, 1 << 18):
+    over = (time.monotonic() - begin) % 0.5 - (0.5 - rest)
+    if over > 0:
+        time.sleep(rest - over)
+EOF
+}
+
+# Prints the rate in MB/s of SENDER | RECEIVER between producer and consumer, to the consumer's end.
+flow() {  # REST SENDER RECEIVER
+  local consumer start
+  { eval "$3" | python3 "$work/consume.py" "$1"; } 2>>"$work/flow.err" &
+  consumer=$!
+  wait_for_listener "$port"
+  start=$EPOCHREALTIME
+  python3 "$work/produce.py" "$flow_bytes" "$flow_rate" | eval "$2" 2>>"$work/flow.err" || say "$(cat "$work/flow.err")"
+  wait "$consumer" || true
+  calc "$flow_bytes / ($EPOCHREALTIME - $start) / 1e6" 1
+}
+
+our_flow() {  # REST
+  next_port
+  flow "$1" "'$bin/rdsend' -q --fabric=tcp 127.0.0.1 $port $key" "'$bin/rdrecv' -q --fabric=tcp -m 256M $port $key"
+}
+mbuffer_flow() {  # REST
+  next_port
+  flow "$1" "mbuffer -q -s 256k -m 4M -O 127.0.0.1:$port" "mbuffer -q -s 256k -m 256M -I 127.0.0.1:$port"
+}
+
+bursty_rows() {
+  local i steady=() mine=() theirs=() rested
+  write_flow_programs
+  for ((i = 0; i < (runs + 1) / 2; ++i)); do
+    steady+=("$(our_flow 0)")
+    mine+=("$(our_flow $resting)")
+    theirs+=("$(mbuffer_flow $resting)")
+    say "tcp bursty run $((i + 1)): steady ${steady[-1]}, ours ${mine[-1]}, mbuffer ${theirs[-1]}"
+  done
+  rested=$(printf '%s\n' "${mine[@]}" | median)
+  local at_best other
+  at_best=$(printf '%s\n' "${steady[@]}" | median)
+  other=$(printf '%s\n' "${theirs[@]}" | median)
+  row "tcp bursty: consumer rests half the time, MB/s" "$rested" "$at_best" "ours, unstalled" \
+    "$(calc "$rested / $at_best")" ">= 0.95"
+  row "tcp bursty: the same beside mbuffer, MB/s" "$rested" "$other" mbuffer "$(calc "$rested / $other")" ">= 0.98"
+}
+
+# OPTION is of the sender, or of the receiver.
+rate_row_of() {  # sender|receiver OPTION RATE
+  local send=() receive=() receiver rate
+  [[ $1 == sender ]] && send=("$2" "$3") || receive=("$2" "$3")
+  next_port
+  "$bin/rdrecv" -q --fabric=tcp "${receive[@]}" "$port" "$key" >/dev/null & receiver=$!
+  wait_for_listener "$port"
+  head -c "$(($3 * 4))" /dev/zero | "$bin/rdsend" -q -v --fabric=tcp "${send[@]}" 127.0.0.1 "$port" "$key" 2>"$work/sent" ||
+    say "$(cat "$work/sent")"
+  wait "$receiver" || true
+  rate=$(rate_of "$work/sent")
+  row "tcp rate: $1's $2 $3, off by" "$rate" "$(calc "$3 / 1e6" 1)" limit \
+    "$(calc "($rate * 1e6 > $3 ? $rate * 1e6 - $3 : $3 - $rate * 1e6) / $3")" "<= 0.02"
+}
+
+flow_rows() {
+  local rate
+  ! wanted "tcp bursty" || bursty_rows
+  wanted "tcp rate" || return 0
+  for rate in 1000000 10000000 100000000; do
+    rate_row_of sender --rate-limit "$rate"
+    rate_row_of receiver -R "$rate"
+  done
+}
