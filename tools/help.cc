@@ -55,7 +55,10 @@ std::string names_of(const Option& option, Tool tool) {
   const char letter = letter_of(option, tool);
   const std::string argument = option.argument == nullptr ? "" : option.argument;
   if (option.name == nullptr) return fmt::format("-{}", letter);
-  const std::string name = fmt::format("--{}{}{}", option.name, argument.empty() ? "" : "=", argument);
+  const std::string value = argument.empty()        ? ""
+                            : option.may_be_omitted ? "[=" + argument + "]"
+                                                    : "=" + argument;
+  const std::string name = fmt::format("--{}{}", option.name, value);
   return letter != 0 ? fmt::format("-{}, {}", letter, name) : "    " + name;
 }
 

@@ -1,10 +1,8 @@
 // rdrecv PORT KEY [FILE]: receives one stream; exit 0 means that it is complete, checked, and in its place.
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <utility>
 
-#include "report.h"
 #include "tool.h"
 
 namespace {
@@ -17,18 +15,15 @@ Output open_output(const tools::Settings& settings) {
 }
 
 // The first sender that knows the key; nobody else is listened to after that, and the key goes.
-Connection accept_one(const tools::Settings& settings, tools::KeyText key) {
+Connection accept_one(const tools::Settings& settings, tools::KeyText key, tools::Monitor& monitor) {
   Listener listener(settings.port, key.text(), settings.connection);
-  if (settings.port == "0" || settings.verbose) {
-    tools::print_notice(tools::Tool::kReceive,
-                        fmt::format("listening on port {} ({})", listener.port(), listener.describe()));
-  }
+  monitor.listening(listener.port(), listener.describe());
   return listener.accept();
 }
 
-Result receive(const tools::Settings& settings, tools::KeyText key) {
+Result receive(const tools::Settings& settings, tools::KeyText key, tools::Monitor& monitor) {
   Output output = open_output(settings);
-  Connection connection = accept_one(settings, std::move(key));
+  Connection connection = accept_one(settings, std::move(key), monitor);
   return connection.receive(std::move(output));
 }
 

@@ -19,7 +19,7 @@ Connection connect(const tools::Settings& settings, tools::KeyText key) {
   return Connection::connect(settings.host, settings.port, key.text(), settings.connection);
 }
 
-Result send(const tools::Settings& settings, tools::KeyText key) {
+Result send(const tools::Settings& settings, tools::KeyText key, tools::Monitor& /*monitor*/) {
   Input input = open_input(settings);
   Connection connection = connect(settings, std::move(key));
   return connection.send(std::move(input));

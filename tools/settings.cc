@@ -24,10 +24,9 @@ struct GetoptTables {
   std::vector<struct option> names{};
 };
 
-void add_name(GetoptTables& tables, std::string name, bool argument, int value) {
+void add_name(GetoptTables& tables, std::string name, int argument, int value) {
   // Texts do not move: getopt keeps pointers to them.
-  tables.names.push_back({tables.texts.emplace_back(std::move(name)).c_str(),
-                          argument ? required_argument : no_argument, nullptr, value});
+  tables.names.push_back({tables.texts.emplace_back(std::move(name)).c_str(), argument, nullptr, value});
 }
 
 GetoptTables getopt_tables(Tool tool, const std::vector<const Option*>& options) {
@@ -36,13 +35,16 @@ GetoptTables getopt_tables(Tool tool, const std::vector<const Option*>& options)
   for (std::size_t i = 0; i < options.size(); ++i) {
     const Option& option = *options[i];
     const char letter = letter_of(option, tool);
-    const bool argument = option.argument != nullptr;
+    const int argument = option.argument == nullptr ? no_argument
+                         : option.may_be_omitted    ? optional_argument
+                                                    : required_argument;
     const int value = kLongOnly + 2 * static_cast<int>(i);
-    if (letter != 0) tables.letters += argument ? std::string{letter, ':'} : std::string{letter};
+    if (letter != 0)
+      tables.letters += argument == required_argument ? std::string{letter, ':'} : std::string{letter};
     if (option.name != nullptr) add_name(tables, option.name, argument, value);
     if (option.deny == nullptr) continue;
-    if (option.name != nullptr) add_name(tables, fmt::format("no-{}", option.name), false, value + 1);
-    if (letter != 0) add_name(tables, fmt::format("no-{}", letter), false, value + 1);
+    if (option.name != nullptr) add_name(tables, fmt::format("no-{}", option.name), no_argument, value + 1);
+    if (letter != 0) add_name(tables, fmt::format("no-{}", letter), no_argument, value + 1);
   }
   tables.names.push_back({nullptr, 0, nullptr, 0});
   return tables;
@@ -81,7 +83,8 @@ bool is_for_serving(const Option& option) {
 void apply_option(const Option& option, bool denied, Inspector inspect, CommandLine& line) {
   if (inspect != nullptr) inspect(option);
   if (line.copy.copy_option.empty() && !is_for_serving(option)) line.copy.copy_option = name_of(option);
-  const bool has_value = option.argument != nullptr && !denied;
+  const bool has_value =
+      option.argument != nullptr && !denied && (optarg != nullptr || !option.may_be_omitted);
   const std::string value = has_value ? optarg : "";
   // What a script leaves empty by mistake must not pass for the default.
   if (has_value && !option.may_be_empty && value.empty()) {
@@ -253,7 +256,8 @@ std::string name_of(const Option& option) {
 
 std::vector<const Option*> options_of(Tool tool) {
   std::vector<const Option*> options;
-  for (const auto table : {ping_options(), copy_options(), stream_options(), serve_options()}) {
+  for (const auto table :
+       {ping_options(), copy_options(), stream_options(), progress_options(), serve_options()}) {
     for (const Option& option : table) {
       if ((option.tools & static_cast<unsigned>(tool)) != 0) options.push_back(&option);
     }

@@ -11,6 +11,7 @@
 #include "copy_settings.h"
 #include "key_text.h"
 #include "ping_settings.h"
+#include "progress_settings.h"
 
 namespace rdpipe::tools {
 
@@ -30,6 +31,7 @@ struct Settings {
   std::string host;  // rdsend only
   std::string port;
   std::optional<std::string> path;  // FILE; none: standard input or output
+  ProgressSettings progress;
   bool verbose = false;
   bool quiet = false;
 };

@@ -46,22 +46,25 @@ void watch_signals(Settings& settings, Interrupts& interrupts) {
   settings.connection.on_interrupt = [&interrupts] { interrupts.throw_if_any(); };
 }
 
-int make_transfer(Tool tool, Settings& settings, Result (*transfer)(const Settings& settings, KeyText key)) {
-  require_open(settings.key);  // before a descriptor of ours has its number
-  Interrupts interrupts;
-  watch_signals(settings, interrupts);
-  if (!settings.quiet) {
-    settings.connection.notice = [tool](const std::string& text) { print_notice(tool, text); };
-  }
-  KeyText key = read_key(std::move(settings.key), interrupts);
-  const std::string doubt = doubt_about(key.text());
-  if (!doubt.empty() && !settings.quiet) print_warning(tool, doubt);
-  const Result result = transfer(settings, std::move(key));
-  Interrupts::outlived();
-  if (!settings.connection.hash.empty()) print_hash(settings.connection.hash, result);
-  if (settings.verbose) print_result(tool, result);
-  if (!result.warning.empty() && !settings.quiet) print_warning(tool, result.warning);
-  return kOk;
+using Transfer = Result (*)(const Settings& settings, KeyText key, Monitor& monitor);
+
+int make_transfer(Tool tool, CommandLine& line, Transfer transfer) {
+  Settings& settings = line.settings;
+  require_open(settings.key);   // before a descriptor of ours has its number
+  Monitor monitor(tool, line);  // ... also for its own
+  return monitor.guarded([&] {
+    Interrupts interrupts;
+    watch_signals(settings, interrupts);
+    monitor.attach(settings.connection);
+    monitor.start();
+    KeyText key = read_key(std::move(settings.key), interrupts);
+    const std::string doubt = doubt_about(key.text());
+    if (!doubt.empty()) monitor.warn(doubt);
+    const Result result = transfer(settings, std::move(key), monitor);
+    Interrupts::outlived();
+    monitor.finish(result);
+    return kOk;
+  });
 }
 
 // Parses, answers what is answered at once, and otherwise does the work.
@@ -92,9 +95,8 @@ int run(Tool tool, int argc, char** argv, Work work) {
 
 }  // namespace
 
-int run_tool(Tool tool, int argc, char** argv, Result (*transfer)(const Settings& settings, KeyText key)) {
-  return run(tool, argc, argv,
-             [&](CommandLine& line) { return make_transfer(tool, line.settings, transfer); });
+int run_tool(Tool tool, int argc, char** argv, Transfer transfer) {
+  return run(tool, argc, argv, [&](CommandLine& line) { return make_transfer(tool, line, transfer); });
 }
 
 int run_copy_tool(int argc, char** argv, int (*copy)(CommandLine& line)) {

@@ -3,13 +3,14 @@
 #pragma once
 
 #include "interrupts.h"
+#include "monitor.h"
 #include "settings.h"
 
 namespace rdpipe::tools {
 
 // Parses, answers --help and the like, and otherwise makes the transfer. Returns the exit status.
 [[nodiscard]] int run_tool(Tool tool, int argc, char** argv,
-                           Result (*transfer)(const Settings& settings, KeyText key));
+                           Result (*transfer)(const Settings& settings, KeyText key, Monitor& monitor));
 
 // The same for rdcp, which copies, or serves a launcher or clients. Prints what is thrown.
 [[nodiscard]] int run_copy_tool(int argc, char** argv, int (*copy)(CommandLine& line));

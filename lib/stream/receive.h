@@ -42,6 +42,7 @@ class Receiving {
   void step();
   void outlive(const Error& error);
   [[nodiscard]] std::optional<LinkEvent> next_event();
+  void tell_progress();
   void take_messages();
   void take(const Message& message);
   void deliver(Slot slot);
@@ -60,6 +61,8 @@ class Receiving {
   std::optional<Sealer> sealer_;
   std::optional<SealLane> lane_;  // after sealer_: it ends first
   ProgressClock clock_;
+  ProgressTeller teller_;
+  std::size_t granted_ = 0;     // slots that the sender may fill
   std::uint64_t sequence_ = 0;  // of the next frame
   std::uint64_t offset_ = 0;    // of the next byte
   QuietWork work_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ring/ring.h"
+#include "stream/progress.h"
 
 namespace rdpipe {
 
@@ -40,6 +41,8 @@ class Sink {
   // A number that grows with every byte that its reader takes, where it can see that: by it a slow reader is
   // told from one that has stopped, whatever a slot holds. What jobs do shows in Loop::job_steps().
   [[nodiscard]] virtual std::uint64_t taken() const { return 0; }
+  // What a buffer of its own holds; nothing where the ring is all there is.
+  [[nodiscard]] virtual std::optional<BufferFill> buffer() const { return {}; }
   // Asked when the transfer fails after finish(): waits for a last step that cannot be called back, and is
   // true when that has put the stream in place. No failure may then be reported.
   [[nodiscard]] virtual bool in_place_after_all() { return committed(); }

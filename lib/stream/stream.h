@@ -10,6 +10,7 @@
 #include "io/loop.h"
 #include "seal/digest.h"
 #include "session/session.h"
+#include "stream/progress.h"
 
 namespace rdpipe {
 
@@ -23,6 +24,7 @@ constexpr int kEventsPerTurn = 256;
 struct StreamOptions {
   Nanoseconds stall_limit{0};  // longest time without data progress; 0: no limit
   std::string hash;            // a conventional digest to compute; empty: none
+  ProgressListener progress{};
 };
 
 struct StreamResult {
@@ -64,6 +66,9 @@ class QuietWork {
   bool untold_ = false;
   Deadline quiet_ = Deadline::now();  // nothing more is said until then
 };
+
+// What the session knows of a stream that is under way.
+[[nodiscard]] StreamProgress progress_of(Session& session);
 
 // Whether each frame is digested by itself, so that it can be used before the stream has ended; there is then
 // no root. Sealed frames need no digest.
