@@ -127,7 +127,9 @@ void Monitor::listening(std::uint16_t port, const std::string& where) {
   log(line);
   if (json_) json_->write("listening", {{"port", port}, {"fabrics", where}});
   const bool chosen = command_.settings.port == "0";
-  if ((chosen || command_.settings.verbose) && !json_on_screen()) print_line(line);
+  if ((!chosen && !command_.settings.verbose) || json_on_screen()) return;
+  line_.clear();
+  print_line(line);
 }
 
 void Monitor::start() {
@@ -143,7 +145,8 @@ void Monitor::show(const Reading& reading) {
   constexpr auto kNearly = std::chrono::milliseconds(50);  // the next time would be later by more
   const auto now = SteadyClock::now();
   if (now + kNearly < next_tick_) return;
-  next_tick_ = std::max(next_tick_ + settings_.interval, now);
+  next_tick_ += settings_.interval;
+  if (next_tick_ < now) next_tick_ = now + settings_.interval;
   tick(reading);
 }
 

@@ -133,7 +133,7 @@ Json end_members(const CopyReport& report) {
 Json end_members(Tool tool, const Error& error, const std::optional<Reading>& last) {
   const Reading reading = last.value_or(Reading{});
   Json members = amounts(reading.bytes, reading.seconds);
-  if (tool != Tool::kCopy) members["digest"] = members["hash"] = nullptr;
+  if (tool != Tool::kCopy) members.update({{"digest", nullptr}, {"hash", nullptr}});
   members.update(link_members(reading));
   if (tool == Tool::kCopy) {
     for (const char* count : {"entries", "files", "files_moved", "deleted", "failed", "vanished"}) {

@@ -65,6 +65,8 @@ Reading reading_of(const CopyProgress& progress, RateMeter& meter) {
   if (progress.total_known) reading.total = std::max(progress.bytes, progress.total_bytes);
   reading.seconds = seconds_of(progress.elapsed);
   set_link(reading, progress.stream);
+  // The stream has ended long before all that it ordered is done.
+  reading.ended = reading.ended && reading.total == reading.bytes;
   reading.entries = Entries{progress.files, progress.total_files, progress.total_known};
   reading.file = progress.file;
   reading.file_bytes = progress.file_bytes;

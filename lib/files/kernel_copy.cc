@@ -16,7 +16,7 @@
 namespace rdpipe {
 namespace {
 
-constexpr std::uint64_t kPiece = 64_MiB;  // between two looks at whether anybody wants it
+constexpr std::uint64_t kPiece = 16_MiB;  // between two looks at whether anybody wants it
 
 bool means_unsupported(int error) {
   return error == EXDEV || error == EOPNOTSUPP || error == EINVAL || error == ENOSYS || error == EBADF ||

@@ -2,6 +2,8 @@
 # How far it is: on terminals of several widths, for scripts, for programs, and in a log.
 # shellcheck source=../terminal.bash
 source "$cases/../terminal.bash"
+# shellcheck source=../sshd.bash
+source "$cases/../sshd.bash"
 undo+=(close_terminal)
 
 page=$cases/../../../man
@@ -158,6 +160,7 @@ test_progress_on_a_stopped_terminal() {
   pause 0.5
   open_gate
   await_line .ended 'exit 0'
+  [[ -z $(screen) ]] || { screen; fail "it was not stopped"; }
   same in out
 }
 
@@ -167,9 +170,9 @@ plain() { ! grep -n $'[\e\r\b]' "$1" || fail "$1 has control codes"; }  # FILE
 
 # A transfer of a second and a half, half of it a rest, with OPTIONs for the sender.
 send_with_a_rest() {  # [OPTION...]
+  rm -f gate from
   make_gate
   make_data 400000 in
-  rm -f from
   start_writer from produce_with_gap 200000
   target=out start_recv
   start_send "$@" <from
@@ -293,6 +296,23 @@ test_progress_json_of_a_copy() {
   fits_schema copy.err rdcp
 }
 
+test_progress_of_a_copy_to_another_host() {
+  need_jq
+  make_rsh
+  mkdir dir
+  make_data 3000000 dir/large
+  echo small >dir/small
+  copies 0 -r --json dir db2:copy
+  fits_schema copy.err rdcp
+  jq -se --arg fabric "$fabric" '.[-1] | .fabric == $fabric and .files == 2 and .bytes == 3000006' copy.err >/dev/null ||
+    fail "$(cat copy.err)"
+  copies 0 -r --numeric --interval 0.2 db2:copy/ back
+  ! grep -vE '^[0-9]+$' copy.err || fail "not a number"
+  [[ $(tail -n 1 copy.err) == 100 ]] || fail "the last is not 100"
+  same dir/large back/large
+  [[ $fabric != rdma ]] || printf '%s\n' 3000006 3000006 >>"$run/moved"
+}
+
 # --- The log, and what makes no sense ---------------------------------------------------------------------------------
 
 test_log_file() {
@@ -332,12 +352,13 @@ test_progress_that_makes_no_sense() {
   refuses 1 "same file" "${recv[@]}" --json-fd 1
   refuses 1 "data are in the same file" "${send[@]}" -l in in
   refuses 3 "log to 'missing/log'" "${send[@]}" -l missing/log
-  refuses 1 "not read with --serve|--serve" "$bin/rdcp" --serve --json .
+  refuses 1 "option --json" "$bin/rdcp" --serve --json .
   holds in data
-  local option
+  local option status
   for option in --json --numeric --progress=always; do
-    timeout 10 "${recv[@]}" "$option" 2>&1 </dev/null | cat >mixed
-    ((PIPESTATUS[0] == 1)) || fail "$option mixes with the data"
+    status=0
+    timeout 10 "${recv[@]}" "$option" 2>&1 </dev/null | cat >mixed || status=$?
+    ((status == 1)) || fail "$option mixes with the data: exit $status"
   done
 }
 
