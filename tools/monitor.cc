@@ -104,10 +104,8 @@ std::string Monitor::named(const std::string& text) const {
 }
 
 void Monitor::log(const std::string& line) {
-  if (!log_.write(line)) {
-    line_.clear();
-    print_warning(tool_, "the log could not be written, and nothing more goes to it");
-  }
+  if (log_.write(line)) return;
+  warn("the log could not be written, and nothing more goes to it");  // not to the log
 }
 
 void Monitor::say(const char* event, const std::string& text, const std::string& line, bool on_screen) {

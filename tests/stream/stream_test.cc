@@ -14,122 +14,17 @@
 #include "stream/memory_ends.h"
 #include "stream/receive.h"
 #include "stream/send.h"
+#include "stream/stream_ends.h"
 #include "transport/loopback.h"
 
 using namespace rdpipe;
 
 namespace {
 
-class OneLink : public Acceptor {
- public:
-  explicit OneLink(std::unique_ptr<Link> link) : link_(std::move(link)) {}
-  std::unique_ptr<Link> poll() override { return std::move(link_); }
-  std::uint16_t port() const override { return 0; }
-  std::string describe() const override { return "loopback"; }
-
- private:
-  std::unique_ptr<Link> link_;
-};
-
-struct Outcome {
-  std::optional<StreamResult> result;
-  std::optional<Error> error;
-  [[nodiscard]] Status status() const { return error ? error->status() : Status::kOk; }
-  [[nodiscard]] std::string text() const { return error ? error->what() : ""; }
-};
-
-struct Setup {
-  FaultScript faults{};  // the first end is the sender's
-  bool sealed = false;
-  bool digest = true;
-  RingShape sender_ring{16_KiB, 8};
-  RingShape receiver_ring{16_KiB, 8};
-  StreamOptions options{};
-};
-
-Deadline soon() { return Deadline::in(std::chrono::seconds(20)); }
-
-Key test_key() {
-  return Key(Secret(std::string_view("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")));
-}
-
-Outcome run_end(Loop& loop, const Setup& setup, Role role, RingShape shape,
-                const std::function<std::unique_ptr<Session>()>& open,
-                const std::function<StreamResult(Session&, Ring&)>& move) {
-  Outcome outcome;
-  Ring ring(shape);
-  std::unique_ptr<Session> session;
-  try {
-    session = open();
-    session->link().attach(ring);
-    Offer offer;
-    offer.role = role;
-    offer.slot_size = static_cast<std::uint32_t>(shape.slot_size);
-    offer.seal = setup.sealed ? Choice::kYes : Choice::kNo;
-    offer.digest = setup.digest ? Choice::kAuto : Choice::kNo;
-    static_cast<void>(session->exchange(loop, offer, soon()));
-    outcome.result = move(*session, ring);
-    static_cast<void>(session->finish(loop, std::chrono::seconds(2)));
-  } catch (const Error& error) {
-    if (session) session->fail(loop, error, std::chrono::seconds(2));
-    outcome.error = error;
-  }
-  return outcome;
-}
-
-Outcome receive_end(Loop& loop, const Setup& setup, std::unique_ptr<Link> link, Sink& sink) {
-  OneLink acceptor(std::move(link));
-  const auto open = [&] {
-    Lobby lobby(loop, acceptor, test_key(), [](const std::string&) {});
-    for (;;) {
-      if (auto session = lobby.poll()) return session;
-      if (soon().passed()) throw Error(Status::kConnectTimeout, "test", "nobody came");
-      loop.wait(soon());
-    }
-  };
-  return run_end(loop, setup, Role::kReceives, setup.receiver_ring, open, [&](Session& session, Ring& ring) {
-    return receive_stream(loop, session, ring, sink, setup.options);
-  });
-}
-
-Outcome send_end(Loop& loop, const Setup& setup, std::unique_ptr<Link> link, Source& source) {
-  const auto open = [&] { return authenticate(loop, std::move(link), test_key(), soon()); };
-  return run_end(loop, setup, Role::kSends, setup.sender_ring, open, [&](Session& session, Ring& ring) {
-    return send_stream(loop, session, ring, source, setup.options);
-  });
-}
-
-using SendingEnd = std::function<Outcome(Loop&, std::unique_ptr<Link>)>;
-
-// The sender's outcome and the receiver's, each end on a thread and a loop of its own.
-std::pair<Outcome, Outcome> transfer(const SendingEnd& send, Sink& sink, const Setup& setup) {
-  Loop loop;
-  Outcome received;
-  std::promise<Loop*> other_loop;
-  std::promise<std::unique_ptr<Link>> other_link;
-  std::thread receiver([&] {
-    Loop own;
-    other_loop.set_value(&own);
-    received = receive_end(own, setup, other_link.get_future().get(), sink);
-  });
-  auto [first, second] = make_loopback(loop, *other_loop.get_future().get(), setup.faults);
-  other_link.set_value(std::move(second));
-  Outcome sent = send(loop, std::move(first));
-  receiver.join();
-  return {std::move(sent), std::move(received)};
-}
-
-std::pair<Outcome, Outcome> transfer(Source& source, Sink& sink, const Setup& setup) {
-  const auto send = [&](Loop& loop, std::unique_ptr<Link> link) {
-    return send_end(loop, setup, std::move(link), source);
-  };
-  return transfer(send, sink, setup);
-}
-
 // Speaks for a sender of nothing that says offer and END in one breath, and waits for the end.
 Outcome send_nothing_at_once(Loop& loop, std::unique_ptr<Link> link) {
   Handshake handshake = Handshake::connector();
-  const Deadline limit = soon();
+  const Deadline limit = in_good_time();
   bool said_all = false;
   int heard = 0;
   while (!link->peer_closed() && !limit.passed()) {
@@ -251,56 +146,6 @@ TEST_CASE("a sender that gets on with a long job has not stalled, and one that d
   CHECK(received.status() == (gets_on ? Status::kOk : Status::kTimeout));
   // The job before the first byte is no part of the transfer's time.
   if (gets_on) CHECK(sent.result->elapsed < std::chrono::seconds(1));
-}
-
-TEST_CASE("who listens hears how far a stream is, also while nothing moves") {
-  MemorySink sink;
-  Setup setup;
-  std::vector<StreamProgress> heard;
-  setup.options.progress = [&](const StreamProgress& progress) { heard.push_back(progress); };
-  const auto send = [&](Loop& loop, std::unique_ptr<Link> link) {
-    BusySource source(pattern(10000), true);
-    return send_end(loop, setup, std::move(link), source);
-  };
-  Setup silent;
-  const auto [sent, received] = transfer(send, sink, silent);
-  REQUIRE(sent.result);
-  REQUIRE(heard.size() >= 3);  // in the second and a half before the first byte
-  CHECK(heard.size() <= 100);
-  for (const StreamProgress& progress : heard) {
-    CHECK(progress.bytes <= 10000);
-    CHECK(progress.buffer.held <= progress.buffer.size);
-    CHECK(progress.buffer.size == 16_KiB * 8);
-    CHECK(progress.fabric == "local");
-  }
-  CHECK(heard.front().bytes == 0);
-  CHECK(heard.front().buffer.held == 0);
-}
-
-TEST_CASE("behind a slow reader the receiver's buffer fills up, or is as full as the sink says its own is") {
-  const bool has_own = GENERATE(false, true);
-  class BufferedSink : public SlowSink {
-   public:
-    std::optional<BufferFill> buffer() const override { return BufferFill{7, 9}; }
-  };
-  SlowSink plain;
-  BufferedSink buffered;
-  SlowSink& sink = has_own ? buffered : plain;
-  MemorySource source(pattern(20 * 16_KiB));
-  Setup setup;
-  BufferFill fullest;
-  setup.options.progress = [&](const StreamProgress& progress) {
-    if (progress.buffer.held >= fullest.held) fullest = progress.buffer;
-  };
-  const auto send = [&](Loop& loop, std::unique_ptr<Link> link) {
-    return send_end(loop, {}, std::move(link), source);
-  };
-  const auto [sent, received] = transfer(send, sink, setup);
-  REQUIRE(received.result);
-  CHECK(fullest.size == (has_own ? 9 : 8 * 16_KiB));
-  CHECK(fullest.held >= (has_own ? 7 : 6 * 16_KiB));
-  CHECK(fullest.held <= fullest.size);
-  CHECK(sink.bytes == pattern(20 * 16_KiB));
 }
 
 TEST_CASE("a receiver that gets on with a long job after the last byte has not stalled") {
