@@ -7,20 +7,20 @@ undo+=(close_terminal)
 need_tmux() { type -P tmux >/dev/null || skip "no tmux here"; }
 
 await_screen() {  # REGEX
-  local left=$((750 * scale))
+  local left=$((150 * scale))
   until screen | grep -qE -- "$1"; do
     ((left-- > 0)) || { screen; fail "the terminal does not show: $1"; }
-    pause 0.02
+    pause 0.1
   done
 }
 
 # What is on the terminal is one line of less than COLUMNS columns that matches REGEX, now or soon: what a resize has
 # left is taken away when it is drawn next.
 await_one_line() {  # COLUMNS REGEX
-  local left=$((250 * scale)) shown
+  local left=$((50 * scale)) shown
   until shown=$(screen) && [[ $shown =~ $2 && $shown != *$'\n'* && ${#shown} -lt $1 ]]; do
     ((left-- > 0)) || { echo "$shown"; fail "not one line of less than $1 columns: $2"; }
-    pause 0.02
+    pause 0.1
   done
 }
 
@@ -64,8 +64,11 @@ line_fits() {  # COLUMNS NARROWER WIDER PARTS
   await_one_line "$1" "^4\.00 MB  100%  .*B/s  in 0:00:"
 }
 
+# limit 120
 test_progress_at_40_columns() { line_fits 40 20 120 "  mean [0-9.]+ .?B/s$"; }
+# over rdma with --long: the terminal is the same
 test_progress_at_80_columns() { line_fits 80 30 200 "  mean .*  buffer [0-9]+%  (RDMA|TCP)"; }
+# over rdma with --long: the terminal is the same
 test_progress_at_200_columns() { line_fits 200 50 81 "  mean .*  buffer [0-9]+%  (RDMA|TCP)"; }
 
 # tcp only: the terminal is the same
