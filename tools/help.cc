@@ -6,6 +6,8 @@
 namespace rdpipe::tools {
 namespace {
 
+constexpr std::size_t kColumn = 32;  // where the options' texts begin
+
 std::string usage_of(Tool tool) {
   switch (tool) {
     case Tool::kSend:
@@ -69,7 +71,9 @@ std::string help_text(Tool tool) {
   for (const Option* option : options_of(tool)) {
     if (option->help == nullptr) continue;
     const char* mark = option->deny != nullptr ? "* " : tool == Tool::kCopy ? "  " : "";
-    text += fmt::format("  {:<32}{}{}\n", names_of(*option, tool), mark, option->help);
+    const std::string names = names_of(*option, tool);
+    const char* gap = names.size() < kColumn ? "" : "  ";
+    text += fmt::format("  {:<{}}{}{}{}\n", names, kColumn, gap, mark, option->help);
   }
   return text + closing_of(tool);
 }
