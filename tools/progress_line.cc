@@ -16,6 +16,8 @@ namespace rdpipe::tools {
 namespace {
 
 constexpr std::size_t kColumns = 80;  // where nobody knows
+// A terminal that has become narrower, and has not said so yet, cuts the line instead of going on below it.
+constexpr const char *kNoWrap = "\033[?7l", *kWrap = "\033[?7h";
 
 std::size_t columns() {
   winsize size{};
@@ -54,7 +56,7 @@ void ProgressLine::show(const Reading& reading) {
   if (prints_ && has_room(STDERR_FILENO)) print_line(progress_text(reading, kColumns));
   if (!draws_ || in_background()) return;
   const std::size_t width = columns();
-  write((drawn_ ? erased(width_) : "\r\033[K") + progress_text(reading, width) + "\r");
+  write((drawn_ ? erased(width_) : "\r\033[K") + kNoWrap + progress_text(reading, width) + kWrap + "\r");
   width_ = width;
   drawn_ = true;
 }
