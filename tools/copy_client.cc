@@ -8,7 +8,6 @@
 
 #include "interrupts.h"
 #include "keys.h"
-#include "report.h"
 
 namespace rdpipe::tools {
 namespace {
@@ -20,7 +19,8 @@ KeyText key_of(const CommandLine& line) {
   Interrupts interrupts;  // signals are blocked already: this hears them too
   KeyText key = read_key(std::move(choice), interrupts);
   const std::string doubt = doubt_about(key.text());
-  if (!doubt.empty() && !line.settings.quiet) print_warning(Tool::kCopy, doubt);
+  const auto& notice = line.settings.connection.notice;
+  if (!doubt.empty() && notice) notice("warning: " + doubt);
   return key;
 }
 

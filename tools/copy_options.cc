@@ -141,60 +141,73 @@ constexpr auto
                      [](Line& line, const Text&) { line.copy.from0 = true; }},
                 });
 
-constexpr auto kWhen = std::to_array<Option>({
-    flag<&CopyOptions::ignore_times>('I', "ignore-times", "also what has the same size and time"),
-    flag<&CopyOptions::checksum>('c', "checksum", "compare digests, not size and time"),
-    flag<&CopyOptions::size_only>(0, "size-only", "compare sizes alone"),
-    flag<&CopyOptions::update>('u', "update", "not what is newer at the destination"),
-    flag<&CopyOptions::existing>(0, "existing", "create nothing new"),
-    flag<&CopyOptions::ignore_existing>(0, "ignore-existing", "touch nothing that is there"),
-    flag<&CopyOptions::delete_extra>(0, "delete", "delete at the destination what the source does not have"),
-    {0, "delete-excluded", nullptr, kCopy, "... and what is left out",
-     [](Line& line, const Text&) { line.copy.copy.delete_extra = line.copy.copy.delete_excluded = true; },
-     nullptr, true},
-    {0, "max-delete", "N", kCopy, "delete at most N",
-     [](Line& line, const Text& value) {
-       line.copy.copy.max_delete = static_cast<std::uint64_t>(
-           number_value("--max-delete", value, 0, std::numeric_limits<int>::max()));
-     },
-     nullptr, true},
-    flag<&CopyOptions::remove_source_files>(0, "remove-source-files",
-                                            "delete source files once all is in its place"),
-    flag<&CopyOptions::dry_run>('n', "dry-run", "only say what would be done"),
-    flag<&CopyOptions::backup>('b', "backup", "keep what is replaced or deleted, with a suffix"),
-    {0, "suffix", "SUFFIX", kCopy, "for -b (default ~; with --backup-dir none)",
-     [](Line& line, const Text& value) { line.copy.copy.backup_suffix = value; }, nullptr, true, ~0U, true},
-    {0, "backup-dir", "DIR", kCopy, "move it to DIR instead",
-     [](Line& line, const Text& value) {
-       line.copy.copy.backup = true;
-       line.copy.copy.backup_dir = value;
-     },
-     nullptr, true},
-    flag<&CopyOptions::partial>(0, "partial", "keep what arrived of an interrupted file, and go on from it"),
-    {0, "partial-dir", "DIR", kCopy, "... in DIR (implies --partial)",
-     [](Line& line, const Text& value) {
-       line.copy.copy.partial = true;
-       line.copy.copy.partial_dir = value;
-     },
-     nullptr, true},
-    {'P', nullptr, nullptr, kCopy, "the same as --partial --progress",
-     [](Line& line, const Text&) { line.copy.copy.partial = line.copy.progress = true; }, nullptr, true},
-    flag<&CopyOptions::inplace>(0, "inplace", "write into large files themselves"),
-    flag<&CopyOptions::fsync>(0, "fsync", "all is on the medium before rdcp exits"),
-    flag<&CopyOptions::verify>(0, "verify", "read back what was written, past the page cache"),
-    {0, "direct", "auto|on|off", kCopy, "O_DIRECT for large files (auto: where it pays)",
-     [](Line& line, const Text& value) {
-       line.copy.copy.direct = choice_value<CopyDirect>(
-           "--direct", value,
-           {{"auto", CopyDirect::kAuto}, {"on", CopyDirect::kOn}, {"off", CopyDirect::kOff}});
-     },
-     nullptr, true},
-    {0, "no-target-directory", nullptr, kCopy, "DST is the new name, never a directory to copy into",
-     set<&CopyOptions::no_target_directory>, nullptr, true},
-    {0, "target-directory", "DIR", kCopy, "copy all operands into DIR, which may be HOST:DIR",
-     [](Line& line, const Text& value) { line.copy.target_directory = value; }},
-    flag<&CopyOptions::mkpath>(0, "mkpath", "create the directories that lead to DST"),
-});
+constexpr auto
+    kWhen =
+        std::to_array<Option>(
+            {
+                flag<&CopyOptions::ignore_times>('I', "ignore-times", "also what has the same size and time"),
+                flag<&CopyOptions::checksum>('c', "checksum", "compare digests, not size and time"),
+                flag<&CopyOptions::size_only>(0, "size-only", "compare sizes alone"),
+                flag<&CopyOptions::update>('u', "update", "not what is newer at the destination"),
+                flag<&CopyOptions::existing>(0, "existing", "create nothing new"),
+                flag<&CopyOptions::ignore_existing>(0, "ignore-existing", "touch nothing that is there"),
+                flag<&CopyOptions::delete_extra>(0, "delete",
+                                                 "delete at the destination what the source does not have"),
+                {0, "delete-excluded", nullptr, kCopy, "... and what is left out",
+                 [](Line& line, const Text&) {
+                   line.copy.copy.delete_extra = line.copy.copy.delete_excluded = true;
+                 },
+                 nullptr, true},
+                {0, "max-delete", "N", kCopy, "delete at most N",
+                 [](Line& line, const Text& value) {
+                   line.copy.copy.max_delete = static_cast<std::uint64_t>(
+                       number_value("--max-delete", value, 0, std::numeric_limits<int>::max()));
+                 },
+                 nullptr, true},
+                flag<&CopyOptions::remove_source_files>(0, "remove-source-files",
+                                                        "delete source files once all is in its place"),
+                flag<&CopyOptions::dry_run>('n', "dry-run", "only say what would be done"),
+                flag<&CopyOptions::backup>('b', "backup", "keep what is replaced or deleted, with a suffix"),
+                {0, "suffix", "SUFFIX", kCopy, "for -b (default ~; with --backup-dir none)",
+                 [](Line& line, const Text& value) { line.copy.copy.backup_suffix = value; }, nullptr, true,
+                 ~0U, true},
+                {0, "backup-dir", "DIR", kCopy, "move it to DIR instead",
+                 [](Line& line, const Text& value) {
+                   line.copy.copy.backup = true;
+                   line.copy.copy.backup_dir = value;
+                 },
+                 nullptr, true},
+                flag<&CopyOptions::partial>(0, "partial",
+                                            "keep what arrived of an interrupted file, and go on from it"),
+                {0, "partial-dir", "DIR", kCopy, "... in DIR (implies --partial)",
+                 [](Line& line, const Text& value) {
+                   line.copy.copy.partial = true;
+                   line.copy.copy.partial_dir = value;
+                 },
+                 nullptr, true},
+                {'P', nullptr, nullptr, kCopy, "the same as --partial --progress",
+                 [](Line& line, const Text&) {
+                   line.copy.copy.partial = true;
+                   line.settings.progress.use = ProgressUse::kAuto;
+                 },
+                 nullptr, true},
+                flag<&CopyOptions::inplace>(0, "inplace", "write into large files themselves"),
+                flag<&CopyOptions::fsync>(0, "fsync", "all is on the medium before rdcp exits"),
+                flag<&CopyOptions::verify>(0, "verify", "read back what was written, past the page cache"),
+                {0, "direct", "auto|on|off", kCopy, "O_DIRECT for large files (auto: where it pays)",
+                 [](Line& line, const Text& value) {
+                   line.copy.copy.direct = choice_value<CopyDirect>(
+                       "--direct", value,
+                       {{"auto", CopyDirect::kAuto}, {"on", CopyDirect::kOn}, {"off", CopyDirect::kOff}});
+                 },
+                 nullptr, true},
+                {0, "no-target-directory", nullptr, kCopy,
+                 "DST is the new name, never a directory to copy into",
+                 set<&CopyOptions::no_target_directory>, nullptr, true},
+                {0, "target-directory", "DIR", kCopy, "copy all operands into DIR, which may be HOST:DIR",
+                 [](Line& line, const Text& value) { line.copy.target_directory = value; }},
+                flag<&CopyOptions::mkpath>(0, "mkpath", "create the directories that lead to DST"),
+            });
 
 constexpr auto kHow = std::to_array<Option>({
     {'v', "verbose", nullptr, kCopy, "list what changes, say which way the data takes, end with a summary",
@@ -205,9 +218,6 @@ constexpr auto kHow = std::to_array<Option>({
      true},
     {0, "out-format", "FORMAT", kCopy, "list it so: %i %n %L %l %b %M %o %B %U %G",
      [](Line& line, const Text& value) { line.copy.out_format = value; }, nullptr, true},
-    {0, "progress", nullptr, kCopy, "show on the terminal how far it is",
-     [](Line& line, const Text&) { line.copy.progress = true; },
-     [](Line& line) { line.copy.progress = false; }},
     {0, "stats", nullptr, kCopy, "print all counts at the end",
      [](Line& line, const Text&) { line.copy.stats = true; }},
     {'h', "human-readable", nullptr, kCopy, "numbers with k, M, G",

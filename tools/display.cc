@@ -1,27 +1,17 @@
 #include "display.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+
 #include <cstdio>
 #include <cstring>
-#include <utility>
-#include <vector>
-
 #include "report.h"
+
+#include "progress_text.h"
 
 namespace rdpipe::tools {
 namespace {
-
-std::string scaled(double value) {
-  constexpr std::string_view kUnits = "kMGTP";
-  std::size_t unit = 0;
-  for (value /= 1000; value >= 999.95 && unit + 1 < kUnits.size(); ++unit) value /= 1000;
-  return fmt::format("{:.2f} {}", value, kUnits[unit]);
-}
 
 double seconds_of(std::chrono::nanoseconds span) { return std::chrono::duration<double>(span).count(); }
 
@@ -30,95 +20,40 @@ double rate_of(std::uint64_t bytes, std::chrono::nanoseconds span) {
   return seconds > 0 ? static_cast<double>(bytes) / seconds : 0;
 }
 
-std::string clock_text(double seconds) {
-  const auto whole = static_cast<std::uint64_t>(seconds);
-  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
-}
-
-constexpr double kMostSeconds = 360000;
-constexpr auto kFirstGuess = std::chrono::seconds(1);
-constexpr std::size_t kColumns = 80;
-
-std::size_t columns() {
-  winsize size{};
-  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kColumns;
-}
-
-// "12.3 GB  45%  1.20 GB/s  0:00:12 left  123/4567 entries"; without percentage and time left while the total
-// is not known; as much of it as fits.
-std::string progress_text(const CopyProgress& progress, std::size_t width) {
-  const double rate = rate_of(progress.bytes, progress.elapsed);
-  std::vector<std::string> parts{scaled(static_cast<double>(progress.bytes)) + "B"};
-  if (progress.total_known && progress.total_bytes > 0) {
-    parts.push_back(
-        fmt::format("{}%", std::min(progress.bytes, progress.total_bytes) * 100 / progress.total_bytes));
-  }
-  parts.push_back(scaled(rate) + "B/s");
-  if (progress.total_known && rate > 0 && progress.elapsed > kFirstGuess &&
-      progress.bytes < progress.total_bytes) {
-    const double left = static_cast<double>(progress.total_bytes - progress.bytes) / rate;
-    if (left < kMostSeconds) parts.push_back(clock_text(left) + " left");
-  }
-  parts.push_back(
-      fmt::format("{}/{}{} entries", progress.files, progress.total_files, progress.total_known ? "" : "+"));
-  std::string text;
-  for (const std::string& part : parts) {
-    const std::string gap = text.empty() ? "" : "  ";
-    if (text.size() + gap.size() + part.size() >= width) break;
-    text += gap + part;
-  }
-  return text;
-}
-
-void write_error(const std::string& text) {
-  if (::write(STDERR_FILENO, text.data(), text.size()) == -1) return;  // nobody to show it to
-}
-
 }  // namespace
 
-Display::Display(const CommandLine& line)
-    : quiet_(line.settings.quiet),
+Display::Display(const CommandLine& line, Monitor& monitor)
+    : monitor_(monitor),
       list_(line.copy.list),
-      progress_(line.copy.progress && !line.settings.quiet && ::isatty(STDERR_FILENO) == 1),
       stats_(line.copy.stats),
       human_(line.copy.human_readable),
       dry_run_(line.copy.copy.dry_run),
       verbose_(line.settings.verbose) {}
 
-Display::~Display() { clear(); }
-
-void Display::attach(CopyOptions& copy) {
+void Display::attach(CopySettings& settings) {
+  CopyOptions& copy = settings.copy;
   copy.notice = [this](const std::string& line) { say(line); };
   if (list_) copy.listed = [this](const std::string& line) { list(line); };
-  if (progress_) copy.progress = [this](const CopyProgress& progress) { show(progress); };
+  settings.progress = monitor_.wants_progress();
+  if (settings.progress) {
+    copy.progress = [this](const CopyProgress& progress) {
+      std::fflush(stdout);  // NOLINT(cert-err33-c): conclude() looks
+      monitor_.show(progress);
+    };
+  }
 }
 
 void Display::attach(LaunchOptions& launch, Options& connection) {
+  monitor_.attach(connection);
   launch.remote_line = [this](const std::string& host, const std::string& line) { say(host + ": " + line); };
-  if (!quiet_) connection.notice = [this](const std::string& line) { say(line); };
   if (verbose_) launch.detail = [this](const std::string& line) { say(line); };
 }
 
-void Display::say(const std::string& line) {
-  clear();
-  print_notice(Tool::kCopy, line);
-}
+void Display::say(const std::string& line) { monitor_.announce(line); }
 
 void Display::list(const std::string& line) {
-  clear();
+  monitor_.make_way();
   if (std::fputs((line + "\n").c_str(), stdout) < 0 && output_error_ == 0) output_error_ = errno;
-}
-
-void Display::show(const CopyProgress& progress) {
-  std::fflush(stdout);  // NOLINT(cert-err33-c): conclude() looks
-  write_error("\r" + progress_text(progress, columns()) + "\033[K");
-  drawn_ = true;
-}
-
-void Display::clear() {
-  if (!drawn_) return;
-  write_error("\r\033[K");
-  drawn_ = false;
 }
 
 std::string Display::number(std::uint64_t value) const {
@@ -159,7 +94,7 @@ void Display::print_stats(const CopyReport& report) const {
 }
 
 int Display::conclude(const CopyReport& report) {
-  if (std::exchange(drawn_, false)) write_error("\n");  // what was drawn last stays
+  monitor_.settle();
   if (stats_) print_stats(report);
   if (std::fflush(stdout) != 0 && output_error_ == 0) output_error_ = errno;
   if (report.failed + report.vanished > 0) {
@@ -168,11 +103,12 @@ int Display::conclude(const CopyReport& report) {
   }
   if (report.undeleted > 0) say(fmt::format("{} not deleted: --max-delete", report.undeleted));
   if (verbose_) print_summary(report);
-  if (!report.warning.empty() && !quiet_) print_warning(Tool::kCopy, report.warning);
+  if (!report.warning.empty()) monitor_.warn(report.warning);
   if (output_error_ != 0) {
     throw Error(Status::kFileIo, "write the list", std::strerror(output_error_),
                 "the copy has been made; its list is incomplete");
   }
+  monitor_.finish(report);
   return report.status();
 }
 

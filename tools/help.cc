@@ -6,6 +6,8 @@
 namespace rdpipe::tools {
 namespace {
 
+constexpr std::size_t kColumn = 32;  // where the options' texts begin
+
 std::string usage_of(Tool tool) {
   switch (tool) {
     case Tool::kSend:
@@ -56,9 +58,10 @@ std::string names_of(const Option& option, Tool tool) {
   const char letter = letter_of(option, tool);
   const std::string argument = option.argument == nullptr ? "" : option.argument;
   if (option.name == nullptr) return fmt::format("-{}", letter);
-  const std::string name = argument.empty()  ? fmt::format("--{}", option.name)
-                           : option.may_lack ? fmt::format("--{}[={}]", option.name, argument)
-                                             : fmt::format("--{}={}", option.name, argument);
+  const std::string value = argument.empty()        ? ""
+                            : option.may_be_omitted ? "[=" + argument + "]"
+                                                    : "=" + argument;
+  const std::string name = fmt::format("--{}{}", option.name, value);
   return letter != 0 ? fmt::format("-{}, {}", letter, name) : "    " + name;
 }
 
@@ -68,8 +71,10 @@ std::string help_text(Tool tool) {
   std::string text = usage_of(tool);
   for (const Option* option : options_of(tool)) {
     if (option->help == nullptr) continue;
-    const char* mark = tool != Tool::kCopy ? "" : option->deny != nullptr ? "* " : "  ";
-    text += fmt::format("  {:<32}{}{}\n", names_of(*option, tool), mark, option->help);
+    const char* mark = option->deny != nullptr ? "* " : tool == Tool::kCopy ? "  " : "";
+    const std::string names = names_of(*option, tool);
+    const char* gap = names.size() < kColumn ? "" : "  ";
+    text += fmt::format("  {:<{}}{}{}{}\n", names, kColumn, gap, mark, option->help);
   }
   return text + closing_of(tool);
 }

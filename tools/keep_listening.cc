@@ -1,7 +1,5 @@
 #include "keep_listening.h"
 
-#include <unistd.h>
-
 #include <ctime>
 #include <new>
 #include <optional>
@@ -9,8 +7,6 @@
 
 #include "interrupts.h"
 #include "name_pattern.h"
-#include "report.h"
-#include "tool.h"
 
 namespace rdpipe::tools {
 namespace {
@@ -23,11 +19,11 @@ std::optional<Connection> next_sender(Listener& listener) try {
   return {};
 }
 
-Result receive_one(const Settings& settings, Connection connection, NameSeries& names) {
+Result receive_one(const Settings& settings, Connection connection, NameSeries& names, Monitor& monitor) {
   FileUse use = settings.file_use;
   use.fresh = true;
   Result result = connection.receive([&] {
-    if (!settings.command.empty()) return Output::command(settings.command, STDERR_FILENO);
+    if (!settings.command.empty()) return Output::command(settings.command, monitor.command_errors());
     return Output::file(names.next(std::time(nullptr)), use);
   });
   names.used();
@@ -36,16 +32,17 @@ Result receive_one(const Settings& settings, Connection connection, NameSeries& 
 
 }  // namespace
 
-void keep_listening(const Settings& settings, Listener listener) {
+void keep_listening(const Settings& settings, Listener listener, Monitor& monitor) {
   NameSeries names(settings.path.value_or(""));
   while (auto sender = next_sender(listener)) {
+    monitor.start();
     try {
-      print_outcome(Tool::kReceive, settings, receive_one(settings, std::move(*sender), names));
+      monitor.finish(receive_one(settings, std::move(*sender), names, monitor));
     } catch (const Error& error) {
       if (error.status() == Status::kSignal && !error.from_peer()) throw;
-      print_error(Tool::kReceive, error);
+      static_cast<void>(monitor.fail(error));
     } catch (const std::bad_alloc&) {
-      print_error(Tool::kReceive, Error(Status::kMemory, "", "out of memory"));
+      static_cast<void>(monitor.fail(Error(Status::kMemory, "", "out of memory")));
     }
   }
   Interrupts::outlived();

@@ -5,6 +5,7 @@
 #include "copy_client.h"
 #include "copy_route.h"
 #include "display.h"
+#include "monitor.h"
 #include "serve.h"
 #include "serve_launcher.h"
 #include "tool.h"
@@ -69,12 +70,16 @@ int copy(CommandLine& line) {
   const CopyRoute route = route_of(line.copy);
   route.has_server() ? require_no_shell_option(line) : require_no_server_option(line);
   if (route.from.is_remote()) line.copy.copy.requested = requested_names(route);
-  Display display(line);
-  display.attach(line.copy.copy);
+  Monitor monitor(Tool::kCopy, line);
+  Display display(line, monitor);
+  display.attach(line.copy);
   display.attach(line.copy.launch, line.settings.connection);
   line.copy.copy.hears_peer = true;
   line.copy.launch.shell = remote_shell(line.copy.launch.shell);
-  return display.conclude(copy_along(route, line));
+  return monitor.guarded([&] {
+    monitor.start();
+    return display.conclude(copy_along(route, line));
+  });
 }
 
 }  // namespace

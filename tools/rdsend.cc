@@ -10,9 +10,9 @@ namespace {
 
 using namespace rdpipe;  // NOLINT(google-build-using-namespace): a program's one file
 
-Input open_input(const tools::Settings& settings) {
+Input open_input(const tools::Settings& settings, tools::Monitor& monitor) {
   if (settings.path) return Input::file(*settings.path, settings.file_use);
-  if (!settings.command.empty()) return Input::command(settings.command, STDERR_FILENO);
+  if (!settings.command.empty()) return Input::command(settings.command, monitor.command_errors());
   return Input::descriptor(STDIN_FILENO, "standard input", settings.file_use);
 }
 
@@ -21,10 +21,10 @@ Connection connect(const tools::Settings& settings, tools::KeyText key) {
   return Connection::connect(settings.host, settings.port, key.text(), settings.connection);
 }
 
-void send(const tools::Settings& settings, tools::KeyText key) {
-  Input input = open_input(settings);
+void send(const tools::Settings& settings, tools::KeyText key, tools::Monitor& monitor) {
+  Input input = open_input(settings, monitor);
   Connection connection = connect(settings, std::move(key));
-  tools::print_outcome(tools::Tool::kSend, settings, connection.send(std::move(input)));
+  monitor.finish(connection.send(std::move(input)));
 }
 
 }  // namespace

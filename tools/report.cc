@@ -12,15 +12,11 @@
 #include <utility>
 
 namespace rdpipe::tools {
-namespace {
 
-// All but `kept`.
-void hide_controls(std::string& text, unsigned char kept = 0) {
+void hide_controls(std::string& text, unsigned char kept) {
   const auto is_control = [kept](unsigned char c) { return c != kept && (c < 0x20 || c == 0x7F); };
   std::replace_if(text.begin(), text.end(), is_control, '?');
 }
-
-}  // namespace
 
 void print_answer(std::string text) {
   hide_controls(text, '\n');
@@ -76,20 +72,19 @@ std::string compression_text(std::uint64_t bytes, std::uint64_t wire_bytes) {
                      static_cast<double>(bytes) / static_cast<double>(wire_bytes), wire_bytes);
 }
 
-void print_result(Tool tool, const Result& result) {
+std::string result_text(Tool tool, const Result& result) {
   const double seconds = std::chrono::duration<double>(result.elapsed).count();
   const double rate = seconds > 0 ? static_cast<double>(result.bytes) / seconds : 0;
   const std::string device = result.device.empty() ? "" : fmt::format(" ({})", result.device);
-  print_line(fmt::format("{}: Bandwidth {}, {} {} in {:.3f} s, {}{}{}, {}, {}", tool_name(tool),
-                         rate_text(rate), result.bytes, result.bytes == 1 ? "byte" : "bytes", seconds,
-                         result.fabric, device,
-                         result.compressed ? compression_text(result.data_bytes, result.wire_bytes) : "",
-                         result.sealed ? "sealed" : "not sealed",
-                         result.digest.empty() ? "no digest" : "digest " + result.digest));
+  return fmt::format("{}: Bandwidth {}, {} {} in {:.3f} s, {}{}{}, {}, {}", tool_name(tool), rate_text(rate),
+                     result.bytes, result.bytes == 1 ? "byte" : "bytes", seconds, result.fabric, device,
+                     result.compressed ? compression_text(result.data_bytes, result.wire_bytes) : "",
+                     result.sealed ? "sealed" : "not sealed",
+                     result.digest.empty() ? "no digest" : "digest " + result.digest);
 }
 
-void print_hash(const std::string& algorithm, const Result& result) {
-  print_line(fmt::format("{} {}", algorithm, result.hash));
+std::string hash_text(const std::string& algorithm, const Result& result) {
+  return fmt::format("{} {}", algorithm, result.hash);
 }
 
 }  // namespace rdpipe::tools

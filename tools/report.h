@@ -13,6 +13,9 @@ namespace rdpipe::tools {
 // Words of the command line and of other hosts come back in what is printed, and may hold anything: in all of
 // these control characters become '?'.
 
+// All but `kept`.
+void hide_controls(std::string& text, unsigned char kept = 0);
+
 // --help and the like, of several lines. Throws Error{kFileIo} when standard output takes it not.
 void print_answer(std::string text);
 void print_answer_line(std::string line);  // the same, one line
@@ -23,9 +26,9 @@ void print_notice(Tool tool, const std::string& text);
 void print_warning(Tool tool, const std::string& text);
 
 // "Bandwidth 5.103 GB/s, 1073741824 bytes in 0.210 s, RDMA (mlx5_0), not sealed, digest 0123..."
-void print_result(Tool tool, const Result& result);
+[[nodiscard]] std::string result_text(Tool tool, const Result& result);
 // "sha256 0123...": what --hash asked for.
-void print_hash(const std::string& algorithm, const Result& result);
+[[nodiscard]] std::string hash_text(const std::string& algorithm, const Result& result);
 
 // ", compressed 3.44:1 to 31213 B": of what crossed the line; empty where nothing did.
 [[nodiscard]] std::string compression_text(std::uint64_t bytes, std::uint64_t wire_bytes);

@@ -38,13 +38,13 @@ GetoptTables getopt_tables(Tool tool, const std::vector<const Option*>& options)
     const Option& option = *options[i];
     const char letter = letter_of(option, tool);
     const int argument = option.argument == nullptr ? no_argument
-                         : option.may_lack          ? optional_argument
+                         : option.may_be_omitted    ? optional_argument
                                                     : required_argument;
     const int value = kLongOnly + 2 * static_cast<int>(i);
     if (letter != 0) tables.letters += letter;
     if (letter != 0 && argument == required_argument) tables.letters += ':';
     if (option.name != nullptr) add_name(tables, option.name, argument, value);
-    if (option.deny == nullptr || tool != Tool::kCopy) continue;
+    if (option.deny == nullptr) continue;
     if (option.name != nullptr) add_name(tables, fmt::format("no-{}", option.name), no_argument, value + 1);
     if (letter != 0) add_name(tables, fmt::format("no-{}", letter), no_argument, value + 1);
   }
@@ -63,7 +63,7 @@ std::string word_for_peer(const Option& option, bool denied, const std::string& 
   const std::string name = option.name != nullptr ? option.name : std::string{option.letter};
   if (denied) return "--no-" + name;
   if (option.name == nullptr) return "-" + name;
-  const bool alone = option.argument == nullptr || (option.may_lack && value.empty());
+  const bool alone = option.argument == nullptr || (option.may_be_omitted && value.empty());
   return alone ? "--" + name : fmt::format("--{}={}", name, value);
 }
 
@@ -291,7 +291,8 @@ std::string name_of(const Option& option) {
 
 std::vector<const Option*> options_of(Tool tool) {
   std::vector<const Option*> options;
-  for (const auto table : {ping_options(), copy_options(), stream_options(), serve_options()}) {
+  for (const auto table :
+       {ping_options(), copy_options(), stream_options(), progress_options(), serve_options()}) {
     for (const Option& option : table) {
       if ((option.tools & static_cast<unsigned>(tool)) != 0) options.push_back(&option);
     }

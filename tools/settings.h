@@ -11,6 +11,7 @@
 #include "copy_settings.h"
 #include "key_text.h"
 #include "ping_settings.h"
+#include "progress_settings.h"
 
 namespace rdpipe::tools {
 
@@ -32,6 +33,7 @@ struct Settings {
   std::optional<std::string> path;      // FILE; none: the command, or standard input or output
   std::vector<std::string> command;     // what follows `--` in FILE's place; empty: none
   std::optional<bool> keeps_listening;  // rdrecv: --keep-listening, or --once
+  ProgressSettings progress;
   bool verbose = false;
   bool quiet = false;
 };

@@ -95,11 +95,11 @@ constexpr auto kOptions = std::to_array<Option>({
      [](CommandLine& line, const std::string& value) {
        line.settings.connection.connect_timeout = seconds_value("--connect-timeout", value, 0.001);
      }},
-    {0, "timeout", "SECONDS", kAll, "give up when no data moves for so long (default: never)",
+    {'W', "timeout", "SECONDS", kAll, "give up when no data moves for so long (default: never)",
      [](CommandLine& line, const std::string& value) {
        line.settings.connection.timeout = seconds_value("--timeout", value, 0);
      },
-     nullptr, true},
+     nullptr, true, kStream},
     {0, "keep-alive", "SECONDS", kAll, "notice a dead host or cut cable within, 1 to 3600 (default 10)",
      [](CommandLine& line, const std::string& value) {
        line.settings.connection.keep_alive = keep_alive_value("--keep-alive", value);

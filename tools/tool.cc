@@ -47,20 +47,25 @@ void watch_signals(Settings& settings, Interrupts& interrupts) {
   settings.connection.on_interrupt = [&interrupts] { interrupts.throw_if_any(); };
 }
 
-int make_transfer(Tool tool, Settings& settings, void (*transfer)(const Settings& settings, KeyText key)) {
-  require_open(settings.key);  // before a descriptor of ours has its number
-  Interrupts interrupts;
-  watch_signals(settings, interrupts);
-  if (!settings.quiet) {
-    settings.connection.notice = [tool](const std::string& text) { print_notice(tool, text); };
-  }
-  const std::optional<int> key_fd = settings.key.fd;
-  KeyText key = read_key(std::move(settings.key), interrupts);
-  if (key_fd && !settings.command.empty()) hide_from_commands(*key_fd);
-  const std::string doubt = doubt_about(key.text());
-  if (!doubt.empty() && !settings.quiet) print_warning(tool, doubt);
-  transfer(settings, std::move(key));
-  return kOk;
+using Transfer = void (*)(const Settings& settings, KeyText key, Monitor& monitor);
+
+int make_transfer(Tool tool, CommandLine& line, Transfer transfer) {
+  Settings& settings = line.settings;
+  require_open(settings.key);   // before a descriptor of ours has its number
+  Monitor monitor(tool, line);  // ... also for its own
+  return monitor.guarded([&] {
+    Interrupts interrupts;
+    watch_signals(settings, interrupts);
+    monitor.attach(settings.connection);
+    if (!settings.keeps_listening.value_or(false)) monitor.start();
+    const std::optional<int> key_fd = settings.key.fd;
+    KeyText key = read_key(std::move(settings.key), interrupts);
+    if (key_fd && !settings.command.empty()) hide_from_commands(*key_fd);
+    const std::string doubt = doubt_about(key.text());
+    if (!doubt.empty()) monitor.warn(doubt);
+    transfer(settings, std::move(key), monitor);
+    return kOk;
+  });
 }
 
 // Parses, answers what is answered at once, and otherwise does the work.
@@ -91,16 +96,8 @@ int run(Tool tool, int argc, char** argv, Work work) {
 
 }  // namespace
 
-void print_outcome(Tool tool, const Settings& settings, const Result& result) {
-  Interrupts::outlived();
-  if (!settings.connection.hash.empty()) print_hash(settings.connection.hash, result);
-  if (settings.verbose) print_result(tool, result);
-  if (!result.warning.empty() && !settings.quiet) print_warning(tool, result.warning);
-}
-
-int run_tool(Tool tool, int argc, char** argv, void (*transfer)(const Settings& settings, KeyText key)) {
-  return run(tool, argc, argv,
-             [&](CommandLine& line) { return make_transfer(tool, line.settings, transfer); });
+int run_tool(Tool tool, int argc, char** argv, Transfer transfer) {
+  return run(tool, argc, argv, [&](CommandLine& line) { return make_transfer(tool, line, transfer); });
 }
 
 int run_copy_tool(int argc, char** argv, int (*copy)(CommandLine& line)) {

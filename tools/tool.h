@@ -3,16 +3,14 @@
 #pragma once
 
 #include "interrupts.h"
+#include "monitor.h"
 #include "settings.h"
 
 namespace rdpipe::tools {
 
 // Parses, answers --help and the like, and otherwise makes the transfer. Returns the exit status.
 [[nodiscard]] int run_tool(Tool tool, int argc, char** argv,
-                           void (*transfer)(const Settings& settings, KeyText key));
-
-// What is said of a transfer that was made. A signal that came during it hurries nothing any more.
-void print_outcome(Tool tool, const Settings& settings, const Result& result);
+                           void (*transfer)(const Settings& settings, KeyText key, Monitor& monitor));
 
 // The same for rdcp, which copies, or serves a launcher or clients. Prints what is thrown.
 [[nodiscard]] int run_copy_tool(int argc, char** argv, int (*copy)(CommandLine& line));

@@ -77,6 +77,11 @@ std::optional<std::uint64_t> FileSource::size_hint() const {
   return *promised_ > begin_ ? *promised_ - begin_ : 0;
 }
 
+std::size_t FileSource::empty_slots() const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      pieces_, [](const Piece& piece) { return static_cast<bool>(piece.slot) && !piece.complete; }));
+}
+
 void FileSource::start(Loop& loop, Ring& ring, std::size_t max_payload) {
   loop_ = &loop;
   ring_ = &ring;

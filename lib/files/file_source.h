@@ -27,6 +27,7 @@ class FileSource final : public Source {
   void start(Loop& loop, Ring& ring, std::size_t max_payload) override;
   [[nodiscard]] std::optional<SourceEvent> poll(bool urgent) override;
   [[nodiscard]] std::optional<std::uint64_t> size_hint() const override;
+  [[nodiscard]] std::size_t empty_slots() const override;
   [[nodiscard]] const std::string& name() const override { return name_; }
 
  private:

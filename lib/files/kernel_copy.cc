@@ -16,14 +16,29 @@
 namespace rdpipe {
 namespace {
 
-constexpr std::uint64_t kPiece = 64_MiB;  // between two looks at whether anybody wants it
+constexpr std::uint64_t kPiece = 16_MiB;  // between two looks at whether anybody wants it
 
 bool means_unsupported(int error) {
   return error == EXDEV || error == EOPNOTSUPP || error == EINVAL || error == ENOSYS || error == EBADF ||
          error == ETXTBSY || error == EPERM;
 }
 
-int copy_by_hand(int from, int to, std::uint64_t at, std::uint64_t end) {
+// Says how far a copy is, to whom it may concern.
+class Count {
+ public:
+  explicit Count(std::atomic<std::uint64_t>* done) : done_(done) {}
+  // So many bytes of the file are through, counted from its beginning.
+  void reach(std::uint64_t bytes) {
+    if (done_ != nullptr) *done_ += bytes - reached_;
+    reached_ = bytes;
+  }
+
+ private:
+  std::atomic<std::uint64_t>* done_;
+  std::uint64_t reached_ = 0;
+};
+
+int copy_by_hand(int from, int to, std::uint64_t at, std::uint64_t end, Count& count) {
   std::vector<std::byte> buffer(1_MiB);
   while (at < end) {
     if (is_unwanted()) return ECANCELED;
@@ -39,30 +54,30 @@ int copy_by_hand(int from, int to, std::uint64_t at, std::uint64_t end) {
       done += put;
     }
     at += static_cast<std::uint64_t>(got);
+    count.reach(at);
   }
   return 0;
 }
 
-int copy_data(int from, int to, std::uint64_t at, std::uint64_t end) {
+int copy_data(int from, int to, std::uint64_t at, std::uint64_t end, Count& count) {
   while (at < end) {
     if (is_unwanted()) return ECANCELED;
     auto in = static_cast<off64_t>(at);
     auto out = in;
     const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(end - at, kPiece));
-    const ssize_t count = ::copy_file_range(from, &in, to, &out, want, 0);
-    if (count == -1 && errno == EINTR) continue;
-    if (count == -1 && means_unsupported(errno)) return copy_by_hand(from, to, at, end);
-    if (count == -1) return errno;
+    const ssize_t got = ::copy_file_range(from, &in, to, &out, want, 0);
+    if (got == -1 && errno == EINTR) continue;
+    if (got == -1 && means_unsupported(errno)) return copy_by_hand(from, to, at, end, count);
+    if (got == -1) return errno;
     // Some file systems say so of what they cannot.
-    if (count == 0) return copy_by_hand(from, to, at, end);
-    at += static_cast<std::uint64_t>(count);
+    if (got == 0) return copy_by_hand(from, to, at, end, count);
+    at += static_cast<std::uint64_t>(got);
+    count.reach(at);
   }
   return 0;
 }
 
-}  // namespace
-
-int copy_in_kernel(int from, int to, std::uint64_t size) {
+int copy_all(int from, int to, std::uint64_t size, Count& count) {
   if (::ioctl(to, FICLONE, from) == 0) return ::ftruncate(to, static_cast<off_t>(size)) == -1 ? errno : 0;
   for (std::uint64_t at = 0; at < size;) {
     const off_t data = ::lseek(from, static_cast<off_t>(at), SEEK_DATA);
@@ -72,10 +87,19 @@ int copy_in_kernel(int from, int to, std::uint64_t size) {
     const std::uint64_t end = hole == -1 ? size : std::min(size, static_cast<std::uint64_t>(hole));
     if (begin >= size) break;
     if (is_unwanted()) return ECANCELED;
-    if (const int error = copy_data(from, to, begin, end); error != 0) return error;
+    if (const int error = copy_data(from, to, begin, end, count); error != 0) return error;
     at = end;
   }
   return ::ftruncate(to, static_cast<off_t>(size)) == -1 ? errno : 0;
+}
+
+}  // namespace
+
+int copy_in_kernel(int from, int to, std::uint64_t size, std::atomic<std::uint64_t>* done) {
+  Count count(done);
+  const int error = copy_all(from, to, size, count);
+  count.reach(error == 0 ? size : 0);
+  return error;
 }
 
 }  // namespace rdpipe

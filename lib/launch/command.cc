@@ -33,17 +33,17 @@ std::string command_name(const std::vector<std::string>& words) {
   return fmt::format("'{}'", printable(words.front(), kShown));
 }
 
-Command::Command(Loop& loop, const std::vector<std::string>& words, Role role, int errors)
+Command::Command(Loop& loop, const std::vector<std::string>& words, Role role, ErrorOutput errors)
     : loop_(loop), role_(role), name_(command_name(words)) {
   try {
-    start(words, errors);
+    start(words, std::move(errors));
   } catch (...) {
     end();
     throw;
   }
 }
 
-void Command::start(const std::vector<std::string>& words, int errors) {
+void Command::start(const std::vector<std::string>& words, ErrorOutput errors) {
   Pipe data = make_pipe(), err = make_pipe();
   const bool consumes = role_ == Role::kConsumer;
   pipe_ = std::move(consumes ? data.write : data.read);
@@ -53,7 +53,7 @@ void Command::start(const std::vector<std::string>& words, int errors) {
   plan.put(err.write, STDERR_FILENO);
   plan.join_group(guard_->group());
   process_.emplace(plan.start(words));
-  errors_.emplace(loop_, std::move(err.read), errors);
+  errors_.emplace(loop_, std::move(err.read), std::move(errors));
   terminal_.emplace(*guard_);
   if (process_->ended_fd() >= 0) ending_.emplace(loop_, process_->ended_fd());
 }

@@ -26,8 +26,8 @@ class Command {
     kProducer,  // its standard output is the pipe; asked to end before it is killed
     kConsumer   // its standard input is the pipe; killed, so that nothing of it takes a cut stream for an end
   };
-  // Starts it. `errors` is where its standard error goes; it stays the caller's. Throws Error{kCommand}.
-  Command(Loop& loop, const std::vector<std::string>& words, Role role, int errors);
+  // Starts it. `errors` is where its standard error goes. Throws Error{kCommand}.
+  Command(Loop& loop, const std::vector<std::string>& words, Role role, ErrorOutput errors);
   Command(const Command&) = delete;
   Command& operator=(const Command&) = delete;
   ~Command();
@@ -45,7 +45,7 @@ class Command {
   [[nodiscard]] Error failure(const std::string& what) const;  // with its last line
 
  private:
-  void start(const std::vector<std::string>& words, int errors);
+  void start(const std::vector<std::string>& words, ErrorOutput errors);
   void look_at_end();
   void end_group() noexcept;
 

@@ -13,8 +13,8 @@ constexpr Nanoseconds kLastWords = std::chrono::seconds(2);
 
 class CommandSink : public Sink {
  public:
-  CommandSink(std::vector<std::string> words, int errors)
-      : words_(std::move(words)), name_(command_name(words_)), errors_(errors) {}
+  CommandSink(std::vector<std::string> words, ErrorOutput errors)
+      : words_(std::move(words)), name_(command_name(words_)), errors_(std::move(errors)) {}
 
   // The command dies before our end of the pipe closes.
   ~CommandSink() override {
@@ -75,7 +75,7 @@ class CommandSink : public Sink {
 
   std::vector<std::string> words_;
   std::string name_;
-  int errors_;
+  ErrorOutput errors_;
   Loop* loop_ = nullptr;
   std::optional<Command> command_;
   std::unique_ptr<Sink> input_;            // until it has taken everything
@@ -86,8 +86,8 @@ class CommandSink : public Sink {
 
 }  // namespace
 
-std::unique_ptr<Sink> make_command_sink(std::vector<std::string> words, int errors) {
-  return std::make_unique<CommandSink>(std::move(words), errors);
+std::unique_ptr<Sink> make_command_sink(std::vector<std::string> words, ErrorOutput errors) {
+  return std::make_unique<CommandSink>(std::move(words), std::move(errors));
 }
 
 }  // namespace rdpipe

@@ -11,8 +11,8 @@ namespace {
 
 class CommandSource : public Source {
  public:
-  CommandSource(std::vector<std::string> words, int errors)
-      : words_(std::move(words)), name_(command_name(words_)), errors_(errors) {}
+  CommandSource(std::vector<std::string> words, ErrorOutput errors)
+      : words_(std::move(words)), name_(command_name(words_)), errors_(std::move(errors)) {}
 
   void start(Loop& loop, Ring& ring, std::size_t max_payload) override {
     command_.emplace(loop, words_, Command::Role::kProducer, errors_);
@@ -40,7 +40,7 @@ class CommandSource : public Source {
  private:
   std::vector<std::string> words_;
   std::string name_;
-  int errors_;
+  ErrorOutput errors_;
   std::optional<Command> command_;
   std::unique_ptr<Source> output_;  // after command_: it ends first
   bool at_end_ = false;             // of the output
@@ -48,8 +48,8 @@ class CommandSource : public Source {
 
 }  // namespace
 
-std::unique_ptr<Source> make_command_source(std::vector<std::string> words, int errors) {
-  return std::make_unique<CommandSource>(std::move(words), errors);
+std::unique_ptr<Source> make_command_source(std::vector<std::string> words, ErrorOutput errors) {
+  return std::make_unique<CommandSource>(std::move(words), std::move(errors));
 }
 
 }  // namespace rdpipe

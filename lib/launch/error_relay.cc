@@ -38,8 +38,8 @@ std::string LastLine::text() const {
   return printable(is_blank ? last_ : line_, kLongestLine);
 }
 
-ErrorRelay::ErrorRelay(Loop& loop, Descriptor from, int to)
-    : loop_(loop), from_(std::move(from)), to_(to), readable_(loop, from_.get()) {
+ErrorRelay::ErrorRelay(Loop& loop, Descriptor from, ErrorOutput to)
+    : loop_(loop), from_(std::move(from)), to_(std::move(to)), readable_(loop, from_.get()) {
   check(::fcntl(from_.get(), F_SETFL, O_NONBLOCK), Status::kMemory, "set up a pipe");
 }
 
@@ -51,7 +51,7 @@ void ErrorRelay::pump() {
       if (step != Step::kMoved) return;
     }
     if (write_some(0) == Step::kMoved) continue;
-    if (!writable_) writable_.emplace(loop_, to_);
+    if (!writable_) writable_.emplace(loop_, to_.fd);
     return writable_->arm(POLLOUT);
   }
   loop_.wake_now();
@@ -81,9 +81,10 @@ ErrorRelay::Step ErrorRelay::read_some() {
 
 // What nobody can read any more is dropped.
 ErrorRelay::Step ErrorRelay::write_some(int patience) {
-  pollfd ready{to_, POLLOUT, 0};
+  pollfd ready{to_.fd, POLLOUT, 0};
   if (::poll(&ready, 1, patience) == 0) return Step::kWaits;
-  const auto count = ::write(to_, pending_.data(), pending_.size());
+  if (to_.before) to_.before();
+  const auto count = ::write(to_.fd, pending_.data(), pending_.size());
   if (count == -1 && (errno == EAGAIN || errno == EINTR)) return Step::kWaits;
   pending_.erase(0, count == -1 ? std::string::npos : static_cast<std::size_t>(count));
   return Step::kMoved;

@@ -8,6 +8,7 @@
 
 #include "ground/descriptor.h"
 #include "io/loop.h"
+#include "launch/error_output.h"
 
 namespace rdpipe {
 
@@ -23,8 +24,7 @@ class LastLine {
 
 class ErrorRelay {
  public:
-  // `to` stays the caller's and open.
-  ErrorRelay(Loop& loop, Descriptor from, int to);
+  ErrorRelay(Loop& loop, Descriptor from, ErrorOutput to);
   // Passes on what can be passed on without waiting, and arms what wakes the caller.
   void pump();
   // The command has ended: what it has left is passed on, within a second.
@@ -38,7 +38,7 @@ class ErrorRelay {
 
   Loop& loop_;
   Descriptor from_;
-  int to_;
+  ErrorOutput to_;
   std::string pending_;  // read and not yet written
   LastLine last_;
   Watch readable_;

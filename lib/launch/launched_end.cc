@@ -34,8 +34,6 @@ std::string read_exactly(int fd, std::size_t size) {
   return bytes;
 }
 
-std::string fabric_name(const Link& link) { return link.info().fabric == Fabric::kRdma ? "RDMA" : "TCP"; }
-
 }  // namespace
 
 Orders LaunchedEnd::take_orders() {
@@ -104,7 +102,7 @@ std::unique_ptr<Session> LaunchedEnd::obey(Loop& loop, const std::string& line, 
     if (reached.session) {
       const Link& link = reached.session->link();
       const std::string why = reached.why_not.empty() ? "" : "; no RDMA: " + printable(reached.why_not, 2000);
-      say(fmt::format("RDPIPE CONNECTED {} {}{}\n", fabric_name(link), link.info().peer, why));
+      say(fmt::format("RDPIPE CONNECTED {} {}{}\n", fabric_name(link.info().fabric), link.info().peer, why));
       return std::move(reached.session);
     }
     say(fmt::format("RDPIPE UNREACHED {}\n", printable(reached.why_not, 2000)));

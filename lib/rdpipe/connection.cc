@@ -37,8 +37,25 @@ std::unique_ptr<Loop> make_loop(const Options& options) {
   return loop;
 }
 
+// A receiver's own guess is heard where the sender has none.
 StreamOptions stream_options(const Options& options) {
-  return {options.timeout, options.hash, options.compression};
+  StreamOptions stream{options.timeout, options.hash, options.compression, options.progress};
+  if (!options.progress || !options.expected_size) return stream;
+  stream.progress = [tell = options.progress, size = options.expected_size](StreamProgress progress) {
+    if (!progress.total) progress.total = size;
+    tell(progress);
+  };
+  return stream;
+}
+
+// Whoever moves a tree knows more of it.
+template <typename Tree>
+StreamOptions tree_options(const Options& options, const CopyOptions& copy,
+                           const std::shared_ptr<Tree>& tree) {
+  StreamOptions stream{options.timeout, options.hash, options.compression};
+  if (copy.progress)
+    stream.progress = [tree](const StreamProgress& progress) { tree->tell_progress(progress); };
+  return stream;
 }
 
 // A receiver undoes whatever it knows of.
@@ -144,10 +161,11 @@ Result Connection::State::close(const StreamResult& stream, Nanoseconds limit) {
   result.elapsed = stream.elapsed;
   if (stream.root) result.digest = hex(*stream.root);
   result.hash = stream.hash;
-  result.fabric = info.fabric == Fabric::kRdma ? "RDMA" : "TCP";
+  result.fabric = fabric_name(info.fabric);
   result.device = info.device;
   result.peer = session->terms().peer_host;
   result.sealed = session->terms().sealed;
+  result.retries = session->link().retries();
   result.warning = stream.warning;
   try {
     static_cast<void>(session->finish(*loop, limit));
@@ -166,6 +184,7 @@ CopyReport Connection::State::close(const StreamResult& stream, CopyReport repor
   report.sealed = result.sealed;
   report.wire_bytes = result.wire_bytes;
   report.compressed = result.compressed;
+  report.retries = result.retries;
   report.warning = result.warning;
   return report;
 }
@@ -232,7 +251,8 @@ Result Connection::send(Input input) {
   State& state = *state_;
   return state.guarded([&] {
     state.source = with_flow(std::move(input.source_), state.options);
-    state.agree_on(Role::kSends, state.source->size_hint());
+    const auto size = state.source->size_hint();
+    state.agree_on(Role::kSends, size ? size : state.options.expected_size);
     return state.close(
         send_stream(*state.loop, *state.session, **state.ring, *state.source, stream_options(state.options)));
   });
@@ -258,8 +278,8 @@ CopyReport Connection::send_tree(const std::vector<std::string>& sources, const 
     state.agree_on(Role::kSends, {}, Content::kTree);
     const auto source = std::make_shared<TreeSource>(sources, copy, state.session->terms().peer_host);
     state.source = at_network_rate(source, state.options);
-    const StreamResult result =
-        send_stream(*state.loop, *state.session, **state.ring, *state.source, stream_options(state.options));
+    const StreamResult result = send_stream(*state.loop, *state.session, **state.ring, *state.source,
+                                            tree_options(state.options, copy, source));
     CopyReport report = source->report();
     report.failed += source->take_removals().run(*state.loop, copy.notice);
     return state.close(result, std::move(report));
@@ -272,8 +292,8 @@ CopyReport Connection::receive_tree(const std::string& destination, const CopyOp
     state.agree_on(Role::kReceives, {}, Content::kTree);
     const auto sink = std::make_shared<TreeSink>(destination, copy, state.session->terms().peer_host);
     state.sink = at_network_rate(sink, state.options);
-    const StreamResult result =
-        receive_stream(*state.loop, *state.session, **state.ring, *state.sink, stream_options(state.options));
+    const StreamResult result = receive_stream(*state.loop, *state.session, **state.ring, *state.sink,
+                                               tree_options(state.options, copy, sink));
     // The sender has long to do where it removes its sources, and that may be interrupted.
     return state.close(result, sink->report(), copy.remove_source_files ? Nanoseconds(0) : kLastWords);
   });

@@ -40,6 +40,7 @@ struct Result {
   std::string device{};                 // "mlx5_0"; may be empty
   std::string peer{};                   // the other end's host name
   bool sealed = false;
+  unsigned retries = 0;   // tries to connect that came to nothing before the one that did
   std::string warning{};  // done, but something is worth a line; usually empty
 };
 

@@ -215,9 +215,11 @@ CopyReport copy_tree(const std::vector<std::string>& sources, const std::string&
     Ring ring(shape_of(options));
     const auto session = accept_one(loop, std::move(first), key, sender);
     TreeSink sink(destination, here, kPeerName, local);
-    const StreamResult result = run_end(loop, *session, ring, Role::kReceives, options, [&] {
-      return receive_stream(loop, *session, ring, sink, {options.timeout, {}});
-    });
+    StreamOptions stream{options.timeout, {}};
+    if (copy.progress)
+      stream.progress = [&](const StreamProgress& progress) { sink.tell_progress(progress); };
+    const StreamResult result = run_end(loop, *session, ring, Role::kReceives, options,
+                                        [&] { return receive_stream(loop, *session, ring, sink, stream); });
     report = sink.report();
     report.elapsed = result.elapsed;
   } catch (const Error& error) {

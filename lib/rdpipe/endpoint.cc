@@ -1,5 +1,7 @@
 #include "rdpipe/endpoint.h"
 
+#include <utility>
+
 #include "files/files.h"
 #include "launch/commands.h"
 
@@ -25,8 +27,8 @@ Input Input::descriptor(int fd, const std::string& name, const FileUse& use) {
   return Input(open_descriptor_source(fd, name, file_options(use)));
 }
 
-Input Input::command(const std::vector<std::string>& words, int errors) {
-  return Input(make_command_source(words, errors));
+Input Input::command(const std::vector<std::string>& words, ErrorOutput errors) {
+  return Input(make_command_source(words, std::move(errors)));
 }
 
 Output Output::file(const std::string& path, const FileUse& use) {
@@ -37,8 +39,8 @@ Output Output::descriptor(int fd, const std::string& name, const FileUse& use) {
   return Output(open_descriptor_sink(fd, name, file_options(use)));
 }
 
-Output Output::command(const std::vector<std::string>& words, int errors) {
-  return Output(make_command_sink(words, errors));
+Output Output::command(const std::vector<std::string>& words, ErrorOutput errors) {
+  return Output(make_command_sink(words, std::move(errors)));
 }
 
 }  // namespace rdpipe

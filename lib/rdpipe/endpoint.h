@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "launch/error_output.h"
+
 namespace rdpipe {
 
 class Source;
@@ -32,8 +34,8 @@ class __attribute__((visibility("default"))) Input {
   [[nodiscard]] static Input descriptor(int fd, const std::string& name, const FileUse& use = {});
   // What the command `words` (not empty) writes to its standard output, where it then exits with 0; any other
   // end is Error{kCommand}. It is started by the transfer, in a process group of its own, which is ended with
-  // the transfer. `errors`, a descriptor of the caller's, gets its standard error.
-  [[nodiscard]] static Input command(const std::vector<std::string>& words, int errors);
+  // the transfer. `errors` gets its standard error.
+  [[nodiscard]] static Input command(const std::vector<std::string>& words, ErrorOutput errors);
 
  private:
   friend class Connection;
@@ -56,7 +58,7 @@ class __attribute__((visibility("default"))) Output {
   [[nodiscard]] static Output descriptor(int fd, const std::string& name, const FileUse& use = {});
   // The standard input of a command, as for Input, which counts as done when it has taken every byte and has
   // exited with 0. When the transfer fails it is killed before its standard input closes.
-  [[nodiscard]] static Output command(const std::vector<std::string>& words, int errors);
+  [[nodiscard]] static Output command(const std::vector<std::string>& words, ErrorOutput errors);
 
  private:
   friend class Connection;

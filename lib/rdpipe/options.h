@@ -5,9 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include <rdpipe/compression.h>
+#include <rdpipe/progress.h>
 
 namespace rdpipe {
 
@@ -52,11 +54,17 @@ struct Options {
   Compression compression{};       // of what this end sends, where the other can undo it
   std::string hash;                // a conventional digest to compute as well ("sha256"); empty: none
 
+  // Of a stream whose Input does not know its size: what is expected, for those who watch. The receiver is
+  // told the sender's.
+  std::optional<std::uint64_t> expected_size{};
+
   bool use_uring = true;  // io_uring, where the kernel allows it
 
   // Hears, once each, what a user may want to know: "using TCP: no RDMA device". Called on the connection's
   // thread.
   std::function<void(const std::string&)> notice;
+  // Hears about five times a second how far a stream is, on the connection's thread.
+  ProgressListener progress{};
   // While interrupt_fd (a signalfd, say; -1: none) is readable, whatever waits calls on_interrupt, which
   // takes what is there and usually throws: the other end is then told.
   int interrupt_fd = -1;

@@ -19,6 +19,7 @@ class SourceAround : public Source {
   void read_ahead() override { inner_->read_ahead(); }
   void note(std::span<const std::byte> bytes) override { inner_->note(bytes); }
   [[nodiscard]] std::uint64_t taken() const override { return inner_->taken(); }
+  [[nodiscard]] std::optional<BufferFill> buffer() const override { return inner_->buffer(); }
   [[nodiscard]] std::optional<std::uint64_t> size_hint() const override { return inner_->size_hint(); }
   [[nodiscard]] const std::string& name() const override { return inner_->name(); }
 
@@ -40,6 +41,7 @@ class SinkAround : public Sink {
   [[nodiscard]] bool committed() const override { return inner_finishes_ && inner_->committed(); }
   [[nodiscard]] bool in_place_after_all() override { return inner_finishes_ && inner_->in_place_after_all(); }
   [[nodiscard]] std::uint64_t taken() const override { return inner_->taken(); }
+  [[nodiscard]] std::optional<BufferFill> buffer() const override { return inner_->buffer(); }
   [[nodiscard]] const std::string& name() const override { return inner_->name(); }
 
  protected:

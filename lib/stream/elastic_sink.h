@@ -24,6 +24,9 @@ class ElasticSink final : public SinkAround {
   void poll() override;
   void finish() override;
   [[nodiscard]] std::optional<std::size_t> backlog() const override;
+  [[nodiscard]] std::optional<BufferFill> buffer() const override {
+    return fifo_ ? std::optional(fifo_->fill()) : std::nullopt;
+  }
   [[nodiscard]] int fill_percent() const noexcept { return fifo_ ? fifo_->fill_percent() : 0; }
 
  private:

@@ -20,6 +20,9 @@ class ElasticSource final : public SourceAround {
   [[nodiscard]] std::optional<SourceEvent> poll(bool urgent) override;
   void read_ahead() override;
   [[nodiscard]] std::uint64_t taken() const override { return inner().taken() + events_; }
+  [[nodiscard]] std::optional<BufferFill> buffer() const override {
+    return fifo_ ? std::optional(fifo_->fill()) : std::nullopt;
+  }
   [[nodiscard]] int fill_percent() const noexcept { return fifo_ ? fifo_->fill_percent() : 0; }
 
  private:

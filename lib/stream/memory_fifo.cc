@@ -30,6 +30,11 @@ int MemoryFifo::fill_percent() const noexcept {
   return static_cast<int>(stored_ * 100 / ring_.shape().slots);
 }
 
+BufferFill MemoryFifo::fill() const {
+  const RingShape shape = ring_.shape();
+  return {.held = stored_ * shape.slot_size, .size = shape.payload_bytes()};
+}
+
 void MemoryFifo::push(Piece piece) {
   const bool is_own = piece.slot.is_of(ring_);
   pieces_.push_back(std::move(piece));

@@ -11,6 +11,7 @@
 
 #include "ring/ring.h"
 #include "seal/digest.h"
+#include "stream/progress.h"
 
 namespace rdpipe {
 
@@ -25,8 +26,8 @@ struct BufferOptions {
 class MemoryFifo {
  public:
   struct Piece {
-    Slot slot;               // of any ring
-    std::uint64_t hole = 0;  // its length; 0: the slot's bytes
+    Slot slot;                        // of any ring
+    std::uint64_t hole = 0;           // its length; 0: the slot's bytes
     std::vector<Digest128> leaves{};  // of those, if they are there already
   };
 
@@ -39,6 +40,7 @@ class MemoryFifo {
   [[nodiscard]] bool empty() const noexcept { return pieces_.empty(); }
   [[nodiscard]] std::size_t stored() const noexcept { return stored_; }  // slots of its own
   [[nodiscard]] int fill_percent() const noexcept;
+  [[nodiscard]] BufferFill fill() const;
 
   void push(Piece piece);
   // Copies from the front of `bytes` as much as there is room for, and says how much.

@@ -46,6 +46,7 @@ class PipeSource : public Source {
 
   std::uint64_t taken() const override { return taken_; }
   std::optional<std::uint64_t> size_hint() const override { return {}; }
+  std::size_t empty_slots() const override { return slot_ && slot_->size() == 0 ? 1 : 0; }
   const std::string& name() const override { return name_; }
 
  private:

@@ -29,7 +29,8 @@ Receiving::Receiving(Loop& loop, Session& session, Ring& ring, Sink& sink, const
       sink_(sink),
       digests_(session.terms(), options.hash),
       unwrapper_(session),
-      clock_(options.stall_limit) {
+      clock_(options.stall_limit),
+      teller_(options.progress) {
   if (unwrapper_.takes_long()) {
     lane_.emplace(loop, [&unwrapper = unwrapper_](Slot& slot, std::uint64_t number) {
       unwrapper.unwrap(slot, number);
@@ -51,12 +52,25 @@ void Receiving::turn() {
 void Receiving::step() {
   take_events();
   if (finished()) return;
-  if (advance()) {
+  const bool busy = advance();
+  if (teller_.due().passed()) tell_progress();
+  if (busy) {
     loop_.poll();  // the link has work; a signal must be seen all the same
   } else {
     if (!committed_) clock_.throw_if_stalled(session_.terms().peer_host);
-    loop_.wait(committed_ ? bye_deadline_ : clock_.stall_deadline());
+    loop_.wait((committed_ ? bye_deadline_ : clock_.stall_deadline()).earlier(teller_.due()));
   }
+}
+
+void Receiving::tell_progress() {
+  StreamProgress progress = progress_of(session_);
+  progress.bytes = offset_;
+  progress.elapsed = committed_ ? elapsed_ : clock_.elapsed();
+  progress.ended = end_.has_value();
+  const RingShape shape = ring_.shape();
+  const std::size_t held = shape.slots - std::min(shape.slots, ring_.free_slots() + granted_);
+  progress.buffer = sink_.buffer().value_or(BufferFill{held * shape.slot_size, shape.payload_bytes()});
+  teller_.tell(progress);
 }
 
 // What is in place can fail no more, whatever happens to link or program. Anything else is thrown on.
@@ -84,6 +98,7 @@ void Receiving::take_events() {
     if (!event) return;
     if (auto* received = std::get_if<Received>(&*event)) {
       ++frames;
+      --granted_;
       clock_.moved();
       if (end_) throw_damaged("data after the end");
       wire_bytes_ += received->slot.size();
@@ -168,6 +183,7 @@ bool Receiving::grant() {
   bool granted = false;
   while (auto slot = ring_.acquire()) {
     session_.link().post_receive(std::move(*slot));
+    ++granted_;
     granted = true;
   }
   return granted;

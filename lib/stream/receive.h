@@ -43,6 +43,7 @@ class Receiving {
   void step();
   void outlive(const Error& error);
   [[nodiscard]] std::optional<LinkEvent> next_event();
+  void tell_progress();
   void take_messages();
   void take(const Message& message);
   void deliver(Slot slot);
@@ -60,6 +61,8 @@ class Receiving {
   Unwrapper unwrapper_;
   std::optional<Lane> lane_;  // after unwrapper_: it ends first
   ProgressClock clock_;
+  ProgressTeller teller_;
+  std::size_t granted_ = 0;     // slots that the sender may fill
   std::uint64_t sequence_ = 0;  // of the next frame
   std::uint64_t offset_ = 0;    // of the next byte
   std::uint64_t data_bytes_ = 0, wire_bytes_ = 0;

@@ -19,12 +19,14 @@ StreamResult send_stream(Loop& loop, Session& session, Ring& ring, Source& sourc
 Sending::Sending(Loop& loop, Session& session, Ring& ring, Source& source, const StreamOptions& options)
     : loop_(loop),
       session_(session),
+      ring_(ring),
       source_(source),
       digests_(session.terms(), options.hash),
       choice_(options.compression.use, session.terms().compressions),
       wrapper_(session, options.compression),
       spare_(ring.acquire()),
-      clock_(options.stall_limit) {
+      clock_(options.stall_limit),
+      teller_(options.progress) {
   if (wrapper_.takes_long()) {
     lane_.emplace(loop, [&wrapper = wrapper_](Slot& slot, std::uint64_t) { wrapper.wrap(slot); });
   }
@@ -38,12 +40,26 @@ void Sending::turn() {
   const std::size_t credits = session_.link().send_credits();
   if (std::exchange(credits_, credits) < credits) clock_.stirred();  // the receiver has room again
   if (work_.is_news(loop_.job_steps() + source_.taken(), clock_)) session_.send(Working{});
-  if (advance()) {
+  const bool busy = advance();
+  if (teller_.due().passed()) tell_progress();
+  if (busy) {
     loop_.poll();  // the link has work; a signal must be seen all the same
   } else {
     clock_.throw_if_stalled(session_.terms().peer_host);
-    loop_.wait(clock_.stall_deadline());
+    loop_.wait(clock_.stall_deadline().earlier(teller_.due()));
   }
+}
+
+void Sending::tell_progress() {
+  StreamProgress progress = progress_of(session_);
+  progress.bytes = offset_;
+  progress.elapsed = clock_.elapsed();
+  progress.ended = end_posted_;
+  const std::size_t empty = ring_.free_slots() + source_.empty_slots() + (spare_ ? 1U : 0U);
+  const RingShape shape = ring_.shape();
+  progress.buffer = source_.buffer().value_or(BufferFill{
+      shape.payload_bytes() - std::min(empty, shape.slots) * shape.slot_size, shape.payload_bytes()});
+  teller_.tell(progress);
 }
 
 void Sending::take_events() {

@@ -41,6 +41,7 @@ class Sending {
 
  private:
   [[nodiscard]] std::optional<LinkEvent> next_event();
+  void tell_progress();
   void take_messages();
   void take(const Message& message);
   [[nodiscard]] bool frame_next();
@@ -53,6 +54,7 @@ class Sending {
 
   Loop& loop_;
   Session& session_;
+  Ring& ring_;
   Source& source_;
   StreamDigests digests_;
   CompressionChoice choice_;
@@ -62,6 +64,7 @@ class Sending {
   std::optional<Slot> spare_;  // carries the header of a hole, however far ahead the source has read
   std::optional<Hole> hole_;   // waits for the spare slot
   ProgressClock clock_;
+  ProgressTeller teller_;
   QuietWork work_;
   std::uint64_t sequence_ = 0;  // of the next frame
   std::uint64_t offset_ = 0;    // of the next byte

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ring/ring.h"
+#include "stream/progress.h"
 
 namespace rdpipe {
 
@@ -43,6 +44,8 @@ class Sink {
   // How many slots it holds that are not written yet, where it can tell: what stands before it passes slots
   // on as they come while these are few.
   [[nodiscard]] virtual std::optional<std::size_t> backlog() const { return {}; }
+  // What a buffer of its own holds; nothing where the ring is all there is.
+  [[nodiscard]] virtual std::optional<BufferFill> buffer() const { return {}; }
   // Asked when the transfer fails after finish(): waits for a last step that cannot be called back, and is
   // true when that has put the stream in place. No failure may then be reported.
   [[nodiscard]] virtual bool in_place_after_all() { return committed(); }

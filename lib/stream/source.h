@@ -12,6 +12,7 @@
 #include "ground/error.h"
 #include "ring/ring.h"
 #include "seal/digest.h"
+#include "stream/progress.h"
 
 namespace rdpipe {
 
@@ -56,6 +57,10 @@ class Source {
   }
   // Bytes that are expected, where that is known: a hint.
   [[nodiscard]] virtual std::optional<std::uint64_t> size_hint() const = 0;
+  // What a buffer of its own holds; nothing where the ring is all there is.
+  [[nodiscard]] virtual std::optional<BufferFill> buffer() const { return {}; }
+  // Of the ring's slots that it has, those that hold nothing yet.
+  [[nodiscard]] virtual std::size_t empty_slots() const { return 0; }
   [[nodiscard]] virtual const std::string& name() const = 0;  // for messages: "'a/b'", "standard input"
 };
 

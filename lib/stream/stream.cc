@@ -42,6 +42,18 @@ void QuietWork::told() {
   quiet_ = Deadline::in(kSayEvery);
 }
 
+StreamProgress progress_of(Session& session) {
+  const LinkInfo& info = session.link().info();
+  StreamProgress progress;
+  progress.total = session.terms().size;
+  progress.fabric = fabric_name(info.fabric);
+  progress.device = info.device;
+  progress.peer = session.terms().peer_host;
+  progress.sealed = session.terms().sealed;
+  progress.retries = session.link().retries();
+  return progress;
+}
+
 StreamDigests::StreamDigests(const Terms& terms, const std::string& hash) {
   if (terms.digest && terms.content == Content::kStream) root_.emplace();
   if (!hash.empty()) hash_.emplace(hash);

@@ -11,6 +11,7 @@
 #include "seal/compression.h"
 #include "seal/digest.h"
 #include "session/session.h"
+#include "stream/progress.h"
 
 namespace rdpipe {
 
@@ -25,6 +26,7 @@ struct StreamOptions {
   Nanoseconds stall_limit{0};  // longest time without data progress; 0: no limit
   std::string hash;            // a conventional digest to compute; empty: none
   Compression compression{};   // the sender's; within the terms
+  ProgressListener progress{};
 };
 
 struct StreamResult {
@@ -68,6 +70,9 @@ class QuietWork {
   bool untold_ = false;
   Deadline quiet_ = Deadline::now();  // nothing more is said until then
 };
+
+// What the session knows of a stream that is under way.
+[[nodiscard]] StreamProgress progress_of(Session& session);
 
 // Both digests of a stream, each where it is wanted.
 class StreamDigests {

@@ -71,8 +71,11 @@ class Connector {
 
 std::unique_ptr<Link> Connector::connect() {
   Nanoseconds pause = kFirstPause;
-  for (;;) {
-    if (auto link = try_round()) return link;
+  for (unsigned retries = 0;; ++retries) {
+    if (auto link = try_round()) {
+      link->set_retries(retries);
+      return link;
+    }
     const Deadline next = Deadline::in(pause).earlier(deadline_);
     while (!next.passed()) loop_.wait(next);
     if (deadline_.passed()) throw_too_late();

@@ -25,6 +25,10 @@ class Loop;
 
 enum class Fabric : std::uint8_t { kRdma = 1, kTcp = 2, kLoopback = 3 };  // values as on the wire
 
+[[nodiscard]] constexpr const char* fabric_name(Fabric fabric) {
+  return fabric == Fabric::kRdma ? "RDMA" : fabric == Fabric::kTcp ? "TCP" : "local";
+}
+
 // A slot given to post_send() that the device has let go of.
 struct Sent {
   Slot slot;
@@ -116,6 +120,13 @@ class Link {
   virtual void set_keep_alive(Nanoseconds limit) = 0;
 
   [[nodiscard]] virtual const LinkInfo& info() const = 0;
+
+  // Tries to connect that came to nothing before this one.
+  [[nodiscard]] unsigned retries() const noexcept { return retries_; }
+  void set_retries(unsigned count) noexcept { retries_ = count; }
+
+ private:
+  unsigned retries_ = 0;
 };
 
 }  // namespace rdpipe

@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "stream/progress.h"
+
 namespace rdpipe {
 
 enum class CopyDirect : unsigned char { kAuto, kOn, kOff };  // O_DIRECT; auto: where it pays
@@ -40,6 +42,10 @@ struct CopyProgress {
   std::uint64_t total_files = 0;  // entries seen so far
   bool total_known = false;       // the walk has ended: the totals will not grow
   std::chrono::nanoseconds elapsed{0};  // since this end began
+  std::string file{};                   // the large file that is under way, as it is listed; empty: none
+  std::uint64_t file_bytes = 0;         // ... of it, through
+  std::uint64_t file_size = 0;
+  StreamProgress stream{};  // that carries it all; of a copy between two other hosts nothing is known
 };
 
 struct CopyOptions {
@@ -178,6 +184,7 @@ struct CopyReport {
   bool sealed = false;
   std::uint64_t wire_bytes = 0;  // `stream_bytes` as they crossed the line
   bool compressed = false;       // where that shrank them
+  unsigned retries = 0;          // tries to connect that came to nothing before the one that did
   std::string warning{};         // done, but something is worth a line; usually empty
 
   // kOk; kPartial (23) when something failed, otherwise kVanished (24) when something vanished; 25 when

@@ -1,5 +1,8 @@
-// How far a copy has come, for a user who watches: told at most five times a second. One thread.
+// How far a copy has come, for a user who watches; told with what carries it. One thread.
 #pragma once
+
+#include <string>
+#include <utility>
 
 #include "ground/deadline.h"
 #include "tree/copy.h"
@@ -10,11 +13,12 @@ class ProgressMeter {
  public:
   explicit ProgressMeter(const CopyOptions& options) : tell_(options.progress), began_(Clock::now()) {}
   [[nodiscard]] CopyProgress& now() { return progress_; }
-  // Tells, when it is time to.
-  void tick() {
-    if (!tell_ || !next_.passed()) return;
-    next_ = Deadline::in(std::chrono::milliseconds(200));
-    tell();
+  void set_stream(const StreamProgress& stream) { progress_.stream = stream; }
+  // The large file that is under way, and how much of it is through; an empty name: none.
+  void set_file(std::string name, std::uint64_t bytes, std::uint64_t size) {
+    progress_.file = std::move(name);
+    progress_.file_bytes = bytes;
+    progress_.file_size = size;
   }
   void tell() {
     if (!tell_) return;
@@ -25,7 +29,6 @@ class ProgressMeter {
  private:
   std::function<void(const CopyProgress&)> tell_;
   Clock::time_point began_;
-  Deadline next_ = Deadline::now();
   CopyProgress progress_;
 };
 

@@ -164,7 +164,6 @@ void TreeSink::take_local(const RawRecord& record, std::vector<SmallFile>& files
   SmallFile file{claim(range->entry), FileStatus::kWhole, {}, local_->take(range->entry)};
   if (!file.local) throw_malformed();
   file.wanted.size = range->length;
-  progress_.now().bytes += range->length;
   files.push_back(std::move(file));
 }
 

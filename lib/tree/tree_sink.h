@@ -4,6 +4,7 @@
 // on its workers.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -44,6 +45,8 @@ class TreeSink final : public Sink {
   void finish() override;
   [[nodiscard]] bool committed() const override { return committed_; }
   [[nodiscard]] const std::string& name() const override { return name_; }
+  // Tells CopyOptions::progress how far it is, over a stream that is so far.
+  void tell_progress(const StreamProgress& stream);
 
   // After it is committed: what both ends have counted.
   [[nodiscard]] CopyReport report() const;
@@ -108,7 +111,7 @@ class TreeSink final : public Sink {
   void start(Step& step);
   void collect(Step& step);
   void collect_large(Step& step);
-  [[nodiscard]] FinishResult write_files(const Step& step) const;
+  [[nodiscard]] FinishResult write_files(const Step& step);
   void count(const FinishResult& result);
   void tell_unplaced(const std::vector<std::uint64_t>& entries);
   void commit();
@@ -156,8 +159,9 @@ class TreeSink final : public Sink {
   FinishResult last_result_;  // of what end_all() does
   std::uint64_t stream_bytes_ = 0;
   ProgressMeter progress_;
-  std::deque<HeldFrame> held_;        // in stream order
-  std::vector<std::byte> undecided_;  // records that were not decided yet
+  std::atomic<std::uint64_t> copied_ = 0;  // bytes, by the kernel: of files passed on within this process
+  std::deque<HeldFrame> held_;             // in stream order
+  std::vector<std::byte> undecided_;       // records that were not decided yet
   std::uint64_t deciding_entries_ = 0, deciding_records_ = 0;
   std::vector<std::byte> deciding_;  // ... and those that are being decided
   Decision decision_;

@@ -34,8 +34,20 @@ void TreeSink::poll() {
   decide();
   take_held();
   commit();
-  progress_.now().total_known = all_listed_ && decided_ == entries_;
-  progress_.tick();
+}
+
+void TreeSink::tell_progress(const StreamProgress& stream) {
+  progress_.now().bytes += copied_.exchange(0);
+  progress_.now().total_known = ended_all_ || (all_listed_ && decided_ == entries_);
+  progress_.set_stream(stream);
+  if (receiving_ != nullptr) {
+    const WantedFile& wanted = receiving_->wanted();
+    progress_.set_file(printable(wanted.directory->directory->path_of(wanted.name)),
+                       receiving_->moved() + receiving_->reused(), wanted.size);
+  } else {
+    progress_.set_file({}, 0, 0);
+  }
+  progress_.tell();
 }
 
 void TreeSink::decide() {
@@ -134,7 +146,7 @@ void TreeSink::collect_large(Step& step) {
 }
 
 // On a worker.
-FinishResult TreeSink::write_files(const Step& step) const {
+FinishResult TreeSink::write_files(const Step& step) {
   FinishResult result;
   for (const SmallFile& file : step.files) {
     if (is_unwanted()) break;
@@ -145,7 +157,7 @@ FinishResult TreeSink::write_files(const Step& step) const {
     }
     try {
       const std::uint64_t size = file.local ? wanted.size : file.content.size();
-      const auto lacking = file.local ? writer_.copy_file(wanted, file.local->get())
+      const auto lacking = file.local ? writer_.copy_file(wanted, file.local->get(), copied_)
                                       : writer_.write_file(wanted, file.content);
       ++result.counts.files_moved;
       result.counts.bytes_moved += size;
@@ -248,6 +260,7 @@ void TreeSink::commit() {
   ended_all_ = true;
   progress_.now().total_known = true;
   progress_.now().files = progress_.now().total_files;
+  progress_.now().bytes += copied_.exchange(0);
   progress_.tell();
   note(counts_);
   committed_ = true;

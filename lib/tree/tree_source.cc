@@ -53,7 +53,6 @@ std::optional<SourceEvent> TreeSource::poll(bool urgent) {
   open_ahead();
   plan_frames(urgent);
   collect_frames();
-  progress_.tick();
   if (!frames_.empty()) {
     if (!frames_.front().complete) return {};
     Frame& frame = frames_.front();
@@ -298,6 +297,17 @@ std::optional<SourceEvent> TreeSource::take_large() {
   if (const auto* filled = std::get_if<Filled>(&*event)) stream_bytes_ += filled->slot.size();
   progress_.now().bytes += large_->moved() - before;
   return event;
+}
+
+void TreeSource::tell_progress(const StreamProgress& stream) {
+  progress_.set_stream(stream);
+  if (large_) {
+    const SourceItem& item = large_->item();
+    progress_.set_file(printable(item.directory->path_of(item.name)), large_->moved(), item.size);
+  } else {
+    progress_.set_file({}, 0, 0);
+  }
+  progress_.tell();
 }
 
 void TreeSource::end_tree() {

@@ -38,6 +38,8 @@ class TreeSource final : public Source {
   void note(std::span<const std::byte> bytes) override;
   [[nodiscard]] std::optional<std::uint64_t> size_hint() const override { return {}; }
   [[nodiscard]] const std::string& name() const override { return name_; }
+  // Tells CopyOptions::progress how far it is, over a stream that is so far.
+  void tell_progress(const StreamProgress& stream);
 
   // After COMMITTED: the sources to be removed (remove_source_files); it may outlive this.
   [[nodiscard]] SourceRemovals take_removals() { return std::move(removals_); }

@@ -129,7 +129,8 @@ std::optional<EntryError> Writer::write_file(const WantedFile& wanted,
   });
 }
 
-std::optional<EntryError> Writer::copy_file(const WantedFile& wanted, int source) const {
+std::optional<EntryError> Writer::copy_file(const WantedFile& wanted, int source,
+                                            std::atomic<std::uint64_t>& done) const {
   struct stat before {
   }, after{};
   check_call(::fstat(source, &before));
@@ -139,7 +140,7 @@ std::optional<EntryError> Writer::copy_file(const WantedFile& wanted, int source
   now.attributes.seconds = before.st_mtim.tv_sec;
   now.attributes.nanoseconds = static_cast<std::uint32_t>(before.st_mtim.tv_nsec);
   return write_new(now, [&](int fd) {
-    const int error = copy_in_kernel(source, fd, wanted.size);
+    const int error = copy_in_kernel(source, fd, wanted.size, &done);
     if (error != 0) throw EntryError{error, "copy it"};
     check_call(::fstat(source, &after));
     if (was_rewritten(before, after)) throw EntryError{EAGAIN, "copy it: it changed while it was read"};

@@ -76,7 +76,8 @@ class Writer {
   [[nodiscard]] std::optional<EntryError> write_file(const WantedFile& wanted,
                                                      std::span<const std::byte> content) const;
   // The same of an open file on this host.
-  [[nodiscard]] std::optional<EntryError> copy_file(const WantedFile& wanted, int source) const;
+  [[nodiscard]] std::optional<EntryError> copy_file(const WantedFile& wanted, int source,
+                                                    std::atomic<std::uint64_t>& done) const;
   // The same of what has no content.
   [[nodiscard]] std::optional<EntryError> make_symlink(const std::shared_ptr<Directory>& where, int directory,
                                                        const std::string& name, const std::string& target,

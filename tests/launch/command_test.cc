@@ -119,22 +119,22 @@ TEST_CASE("the last line of many is kept, whatever ends it and however long it i
 TEST_CASE("a producer's stream ends with its output and exit status 0") {
   Ends ends;
   const auto source =
-      make_command_source(shell("printf abc; exec >&-; sleep 0.1; exit 0"), ends.errors.get());
+      make_command_source(shell("printf abc; exec >&-; sleep 0.1; exit 0"), {.fd = ends.errors.get()});
   source->start(ends.loop, ends.ring, 4_KiB);
   CHECK(read_all(ends.loop, *source) == "abc");
 }
 
 TEST_CASE("a producer that fails after its last byte has not ended the stream") {
   Ends ends;
-  const auto source =
-      make_command_source(shell("printf abc; exec >&-; sleep 0.1; echo why >&2; exit 7"), ends.errors.get());
+  const auto source = make_command_source(shell("printf abc; exec >&-; sleep 0.1; echo why >&2; exit 7"),
+                                          {.fd = ends.errors.get()});
   source->start(ends.loop, ends.ring, 4_KiB);
   CHECK(failure_of([&] { read_all(ends.loop, *source); }) == "run 'sh': exited with status 7: why");
 }
 
 TEST_CASE("a consumer has committed when it has read everything and exited with 0") {
   Ends ends;
-  const auto sink = make_command_sink(shell("cat >/dev/null; exit 0"), ends.errors.get());
+  const auto sink = make_command_sink(shell("cat >/dev/null; exit 0"), {.fd = ends.errors.get()});
   sink->start(ends.loop, ends.ring, {});
   write_text(ends.loop, ends.ring, *sink, std::string(100000, 'x'));
   CHECK(!sink->committed());
@@ -144,7 +144,8 @@ TEST_CASE("a consumer has committed when it has read everything and exited with 
 
 TEST_CASE("a consumer's failure at its end is the stream's") {
   Ends ends;
-  const auto sink = make_command_sink(shell("cat >/dev/null; echo full >&2; exit 28"), ends.errors.get());
+  const auto sink =
+      make_command_sink(shell("cat >/dev/null; echo full >&2; exit 28"), {.fd = ends.errors.get()});
   sink->start(ends.loop, ends.ring, {});
   write_text(ends.loop, ends.ring, *sink, "abc");
   CHECK(failure_of([&] { commit(ends.loop, *sink); }) == "run 'sh': exited with status 28: full");
@@ -152,7 +153,7 @@ TEST_CASE("a consumer's failure at its end is the stream's") {
 
 TEST_CASE("a consumer that leaves bytes fails, whatever it exits with") {
   Ends ends;
-  const auto sink = make_command_sink(shell("head -c 1 >/dev/null"), ends.errors.get());
+  const auto sink = make_command_sink(shell("head -c 1 >/dev/null"), {.fd = ends.errors.get()});
   sink->start(ends.loop, ends.ring, {});
   CHECK(failure_of([&] {
           write_text(ends.loop, ends.ring, *sink, std::string(5000000, 'x'));
@@ -162,7 +163,7 @@ TEST_CASE("a consumer that leaves bytes fails, whatever it exits with") {
 
 TEST_CASE("a consumer that only closes its input fails, and is not waited for") {
   Ends ends;
-  const auto sink = make_command_sink(shell("exec <&-; sleep 1000"), ends.errors.get());
+  const auto sink = make_command_sink(shell("exec <&-; sleep 1000"), {.fd = ends.errors.get()});
   sink->start(ends.loop, ends.ring, {});
   const auto begin = Clock::now();
   CHECK(failure_of([&] {
@@ -179,7 +180,7 @@ TEST_CASE("a consumer that is given up sees no end of its input") {
   Pipe told = make_pipe();
   {
     const auto sink =
-        make_command_sink(shell("echo begun >&2; cat >/dev/null; rm " + marker), told.write.get());
+        make_command_sink(shell("echo begun >&2; cat >/dev/null; rm " + marker), {.fd = told.write.get()});
     sink->start(ends.loop, ends.ring, {});
     write_text(ends.loop, ends.ring, *sink, "abc");
     for (pollfd ready{told.read.get(), POLLIN, 0}; ::poll(&ready, 1, 20) == 0;) sink->poll();
@@ -190,7 +191,7 @@ TEST_CASE("a consumer that is given up sees no end of its input") {
 
 TEST_CASE("a command that cannot be started is an error of the command") {
   Ends ends;
-  const auto sink = make_command_sink({"/no/such/program"}, ends.errors.get());
+  const auto sink = make_command_sink({"/no/such/program"}, {.fd = ends.errors.get()});
   CHECK(failure_of([&] { sink->start(ends.loop, ends.ring, {}); }) ==
         "start '/no/such/program': No such file or directory");
 }
@@ -199,8 +200,9 @@ TEST_CASE("standard error is passed on, and nobody who reads it late is waited f
   Ends ends;
   Pipe errors = make_pipe();
   REQUIRE(::fcntl(errors.write.get(), F_SETPIPE_SZ, 4096) == 4096);
-  const auto source = make_command_source(
-      shell("echo first >&2; head -c 50000 /dev/zero | tr '\\0' x >&2; printf abc"), errors.write.get());
+  const auto source =
+      make_command_source(shell("echo first >&2; head -c 50000 /dev/zero | tr '\\0' x >&2; printf abc"),
+                          {.fd = errors.write.get()});
   source->start(ends.loop, ends.ring, 4_KiB);
   CHECK(read_all(ends.loop, *source) == "abc");  // nobody has read anything yet
   CHECK(first_line(errors.read.get()) == "first");
@@ -210,7 +212,7 @@ TEST_CASE("the key is not in a command's environment") {
   Ends ends;
   ::setenv("RDPIPE_KEY", "secret", 1);
   ::setenv("RDPIPE_KEYS", "kept", 1);
-  const auto source = make_command_source(shell("env | grep '^RDPIPE_KEY'"), ends.errors.get());
+  const auto source = make_command_source(shell("env | grep '^RDPIPE_KEY'"), {.fd = ends.errors.get()});
   source->start(ends.loop, ends.ring, 4_KiB);
   CHECK(read_all(ends.loop, *source) == "RDPIPE_KEYS=kept\n");
   ::unsetenv("RDPIPE_KEY");

@@ -34,7 +34,7 @@ SendingEnd one_frame(std::uint8_t flags, const std::function<void(Slot&)>& make)
   return [=](Loop& loop, std::unique_ptr<Link> link) {
     Outcome outcome;
     Ring ring({16_KiB, 8});
-    const auto session = authenticate(loop, std::move(link), test_key(), soon());
+    const auto session = authenticate(loop, std::move(link), test_key(), in_good_time());
     session->link().attach(ring);
     Offer offer;
     offer.role = Role::kSends;
@@ -42,9 +42,9 @@ SendingEnd one_frame(std::uint8_t flags, const std::function<void(Slot&)>& make)
     offer.seal = Choice::kNo;
     offer.compressions = flags;
     try {
-      static_cast<void>(session->exchange(loop, offer, soon()));
+      static_cast<void>(session->exchange(loop, offer, in_good_time()));
       bool posted = false;
-      for (const Deadline limit = soon(); !limit.passed();) {
+      for (const Deadline limit = in_good_time(); !limit.passed();) {
         while (const auto event = session->link().poll()) {
           if (const auto* control = std::get_if<Control>(&*event)) session->receive(*control);
           if (std::holds_alternative<PeerClosed>(*event)) return outcome;

@@ -20,7 +20,7 @@ namespace {
 // Speaks for a sender of nothing that says offer and END in one breath, and waits for the end.
 Outcome send_nothing_at_once(Loop& loop, std::unique_ptr<Link> link) {
   Handshake handshake = Handshake::connector();
-  const Deadline limit = soon();
+  const Deadline limit = in_good_time();
   bool said_all = false;
   int heard = 0;
   while (!link->peer_closed() && !limit.passed()) {

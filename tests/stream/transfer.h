@@ -16,19 +16,9 @@
 #include "stream/receive.h"
 #include "stream/send.h"
 #include "transport/loopback.h"
+#include "transport/one_link.h"
 
 namespace rdpipe {
-
-class OneLink : public Acceptor {
- public:
-  explicit OneLink(std::unique_ptr<Link> link) : link_(std::move(link)) {}
-  std::unique_ptr<Link> poll() override { return std::move(link_); }
-  std::uint16_t port() const override { return 0; }
-  std::string describe() const override { return "loopback"; }
-
- private:
-  std::unique_ptr<Link> link_;
-};
 
 struct Outcome {
   std::optional<StreamResult> result;
@@ -45,11 +35,11 @@ struct Setup {
   RingShape receiver_ring{16_KiB, 8};
   StreamOptions options{};
   Content content = Content::kStream;
-  std::uint8_t known = kCompressionFlags;  // that the receiver can undo
+  std::uint8_t known = kCompressionFlags;                 // that the receiver can undo
   std::array<std::unique_ptr<Ring>, 2>* rings = nullptr;  // sender's, receiver's: kept for who holds slots
 };
 
-inline Deadline soon() { return Deadline::in(std::chrono::seconds(20)); }
+inline Deadline in_good_time() { return Deadline::in(std::chrono::seconds(20)); }
 
 inline Key test_key() {
   return Key(Secret(std::string_view("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")));
@@ -73,7 +63,7 @@ inline Outcome run_end(Loop& loop, const Setup& setup, Role role, RingShape shap
     offer.digest = setup.digest ? Choice::kAuto : Choice::kNo;
     offer.content = setup.content;
     offer.compressions = role == Role::kReceives ? setup.known : methods_of(setup.options.compression.use);
-    static_cast<void>(session->exchange(loop, offer, soon()));
+    static_cast<void>(session->exchange(loop, offer, in_good_time()));
     outcome.result = move(*session, ring);
     static_cast<void>(session->finish(loop, std::chrono::seconds(2)));
   } catch (const Error& error) {
@@ -89,8 +79,8 @@ inline Outcome receive_end(Loop& loop, const Setup& setup, std::unique_ptr<Link>
     Lobby lobby(loop, acceptor, test_key(), [](const std::string&) {});
     for (;;) {
       if (auto session = lobby.poll()) return session;
-      if (soon().passed()) throw Error(Status::kConnectTimeout, "test", "nobody came");
-      loop.wait(soon());
+      if (in_good_time().passed()) throw Error(Status::kConnectTimeout, "test", "nobody came");
+      loop.wait(in_good_time());
     }
   };
   return run_end(loop, setup, Role::kReceives, setup.receiver_ring, open, [&](Session& session, Ring& ring) {
@@ -99,7 +89,7 @@ inline Outcome receive_end(Loop& loop, const Setup& setup, std::unique_ptr<Link>
 }
 
 inline Outcome send_end(Loop& loop, const Setup& setup, std::unique_ptr<Link> link, Source& source) {
-  const auto open = [&] { return authenticate(loop, std::move(link), test_key(), soon()); };
+  const auto open = [&] { return authenticate(loop, std::move(link), test_key(), in_good_time()); };
   return run_end(loop, setup, Role::kSends, setup.sender_ring, open, [&](Session& session, Ring& ring) {
     return send_stream(loop, session, ring, source, setup.options);
   });

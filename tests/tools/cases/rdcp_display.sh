@@ -10,7 +10,7 @@ draws() {  # WORD...
     show typescript
     fail "rdcp $* fails"
   }
-  tr '\r' '\n' <typescript | sed 's/\x1b\[K//' | grep . >drawn || fail "nothing was drawn"
+  tr '\r' '\n' <typescript | sed -E 's/\x1b\[[?0-9]*[A-Za-z]//g' | grep . >drawn || fail "nothing was drawn"
 }
 
 # Push, pull and local: the last line drawn stays, knows the whole, and fits.

@@ -1,0 +1,149 @@
+#include "progress_json.h"
+
+#include <unistd.h>
+
+#include <cmath>
+
+#include "progress_line.h"
+#include "report.h"
+
+namespace rdpipe::tools {
+namespace {
+
+double rounded(double value) { return std::round(value * 1e3) / 1e3; }
+
+double seconds_of(std::chrono::nanoseconds span) { return std::chrono::duration<double>(span).count(); }
+
+Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
+template <typename T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json();
+}
+
+std::string fabric_of(std::string fabric) {
+  for (char& c : fabric) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return fabric;
+}
+
+std::string text_of(const char* event, const Json& members) {
+  Json object = {{"event", event}, {"time", utc_now()}};
+  object.update(members);
+  return object.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n";
+}
+
+void write_all(int fd, const std::string& text) {
+  for (std::size_t done = 0; done < text.size();) {
+    const auto count = ::write(fd, text.data() + done, text.size() - done);
+    if (count <= 0) return;  // nobody to tell
+    done += static_cast<std::size_t>(count);
+  }
+}
+
+template <typename Carried>
+Json link_members(const Carried& carried) {
+  return {{"fabric", text_or_null(fabric_of(carried.fabric))},
+          {"device", text_or_null(carried.device)},
+          {"peer", text_or_null(carried.peer)},
+          {"sealed", carried.fabric.empty() ? Json() : Json(carried.sealed)},
+          {"retries", carried.retries}};
+}
+
+Json amounts(std::uint64_t bytes, double seconds) {
+  return {{"bytes", bytes},
+          {"seconds", rounded(seconds)},
+          {"mean_rate", seconds > 0 ? std::round(static_cast<double>(bytes) / seconds) : 0.0}};
+}
+
+Json verdict(int status, const char* result, const std::string& warning) {
+  return {{"result", result},
+          {"status", status},
+          {"error", nullptr},
+          {"hint", nullptr},
+          {"warning", text_or_null(warning)}};
+}
+
+}  // namespace
+
+void JsonStream::write(const char* event, const Json& members) const {
+  write_all(fd_, text_of(event, members));
+}
+
+void JsonStream::write_if_room(const char* event, const Json& members) const {
+  if (has_room(fd_)) write(event, members);
+}
+
+Json start_members(Tool tool, const CommandLine& line) {
+  Json members = {{"tool", tool_name(tool)}, {"version", RDPIPE_VERSION}};
+  if (tool == Tool::kCopy) {
+    members["operands"] = line.copy.operands;
+    return members;
+  }
+  members["host"] = text_or_null(line.settings.host);
+  members["port"] = line.settings.port;
+  members["file"] = or_null(line.settings.path);
+  members["total"] = or_null(line.settings.connection.expected_size);
+  return members;
+}
+
+Json tick_members(const Reading& reading) {
+  Json members = {
+      {"bytes", reading.bytes},
+      {"total", or_null(reading.total)},
+      {"percent", or_null(reading.percent())},
+      {"seconds", rounded(reading.seconds)},
+      {"rate", std::round(reading.rate)},
+      {"mean_rate", std::round(reading.mean)},
+      {"seconds_left", reading.seconds_left() ? Json(std::round(*reading.seconds_left())) : Json()},
+      {"buffer_bytes", reading.buffer.held},
+      {"buffer_size", reading.buffer.size},
+      {"confirming", reading.ended}};
+  members.update(link_members(reading));
+  if (!reading.entries) return members;
+  members["entries"] = reading.entries->done;
+  members["total_entries"] = reading.entries->total;
+  members["file"] = text_or_null(reading.file);
+  members["file_bytes"] = reading.file_bytes;
+  members["file_size"] = reading.file_size;
+  return members;
+}
+
+Json end_members(const Result& result, const std::string& hash) {
+  Json members = amounts(result.bytes, seconds_of(result.elapsed));
+  members["digest"] = text_or_null(result.digest);
+  members["hash"] = hash.empty() ? Json() : Json(hash + " " + result.hash);
+  members.update(link_members(result));
+  members.update(verdict(0, "ok", result.warning));
+  return members;
+}
+
+Json end_members(const CopyReport& report) {
+  Json members = amounts(report.bytes_moved, seconds_of(report.elapsed));
+  members.update(link_members(report));
+  members["entries"] = report.entries;
+  members["files"] = report.files;
+  members["files_moved"] = report.files_moved;
+  members["deleted"] = report.deleted;
+  members["failed"] = report.failed;
+  members["vanished"] = report.vanished;
+  members.update(verdict(report.status(), report.status() == 0 ? "ok" : "partial", report.warning));
+  return members;
+}
+
+Json end_members(Tool tool, const Error& error, const std::optional<Reading>& last) {
+  const Reading reading = last.value_or(Reading{});
+  Json members = amounts(reading.bytes, reading.seconds);
+  if (tool != Tool::kCopy) members.update({{"digest", nullptr}, {"hash", nullptr}});
+  members.update(link_members(reading));
+  if (tool == Tool::kCopy) {
+    for (const char* count : {"entries", "files", "files_moved", "deleted", "failed", "vanished"}) {
+      members[count] = nullptr;
+    }
+  }
+  members.update(verdict(static_cast<int>(error.status()), "error", {}));
+  members["error"] = error.what();
+  members["hint"] = text_or_null(error.hint());
+  return members;
+}
+
+}  // namespace rdpipe::tools

@@ -1,0 +1,40 @@
+// What is told to programs: objects, one a line, ASCII whatever the names are; the members are in rdsend(1)
+// and rdcp(1). One thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <rdpipe/connection.h>
+
+#include "reading.h"
+#include "settings.h"
+
+namespace rdpipe::tools {
+
+using Json = nlohmann::ordered_json;
+
+class JsonStream {
+ public:
+  // `fd` stays the caller's.
+  explicit JsonStream(int fd) : fd_(fd) {}
+  // Adds "event" and "time" in front.
+  void write(const char* event, const Json& members) const;
+  // Nothing where whoever reads it would have to be waited for.
+  void write_if_room(const char* event, const Json& members) const;
+
+ private:
+  int fd_;
+};
+
+[[nodiscard]] Json start_members(Tool tool, const CommandLine& line);
+[[nodiscard]] Json tick_members(const Reading& reading);
+// Of a transfer that is in place, and of one that has failed; `last`: what was seen of it then, if anything.
+[[nodiscard]] Json end_members(const Result& result, const std::string& hash);
+[[nodiscard]] Json end_members(const CopyReport& report);
+[[nodiscard]] Json end_members(Tool tool, const Error& error, const std::optional<Reading>& last);
+
+}  // namespace rdpipe::tools
