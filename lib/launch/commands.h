@@ -1,6 +1,6 @@
 // Commands as Source and as Sink. They are started with the stream, after both ends have proved that they
 // know the key, and what comes of them is what comes of the stream: Error{kCommand} for any end but exit
-// status 0.
+// status 0. SIGPIPE must be ignored.
 #pragma once
 
 #include <memory>

@@ -2,8 +2,7 @@
 // Output, bytes by write() at one end and read() at the other, or a tree of files. A stream that is not known
 // to be complete is an Error, never an end. A Connection and the Listener it came from belong to one thread;
 // none is started beyond a few workers (and copy_tree()'s one). Errors are thrown as rdpipe::Error; the
-// connection is then of no more use. SIGPIPE must be ignored where an Output is a pipe, or a
-// command is at an end.
+// connection is then of no more use. SIGPIPE must be ignored where an Output is a pipe.
 #pragma once
 
 #include <chrono>
