@@ -1,5 +1,5 @@
-// Fuzzes what makes frames small and large again. Whatever comes as a compressed frame is refused or becomes as
-// long as it said; whatever is compressed becomes itself again.
+// Fuzzes what makes frames small and large again. Whatever comes as a compressed frame is refused or becomes
+// as long as it said; whatever is compressed becomes itself again.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
