@@ -183,7 +183,12 @@ TEST_CASE("a consumer that is given up sees no end of its input") {
         make_command_sink(shell("echo begun >&2; cat >/dev/null; rm " + marker), {.fd = told.write.get()});
     sink->start(ends.loop, ends.ring, {});
     write_text(ends.loop, ends.ring, *sink, "abc");
-    for (pollfd ready{told.read.get(), POLLIN, 0}; ::poll(&ready, 1, 20) == 0;) sink->poll();
+    const Deadline patience = Deadline::in(std::chrono::seconds(20));
+    for (pollfd ready{told.read.get(), POLLIN, 0}; ::poll(&ready, 1, 20) == 0 && !patience.passed();) {
+      ends.loop.poll();
+      sink->poll();
+    }
+    CHECK_FALSE(patience.passed());
   }
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   CHECK(::unlink(marker.c_str()) == 0);
