@@ -17,6 +17,7 @@ namespace {
 
 constexpr unsigned kPatience = 10, kImpatience = 3;  // seconds; a last word to the peer takes up to 2
 
+bool was_taken = false;
 std::array<char, 160> last_line{};  // written before it may be needed
 
 // What temporaries are still there the next copy removes, as after a SIGKILL.
@@ -73,10 +74,13 @@ Interrupts::~Interrupts() {
 void Interrupts::throw_if_any() {
   signalfd_siginfo info{};
   if (::read(fd_, &info, sizeof info) != sizeof info) return;
+  was_taken = true;
   limit_the_end(signals_);
   throw Error(Status::kSignal, "",
               fmt::format("interrupted by SIG{}", ::sigabbrev_np(static_cast<int>(info.ssi_signo))));
 }
+
+bool Interrupts::came() noexcept { return was_taken; }
 
 void Interrupts::outlived() { ::alarm(0); }
 

@@ -16,6 +16,8 @@ class Interrupts {
   [[nodiscard]] int fd() const noexcept { return fd_; }  // readable while a signal waits
   // Takes a waiting signal and throws Error{kSignal}.
   void throw_if_any();
+  // Whether one was taken, whatever became of what was thrown.
+  [[nodiscard]] static bool came() noexcept;
   // What had begun ended well all the same: nothing hurries any more.
   static void outlived();
 

@@ -34,7 +34,9 @@ Result receive_one(const Settings& settings, Connection connection, NameSeries& 
 
 void keep_listening(const Settings& settings, Listener listener, Monitor& monitor) {
   NameSeries names(settings.path.value_or(""));
-  while (auto sender = next_sender(listener)) {
+  while (!Interrupts::came()) {  // a stream that was in its place already has not been stopped by it
+    auto sender = next_sender(listener);
+    if (!sender) break;
     monitor.start();
     try {
       monitor.finish(receive_one(settings, std::move(*sender), names, monitor));

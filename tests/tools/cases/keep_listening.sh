@@ -63,6 +63,20 @@ test_keep_listening_into_commands() {
   [[ $(tr -d '\n' <all) == 'one .bad.two .' ]] || fail "the commands got $(<all)"
 }
 
+# Its last stream is in its place, and the sender has not said goodbye.
+test_keep_listening_interrupted_behind_a_stream() {
+  consumer=(-- sh -c 'cat >all; until [ -s sender ]; do sleep 0.02; done; kill -STOP "$(cat sender)"; : >stopped')
+  start_recv -k
+  start_send < <(echo good)
+  echo "$sender" >sender
+  until [[ -e stopped ]]; do pause 0.02; both_alive; done
+  pause 0.5
+  ends_listening 0
+  holds all good
+  kill -CONT "$sender"
+  await_end "$sender"
+}
+
 test_keep_listening_interrupted_within_a_stream() {
   make_gate
   target=got.%n start_recv -k
