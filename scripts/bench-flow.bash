@@ -75,9 +75,9 @@ rate_row_of() {  # sender|receiver OPTION RATE
   head -c "$(($3 * 4))" /dev/zero | "$bin/rdsend" -q -v --fabric=tcp "${send[@]}" 127.0.0.1 "$port" "$key" 2>"$work/sent" ||
     say "$(cat "$work/sent")"
   wait "$receiver" || true
-  rate=$(rate_of "$work/sent")
-  row "tcp rate: $1's $2 $3, off by" "$rate" "$(calc "$3 / 1e6" 1)" limit \
-    "$(calc "($rate * 1e6 > $3 ? $rate * 1e6 - $3 : $3 - $rate * 1e6) / $3")" "<= 0.02"
+  rate=$(sed -n 's/.*, \([0-9]*\) bytes in \([0-9.]*\) s,.*/\1 \2/p' "$work/sent" | awk '{ printf "%.4f", $1 / $2 / 1e6 }')
+  row "tcp rate: $1's $2 $3, off by" "$rate" "$(calc "$3 / 1e6" 4)" limit \
+    "$(calc "($rate * 1e6 > $3 ? $rate * 1e6 - $3 : $3 - $rate * 1e6) / $3" 4)" "<= 0.02"
 }
 
 flow_rows() {
