@@ -275,7 +275,9 @@ bool Duplex::spin(Ready ready, Deadline deadline) {
   const Deadline until = Deadline::in(busy_poll_).earlier(deadline);
   for (;;) {
     for (unsigned spins = 0; spins < kSpinsInARow; ++spins) {
-      if (take_event()) return true;
+      const bool something = take_event();
+      answer();
+      if (something) return true;
       post_ready();
       if (ready()) return true;
     }

@@ -169,7 +169,7 @@ QueuePair::QueuePair(ConnectionId& id, const ProtectionDomain& domain, const Com
                      QueueDepths depths)
     : id_(id.get()), inline_bytes_(kInline) {
   if (make(domain, completions, depths)) return;
-  if (errno == EINVAL) {  // a device that takes nothing inline, or not so much
+  if (!is_memory_limit(errno)) {  // a device that takes nothing inline, or not so much
     inline_bytes_ = 0;
     if (make(domain, completions, depths)) return;
   }
@@ -193,7 +193,9 @@ bool QueuePair::make(const ProtectionDomain& domain, const CompletionQueue& comp
   wanted.cap.max_inline_data = static_cast<std::uint32_t>(inline_bytes_);
   wanted.qp_type = IBV_QPT_RC;
   wanted.sq_sig_all = 1;
-  return ::rdma_create_qp(id_, domain.get(), &wanted) == 0;
+  if (::rdma_create_qp(id_, domain.get(), &wanted) != 0) return false;
+  inline_bytes_ = std::min<std::size_t>(inline_bytes_, wanted.cap.max_inline_data);  // what was granted
+  return true;
 }
 
 void QueuePair::post_send(std::uint64_t request, std::span<const Segment> segments) {

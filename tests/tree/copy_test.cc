@@ -305,6 +305,7 @@ TEST_CASE("where the contents of sources meet, the first one's file stays") {
     put(scratch / (source + "/x"), "of " + source);
     put(scratch / (source + "/only-" + source), source);
   }
+  fs::last_write_time(scratch / "a/x", fs::last_write_time(scratch / "b/x") - std::chrono::hours(1));
   fs::create_directories(scratch / "dst");
   CopyOptions times = archive();
   static_cast<void>(copy_trees({scratch / "b/x"}, scratch / "dst", times));
