@@ -23,19 +23,34 @@ std::optional<RingShape> RingShape::smaller() const {
 }
 
 Slot::Slot(Slot&& other) noexcept
-    : ring_(std::exchange(other.ring_, nullptr)), index_(other.index_), size_(other.size_) {}
+    : ring_(std::exchange(other.ring_, nullptr)),
+      index_(other.index_),
+      size_(other.size_),
+      lender_(std::move(other.lender_)) {}
 
 Slot& Slot::operator=(Slot&& other) noexcept {
   Slot taken(std::move(other));  // what this held goes home at the end of this call
   std::swap(ring_, taken.ring_);
   std::swap(index_, taken.index_);
   std::swap(size_, taken.size_);
+  std::swap(lender_, taken.lender_);
   return *this;
 }
 
 void Slot::resize(std::size_t size) {
   assert(size <= ring_->shape_.slot_size);
   size_ = size;
+}
+
+void Slot::borrow(SharedSlot lender) {
+  lender_ = std::move(lender.slot_);
+  size_ = lender_->size();
+}
+
+void Slot::own() {
+  if (!lender_) return;
+  std::ranges::copy(filled(), payload().begin());
+  lender_.reset();
 }
 
 Ring::Ring(RingShape shape, std::size_t kept) : shape_(shape), kept_(kept) {

@@ -45,12 +45,19 @@ class Slot {
   [[nodiscard]] explicit operator bool() const noexcept { return ring_ != nullptr; }
   [[nodiscard]] std::span<std::byte, kFrameHeaderSize> header() const;
   [[nodiscard]] std::span<std::byte> payload() const;  // all of it: slot_size bytes, 4 KiB-aligned
-  [[nodiscard]] std::span<std::byte> filled() const { return payload().first(size_); }
+  [[nodiscard]] std::span<std::byte> filled() const {
+    return (lender_ ? *lender_ : *this).payload().first(size_);
+  }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }  // payload bytes in use
   void resize(std::size_t size);
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }  // 0 to slots - 1
   [[nodiscard]] bool is_of(const Ring& ring) const noexcept { return ring_ == &ring; }
   [[nodiscard]] SharedSlot share() &&;
+  // The bytes of `lender`, which nobody may alter, take the place of its payload: with a header of its own,
+  // and without a copy. Until it goes home, or own() copies them (its payload must then be large enough).
+  void borrow(SharedSlot lender);
+  [[nodiscard]] bool borrows() const noexcept { return lender_ != nullptr; }
+  void own();
 
  private:
   friend class Ring;
@@ -60,6 +67,7 @@ class Slot {
   Ring* ring_ = nullptr;
   std::uint32_t index_ = 0;
   std::size_t size_ = 0;
+  std::shared_ptr<const Slot> lender_;
 };
 
 // A filled slot that several owners read and none writes; home when the last one lets go. Same thread as the
@@ -69,6 +77,7 @@ class SharedSlot {
   [[nodiscard]] std::span<const std::byte, kFrameHeaderSize> header() const { return slot_->header(); }
   [[nodiscard]] std::span<const std::byte> filled() const { return slot_->filled(); }
   [[nodiscard]] std::uint32_t index() const noexcept { return slot_->index(); }
+  [[nodiscard]] bool is_of(const Ring& ring) const noexcept { return slot_->is_of(ring); }
 
  private:
   friend class Slot;

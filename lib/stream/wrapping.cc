@@ -15,6 +15,7 @@ Wrapper::Wrapper(const Session& session, const Compression& compression)
 }
 
 void Wrapper::wrap(Slot& slot, std::span<const Digest128> leaves) const {
+  if (takes_long()) slot.own();  // both alter it
   if (compressor_) compressor_->compress(slot);
   if (stamps_) stamp(slot, compressor_ ? std::span<const Digest128>() : leaves);
   if (sealer_) sealer_->seal(slot);

@@ -59,28 +59,25 @@ void RdmaLink::detach(Ring& ring) {
   std::erase_if(regions_, [&](const MemoryRegion& one) { return one.holds(ring.memory().data()); });
 }
 
-std::array<Segment, 2> RdmaLink::segments(const Slot& slot, std::size_t payload) const {
-  const auto header = slot.header();
+Segment RdmaLink::segment(std::span<std::byte> bytes) const {
   const auto region = std::find_if(regions_.begin(), regions_.end(),
-                                   [&](const MemoryRegion& one) { return one.holds(header.data()); });
+                                   [&](const MemoryRegion& one) { return one.holds(bytes.data()); });
   assert(region != regions_.end() && "the slot's ring was not attached");
-  const std::uint32_t key = region->local_key();
-  return {Segment{.address = header.data(), .length = header.size(), .key = key},
-          Segment{.address = slot.payload().data(), .length = payload, .key = key}};
+  return {.address = bytes.data(), .length = bytes.size(), .key = region->local_key()};
 }
 
 void RdmaLink::post_send(Slot slot) {
   assert(send_credits() > 0);
   const RdmaCredits::Grant grant = credits_.spend();
   encode_credits(grant.data, grant.control, slot.header());
-  const auto parts = segments(slot, slot.size());
+  const std::array parts = {segment(slot.header()), segment(slot.filled())};
   sends_.push_back({.slot = std::move(slot), .control = {}});
   const std::size_t count = parts[1].length > 0 ? 2 : 1;
   endpoint_->queue().post_send(kSendRequest, std::span(parts).first(count));
 }
 
 void RdmaLink::post_to_device(Slot slot) {
-  const auto parts = segments(slot, slot.payload().size());
+  const std::array parts = {segment(slot.header()), segment(slot.payload())};
   receives_.push_back({.slot = std::move(slot), .small = 0});
   endpoint_->queue().post_receive(kReceiveRequest, parts);
 }

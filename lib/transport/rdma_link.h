@@ -75,7 +75,7 @@ class RdmaLink final : public Link {
   void post_to_device(Slot slot);
   void send_control(FrameKind kind, std::span<const std::byte> payload);
   void disconnect_when_done();
-  [[nodiscard]] std::array<Segment, 2> segments(const Slot& slot, std::size_t payload) const;
+  [[nodiscard]] Segment segment(std::span<std::byte> bytes) const;
   void prepare_to_sleep();
   void watch_peer();
 

@@ -69,6 +69,43 @@ TEST_CASE("a shared slot goes home with its last reader") {
   CHECK(ring.free_slots() == 2);
 }
 
+TEST_CASE("a slot that borrows has another's bytes, and keeps them until it is home or owns a copy") {
+  Ring ring({8_KiB, 2});
+  Ring headers({4_KiB, 2});
+  auto slot = ring.acquire();
+  slot->resize(5000);
+  std::fill_n(slot->payload().begin(), 5000, std::byte{7});
+  const std::byte* const lent = slot->payload().data();
+  std::optional<SharedSlot> shared = std::move(*slot).share();
+  slot.reset();
+
+  auto first = headers.acquire();
+  first->borrow(*shared);
+  CHECK(first->borrows());
+  CHECK(first->size() == 5000);
+  CHECK(first->filled().data() == lent);
+  CHECK(headers.memory().data() <= first->header().data());
+
+  auto large = ring.acquire();
+  large->borrow(*shared);
+  shared.reset();
+  large->own();
+  CHECK(!large->borrows());
+  CHECK(large->filled().data() == large->payload().data());
+  CHECK(large->size() == 5000);
+  CHECK(large->filled()[4999] == std::byte{7});
+
+  Slot moved = std::move(*first);
+  first.reset();
+  CHECK(moved.filled().data() == lent);
+  CHECK(ring.free_slots() == 0);
+  moved = Slot();
+  CHECK(ring.free_slots() == 1);
+  CHECK(headers.free_slots() == 2);
+  large.reset();
+  CHECK(ring.acquire()->size() == 0);
+}
+
 TEST_CASE("a ring shrinks in steps down to two slots of a page") {
   RingShape shape = GENERATE(RingShape{256_KiB, 16}, RingShape{4_KiB, 3}, RingShape{256_KiB, 7});
   int steps = 0;

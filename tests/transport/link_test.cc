@@ -76,6 +76,34 @@ TEST_CASE("a sent slot comes back") {
   REQUIRE(pair.a.ring.free_slots() == 8);
 }
 
+TEST_CASE("one slot's bytes go out with two headers, and it comes home after both") {
+  Pair pair(GENERATE(Kind::kTcp, Kind::kLoopback));
+  Ring lender({8_KiB, 2});
+  pair.b.post_receives(2);
+  pair.await_credits(pair.a, 2);
+  auto slot = lender.acquire();
+  slot->resize(6);
+  std::memcpy(slot->payload().data(), "shared", 6);
+  std::optional<SharedSlot> shared = std::move(*slot).share();
+  slot.reset();
+  for (std::uint64_t i = 0; i < 2; ++i) {
+    Slot carrier = *pair.a.ring.acquire();
+    carrier.borrow(*shared);
+    encode({.kind = FrameKind::kData, .sequence = i, .length = 6}, carrier.header());
+    pair.a.link->post_send(std::move(carrier));
+  }
+  shared.reset();
+  for (std::uint64_t i = 0; i < 2; ++i) {
+    const Received received = pair.next_of<Received>(pair.b);
+    CHECK(received.header.sequence == i);
+    CHECK(text_of(received.slot.filled()) == "shared");
+  }
+  static_cast<void>(pair.next_of<Sent>(pair.a));
+  CHECK(lender.free_slots() == 1);
+  static_cast<void>(pair.next_of<Sent>(pair.a));
+  CHECK(lender.free_slots() == 2);
+}
+
 TEST_CASE("closing delivers everything, then says so, on both ends") {
   Pair pair(GENERATE(Kind::kTcp, Kind::kLoopback));
   pair.b.post_receives(3);
