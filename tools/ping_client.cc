@@ -39,7 +39,6 @@ class Pinger {
 
  private:
   [[nodiscard]] Deadline until(nanoseconds span) const { return Deadline::in(span).earlier(end_); }
-  void look_up_in_registry();
   [[nodiscard]] bool ask();
   void start_echo(const FoundEndpoint& found);
   Clock::time_point send();
@@ -70,14 +69,13 @@ Pinger::Pinger(Loop& loop, const PingSettings& settings)
       name_(parse_endpoint_name(settings.hosts.front())),
       end_(end_after(settings.deadline.value_or(nanoseconds(0)))),
       message_(settings.size) {
-  look_up_in_registry();
-  if (!endpoint_) server_.emplace(loop_, name_.peer, fabric_options(settings_.connection));
-}
-
-void Pinger::look_up_in_registry() {
-  const auto registry = registry_of_environment(loop_);
-  if (!registry) return;
-  start_echo(find_ping_server(loop_, name_, settings_, until(settings_.connection.connect_timeout)));
+  const Deadline deadline = until(settings_.connection.connect_timeout);
+  const FabricOptions fabric = fabric_options(settings_.connection);
+  if (registry_url().empty()) {
+    server_.emplace(loop_, name_.peer, fabric, deadline);
+  } else {
+    start_echo(find_named(loop_, name_, fabric, deadline));
+  }
 }
 
 void Pinger::start_echo(const FoundEndpoint& found) {

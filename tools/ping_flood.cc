@@ -77,10 +77,10 @@ class Flooder {
 FoundEndpoint Flooder::find(Loop& loop, const std::string& host) const {
   EndpointName name = parse_endpoint_name(host);
   const auto turn = std::min<Nanoseconds>(kTurn, settings_.connection.connect_timeout);
-  FoundEndpoint first = find_ping_server(loop, name, settings_, Deadline::in(turn));
+  FoundEndpoint first = find_named(loop, name, fabric_options(settings_.connection), Deadline::in(turn));
   if (!name.name.empty()) return first;
   name.name = std::to_string(first.endpoints > 0 ? index_ % first.endpoints : 0);
-  return find_ping_server(loop, name, settings_, Deadline::in(turn));
+  return find_named(loop, name, fabric_options(settings_.connection), Deadline::in(turn));
 }
 
 void Flooder::add_target(Loop& loop, const std::string& host) {
@@ -308,7 +308,7 @@ void Flood::summarize(const Totals& all) const {
 int flood(const PingSettings& settings, Interrupts& interrupts) {
   Loop loop;
   // What is wrong on the command line is wrong for all hosts.
-  static_cast<void>(registry_of_environment(loop));
+  if (const std::string url = registry_url(); !url.empty()) const Registry usable(loop, url);
   for (const std::string& host : settings.hosts) static_cast<void>(parse_endpoint_name(host));
   Flood flood(loop, settings);
   loop.interrupt_on(interrupts.fd(), [&interrupts] { interrupts.throw_if_any(); });

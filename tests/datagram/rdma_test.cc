@@ -233,7 +233,7 @@ TEST_CASE("rdma: a name that is not there, a port where nobody listens", "[rdma]
   {
     ListenerThread listener({{"a", peer.identity()}, {"b", peer.identity()}});
     Loop loop;
-    NameServer server(loop, listener.name("").peer, {});
+    NameServer server(loop, listener.name("").peer, {}, Deadline::in(seconds(5)));
     const FoundEndpoint none = server.ask("c", Deadline::in(seconds(20)));
     CHECK(none.outcome == Asked::kNoName);
     CHECK(none.round_trip > Nanoseconds(0));
@@ -246,7 +246,7 @@ TEST_CASE("rdma: a name that is not there, a port where nobody listens", "[rdma]
     nobody = listener.name("a");
   }
   Loop loop;
-  NameServer server(loop, nobody.peer, {});
+  NameServer server(loop, nobody.peer, {}, Deadline::in(seconds(5)));
   const FoundEndpoint none = server.ask("a", Deadline::in(seconds(20)));
   CHECK(none.outcome == Asked::kNoOne);
   CHECK(none.round_trip > Nanoseconds(0));
