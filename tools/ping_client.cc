@@ -58,6 +58,7 @@ class Pinger {
   bool told_ = false;  // that nobody serves there
   std::uint32_t session_ = std::random_device{}();
   std::vector<std::byte> message_;
+  std::array<IncomingDatagram, 64> came_{};  // made once: that costs as much as a datagram
   std::unordered_map<std::uint64_t, Clock::time_point> under_way_;
   std::uint64_t sent_ = 0;
   RoundTrips times_;
@@ -146,11 +147,10 @@ Clock::time_point Pinger::send() {
 }
 
 void Pinger::take_answers(Deadline deadline) {
-  std::array<IncomingDatagram, 64> came;
-  const std::size_t count = endpoint_->receive_burst(came, deadline);
+  const std::size_t count = endpoint_->receive_burst(came_, deadline);
   if (count == 0) return;
   const auto now = Clock::now();
-  for (const IncomingDatagram& one : std::span(came).first(count)) {
+  for (const IncomingDatagram& one : std::span(came_).first(count)) {
     const auto answer = read_answer(one.payload);
     if (!answer || answer->session != session_) continue;
     const auto sent = under_way_.find(answer->sequence);

@@ -71,6 +71,9 @@ class Flooder {
   std::uint32_t session_ = std::random_device{}();
   Clock::time_point began_{}, ended_{};  // sending
   DatagramCounts counts_;
+  // Made once: that costs as much as a datagram.
+  std::array<OutgoingDatagram, kLongestChain> out_{};
+  std::array<IncomingDatagram, kLongestChain> came_{};
 };
 
 // The threads are spread over those of the server: its thread 0 says how many there are.
@@ -137,22 +140,20 @@ bool Flooder::find_targets(Loop& loop, const PingThread& thread, const Complain&
 std::size_t Flooder::send_to(Target& target, Datagram& endpoint, Clock::time_point now) {
   const std::size_t count = settings_.burst;
   if (target.peer.room(now) < count) return 0;
-  std::array<OutgoingDatagram, kLongestChain> out;
   const auto peer = static_cast<std::uint32_t>(&target - targets_.data());
   for (std::size_t i = 0; i < count; ++i) {
     write_request(messages_[i], {.session = session_, .peer = peer, .sequence = target.peer.next() + i});
-    out[i] = {.to = &target.address, .payload = messages_[i]};
+    out_[i] = {.to = &target.address, .payload = messages_[i]};
   }
-  const std::size_t sent = endpoint.send_burst(std::span(out).first(count));
+  const std::size_t sent = endpoint.send_burst(std::span(out_).first(count));
   target.peer.note_sent(sent, now);
   return sent;
 }
 
 void Flooder::receive(Datagram& endpoint, Deadline deadline) {
-  std::array<IncomingDatagram, kLongestChain> came;
-  const std::size_t count = endpoint.receive_burst(came, deadline);
+  const std::size_t count = endpoint.receive_burst(came_, deadline);
   const auto now = Clock::now();
-  for (const IncomingDatagram& one : std::span(came).first(count)) {
+  for (const IncomingDatagram& one : std::span(came_).first(count)) {
     const auto answer = read_answer(one.payload);
     if (!answer || answer->session != session_ || answer->peer >= targets_.size()) continue;
     targets_[answer->peer].peer.note_answer(answer->sequence, now);
