@@ -39,7 +39,6 @@ class Pinger {
 
  private:
   [[nodiscard]] Deadline until(nanoseconds span) const { return Deadline::in(span).earlier(end_); }
-  void look_up_in_registry();
   [[nodiscard]] bool ask();
   void start_echo(const FoundEndpoint& found);
   Clock::time_point send();
@@ -59,6 +58,7 @@ class Pinger {
   bool told_ = false;  // that nobody serves there
   std::uint32_t session_ = std::random_device{}();
   std::vector<std::byte> message_;
+  std::array<IncomingDatagram, 64> came_{};  // made once: that costs as much as a datagram
   std::unordered_map<std::uint64_t, Clock::time_point> under_way_;
   std::uint64_t sent_ = 0;
   RoundTrips times_;
@@ -70,14 +70,13 @@ Pinger::Pinger(Loop& loop, const PingSettings& settings)
       name_(parse_endpoint_name(settings.hosts.front())),
       end_(end_after(settings.deadline.value_or(nanoseconds(0)))),
       message_(settings.size) {
-  look_up_in_registry();
-  if (!endpoint_) server_.emplace(loop_, name_.peer, fabric_options(settings_.connection));
-}
-
-void Pinger::look_up_in_registry() {
-  const auto registry = registry_of_environment(loop_);
-  if (!registry) return;
-  start_echo(find_ping_server(loop_, name_, settings_, until(settings_.connection.connect_timeout)));
+  const Deadline deadline = until(settings_.connection.connect_timeout);
+  const FabricOptions fabric = fabric_options(settings_.connection);
+  if (registry_url().empty()) {
+    server_.emplace(loop_, name_.peer, fabric, deadline);
+  } else {
+    start_echo(find_named(loop_, name_, fabric, deadline));
+  }
 }
 
 void Pinger::start_echo(const FoundEndpoint& found) {
@@ -148,11 +147,10 @@ Clock::time_point Pinger::send() {
 }
 
 void Pinger::take_answers(Deadline deadline) {
-  std::array<IncomingDatagram, 64> came;
-  const std::size_t count = endpoint_->receive_burst(came, deadline);
+  const std::size_t count = endpoint_->receive_burst(came_, deadline);
   if (count == 0) return;
   const auto now = Clock::now();
-  for (const IncomingDatagram& one : std::span(came).first(count)) {
+  for (const IncomingDatagram& one : std::span(came_).first(count)) {
     const auto answer = read_answer(one.payload);
     if (!answer || answer->session != session_) continue;
     const auto sent = under_way_.find(answer->sequence);

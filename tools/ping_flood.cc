@@ -71,16 +71,19 @@ class Flooder {
   std::uint32_t session_ = std::random_device{}();
   Clock::time_point began_{}, ended_{};  // sending
   DatagramCounts counts_;
+  // Made once: that costs as much as a datagram.
+  std::array<OutgoingDatagram, kLongestChain> out_{};
+  std::array<IncomingDatagram, kLongestChain> came_{};
 };
 
 // The threads are spread over those of the server: its thread 0 says how many there are.
 FoundEndpoint Flooder::find(Loop& loop, const std::string& host) const {
   EndpointName name = parse_endpoint_name(host);
   const auto turn = std::min<Nanoseconds>(kTurn, settings_.connection.connect_timeout);
-  FoundEndpoint first = find_ping_server(loop, name, settings_, Deadline::in(turn));
+  FoundEndpoint first = find_named(loop, name, fabric_options(settings_.connection), Deadline::in(turn));
   if (!name.name.empty()) return first;
   name.name = std::to_string(first.endpoints > 0 ? index_ % first.endpoints : 0);
-  return find_ping_server(loop, name, settings_, Deadline::in(turn));
+  return find_named(loop, name, fabric_options(settings_.connection), Deadline::in(turn));
 }
 
 void Flooder::add_target(Loop& loop, const std::string& host) {
@@ -137,22 +140,20 @@ bool Flooder::find_targets(Loop& loop, const PingThread& thread, const Complain&
 std::size_t Flooder::send_to(Target& target, Datagram& endpoint, Clock::time_point now) {
   const std::size_t count = settings_.burst;
   if (target.peer.room(now) < count) return 0;
-  std::array<OutgoingDatagram, kLongestChain> out;
   const auto peer = static_cast<std::uint32_t>(&target - targets_.data());
   for (std::size_t i = 0; i < count; ++i) {
     write_request(messages_[i], {.session = session_, .peer = peer, .sequence = target.peer.next() + i});
-    out[i] = {.to = &target.address, .payload = messages_[i]};
+    out_[i] = {.to = &target.address, .payload = messages_[i]};
   }
-  const std::size_t sent = endpoint.send_burst(std::span(out).first(count));
+  const std::size_t sent = endpoint.send_burst(std::span(out_).first(count));
   target.peer.note_sent(sent, now);
   return sent;
 }
 
 void Flooder::receive(Datagram& endpoint, Deadline deadline) {
-  std::array<IncomingDatagram, kLongestChain> came;
-  const std::size_t count = endpoint.receive_burst(came, deadline);
+  const std::size_t count = endpoint.receive_burst(came_, deadline);
   const auto now = Clock::now();
-  for (const IncomingDatagram& one : std::span(came).first(count)) {
+  for (const IncomingDatagram& one : std::span(came_).first(count)) {
     const auto answer = read_answer(one.payload);
     if (!answer || answer->session != session_ || answer->peer >= targets_.size()) continue;
     targets_[answer->peer].peer.note_answer(answer->sequence, now);
@@ -308,7 +309,7 @@ void Flood::summarize(const Totals& all) const {
 int flood(const PingSettings& settings, Interrupts& interrupts) {
   Loop loop;
   // What is wrong on the command line is wrong for all hosts.
-  static_cast<void>(registry_of_environment(loop));
+  if (const std::string url = registry_url(); !url.empty()) const Registry usable(loop, url);
   for (const std::string& host : settings.hosts) static_cast<void>(parse_endpoint_name(host));
   Flood flood(loop, settings);
   loop.interrupt_on(interrupts.fd(), [&interrupts] { interrupts.throw_if_any(); });

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <vector>
 
 #include <rdpipe/error.h>
@@ -35,24 +34,5 @@ void add_trouble(DatagramCounts& sum, const DatagramCounts& counts) {
 }
 
 Deadline end_after(Nanoseconds span) { return span.count() > 0 ? Deadline::in(span) : Deadline::never(); }
-
-std::string registry_url() {
-  const char* url = std::getenv("RDPIPE_REGISTRY");
-  return url == nullptr ? "" : url;
-}
-
-std::unique_ptr<Registry> registry_of_environment(Loop& loop) {
-  const std::string url = registry_url();
-  return url.empty() ? nullptr : std::make_unique<Registry>(loop, url);
-}
-
-FoundEndpoint find_ping_server(Loop& loop, EndpointName name, const PingSettings& settings,
-                               Deadline deadline) {
-  const FabricOptions options = fabric_options(settings.connection);
-  const auto registry = registry_of_environment(loop);
-  if (!registry) return find_endpoint(loop, name, options, deadline);
-  if (name.name.empty()) name.name = std::string("0");
-  return find_registered(loop, *registry, text_of(name), options, deadline);
-}
 
 }  // namespace rdpipe::tools

@@ -3,7 +3,6 @@
 // then.
 #pragma once
 
-#include <memory>
 #include <string>
 
 #include <rdpipe/datagram.h>
@@ -27,14 +26,5 @@ void add_trouble(DatagramCounts& sum, const DatagramCounts& counts);
 
 // 0: never.
 [[nodiscard]] Deadline end_after(Nanoseconds span);
-
-// What RDPIPE_REGISTRY says, or nothing.
-[[nodiscard]] std::string registry_url();
-// The registry that it names, or none.
-[[nodiscard]] std::unique_ptr<Registry> registry_of_environment(Loop& loop);
-
-// In the registry where there is one, otherwise at the host itself; the name of an endpoint may be left out.
-[[nodiscard]] FoundEndpoint find_ping_server(Loop& loop, EndpointName name, const PingSettings& settings,
-                                             Deadline deadline);
 
 }  // namespace rdpipe::tools

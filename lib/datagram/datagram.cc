@@ -133,6 +133,13 @@ struct Datagram::State {
   std::vector<DatagramReceived> backlog;
   std::vector<std::size_t> idle;
   DatagramCounts counts;
+
+  // What one call works with: to make these anew costs as much as a small datagram.
+  std::array<DatagramSend, kLongestChain> chain{};
+  std::array<Completion, kLongestChain> done{};
+  std::array<DatagramReceived, kLongestChain> came{};
+  std::array<Segment, kLongestChain> segments{};
+  std::array<std::uint64_t, kLongestChain> ids{};
 };
 
 DatagramSend Datagram::State::fill(const OutgoingDatagram& datagram, ibv_ah* handle,
@@ -157,7 +164,6 @@ DatagramSend Datagram::State::fill(const OutgoingDatagram& datagram, ibv_ah* han
 
 // Only the last of a chain reports that it was sent, for all before it.
 void Datagram::State::post_chain(std::span<const OutgoingDatagram> datagrams) {
-  std::array<DatagramSend, kLongestChain> chain;
   std::size_t count = 0;
   for (const OutgoingDatagram& datagram : datagrams) {
     if (datagram.payload.size() > buffers.shape().payload) {
@@ -181,7 +187,6 @@ void Datagram::State::post_chain(std::span<const OutgoingDatagram> datagrams) {
 
 // True where one failed.
 bool Datagram::State::drain_sent() {
-  std::array<Completion, kLongestChain> done;
   bool failed = false;
   for (std::size_t count = 0; (count = queue.take_sent(done)) > 0;) {
     for (const Completion& one : std::span(done).first(count)) {
@@ -203,8 +208,6 @@ bool Datagram::State::take_sent() {
 
 void Datagram::State::post_receives() {
   if (idle.empty()) return;
-  std::array<Segment, kLongestChain> segments;
-  std::array<std::uint64_t, kLongestChain> ids;
   while (!idle.empty()) {
     const std::size_t count = std::min(idle.size(), kLongestChain);
     for (std::size_t i = 0; i < count; ++i) {
@@ -220,7 +223,6 @@ void Datagram::State::post_receives() {
 
 // True where one failed. What was flushed has no datagram: restart() posts its buffer anew.
 bool Datagram::State::drain_received() {
-  std::array<DatagramReceived, kLongestChain> came;
   bool failed = false;
   for (std::size_t count = came.size(); count == came.size();) {
     count = queue.take_received(came);

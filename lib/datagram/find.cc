@@ -145,12 +145,11 @@ struct NameServer::State {
   std::vector<RdmaRoute> routes;
 };
 
-NameServer::NameServer(Loop& loop, const PeerAddress& peer, const FabricOptions& options)
+NameServer::NameServer(Loop& loop, const PeerAddress& peer, const FabricOptions& options, Deadline deadline)
     : state_(new State{loop, options, {}}) {
+  const std::string attempt = "reach " + endpoint_text(peer) + " over RDMA";
   std::string why_not;
-  if (!rdma_available(options, why_not)) {
-    throw Error(Status::kEndpoint, "reach " + endpoint_text(peer) + " over RDMA", why_not);
-  }
+  if (!rdma_available(options, why_not)) throw Error(Status::kEndpoint, attempt, why_not);
   const auto routes = std::make_shared<std::vector<RdmaRoute>>();
   Operation looking;
   const auto job = [peer, options, routes]() -> std::int64_t {
@@ -158,7 +157,10 @@ NameServer::NameServer(Loop& loop, const PeerAddress& peer, const FabricOptions&
     return 0;
   };
   loop.run(looking, job, Abandon::kDetach);
-  while (!looking.done()) loop.wait();
+  while (!looking.done()) {
+    if (deadline.passed()) throw Error(Status::kConnectTimeout, attempt, "the name service is silent");
+    loop.wait(deadline);
+  }
   looking.take();
   state_->routes = std::move(*routes);
 }
@@ -185,7 +187,7 @@ FoundEndpoint NameServer::ask(const std::string& name, Deadline deadline, const 
 
 FoundEndpoint find_endpoint(Loop& loop, const EndpointName& name, const FabricOptions& options,
                             Deadline deadline, const Meanwhile& meanwhile) {
-  NameServer server(loop, name.peer, options);
+  NameServer server(loop, name.peer, options, deadline);
   for (;;) {
     FoundEndpoint found = server.ask(name.name, deadline.earlier(Deadline::in(kPatience)), meanwhile);
     if (found.outcome == Asked::kFound) return found;

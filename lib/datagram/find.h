@@ -39,8 +39,9 @@ using Meanwhile = std::function<void()>;
 // A host's addresses and the routes there, looked up once; to be asked as often as one likes.
 class __attribute__((visibility("default"))) NameServer {
  public:
-  // Asks the name service. Throws Error{kEndpoint} for a host that is not known, or no RDMA device.
-  NameServer(Loop& loop, const PeerAddress& peer, const FabricOptions& options);
+  // Asks the name service. Throws Error{kEndpoint} for a host that is not known, or no RDMA device, and
+  // Error{kConnectTimeout} at the deadline.
+  NameServer(Loop& loop, const PeerAddress& peer, const FabricOptions& options, Deadline deadline);
   NameServer(NameServer&&) noexcept;
   NameServer& operator=(NameServer&&) = delete;
   ~NameServer();

@@ -75,6 +75,8 @@ int remove_name(void* registry, const char* name, char* error, std::size_t size)
 
 }  // namespace
 
+// NOLINTBEGIN(readability-identifier-naming): C
 extern "C" __attribute__((visibility("default"))) const RegistryModule rdpipe_registry_module;
 const RegistryModule rdpipe_registry_module = {
     .open = open_registry, .close = close_registry, .put = put, .get = get, .remove = remove_name};
+// NOLINTEND(readability-identifier-naming)

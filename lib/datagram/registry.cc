@@ -8,6 +8,7 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -210,6 +211,20 @@ FoundEndpoint find_registered(Loop& loop, Registry& registry, const std::string&
   throw Error(
       Status::kEndpoint, attempt,
       fmt::format("a stale entry: {} has another endpoint of this name now", printable(entry->where)));
+}
+
+std::string registry_url() {
+  const char* url = std::getenv("RDPIPE_REGISTRY");
+  return url == nullptr ? "" : url;
+}
+
+FoundEndpoint find_named(Loop& loop, EndpointName name, const FabricOptions& options, Deadline deadline,
+                         const Meanwhile& meanwhile) {
+  const std::string url = registry_url();
+  if (url.empty()) return find_endpoint(loop, name, options, deadline, meanwhile);
+  if (name.name.empty()) name.name = std::string("0");
+  Registry registry(loop, url);
+  return find_registered(loop, registry, text_of(name), options, deadline, meanwhile);
 }
 
 std::uint64_t seconds_since_1970() {

@@ -59,6 +59,15 @@ class __attribute__((visibility("default"))) Registry {
     Loop& loop, Registry& registry, const std::string& name, const FabricOptions& options, Deadline deadline,
     const Meanwhile& meanwhile = {});
 
+// The registry that RDPIPE_REGISTRY names; empty: none.
+[[nodiscard]] __attribute__((visibility("default"))) std::string registry_url();
+
+// In that registry where there is one, under its name there, "0" where it has none; otherwise at the host
+// itself.
+[[nodiscard]] __attribute__((visibility("default"))) FoundEndpoint find_named(
+    Loop& loop, EndpointName name, const FabricOptions& options, Deadline deadline,
+    const Meanwhile& meanwhile = {});
+
 [[nodiscard]] __attribute__((visibility("default"))) std::uint64_t seconds_since_1970();
 
 }  // namespace rdpipe

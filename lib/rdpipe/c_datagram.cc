@@ -35,6 +35,9 @@ struct rdpipe_datagram {
   explicit rdpipe_datagram(const DatagramEndpointOptions& options) : endpoint(options) {}
   DatagramEndpoint endpoint;
   std::vector<IncomingDatagram> came;
+  // What is sent next: to make them anew costs as much as a small datagram.
+  std::array<DatagramAddress, kLongestChain> addresses{};
+  std::array<OutgoingDatagram, kLongestChain> out{};
 };
 
 namespace {
@@ -154,18 +157,16 @@ int judge(std::span<const rdpipe_message> messages, std::size_t max_payload) {
 }
 
 // At most kLongestChain. Returns how many were taken.
-std::size_t send_some(DatagramEndpoint& endpoint, std::span<const rdpipe_message> messages,
+std::size_t send_some(rdpipe_datagram& own, std::span<const rdpipe_message> messages,
                       rdpipe::Deadline deadline) {
-  std::array<DatagramAddress, kLongestChain> addresses;
-  std::array<OutgoingDatagram, kLongestChain> out;
   std::size_t count = 0;
   for (const rdpipe_message& message : messages) {
-    static_cast<void>(read_address(addresses[count], message.address));
-    out[count] = {.to = &addresses[count],
-                  .payload = {static_cast<const std::byte*>(message.data), message.size}};
+    static_cast<void>(read_address(own.addresses[count], message.address));
+    own.out[count] = {.to = &own.addresses[count],
+                      .payload = {static_cast<const std::byte*>(message.data), message.size}};
     ++count;
   }
-  return endpoint.send(std::span(out).first(count), deadline);
+  return own.endpoint.send(std::span(own.out).first(count), deadline);
 }
 
 // --- Counters
@@ -246,7 +247,7 @@ ssize_t rdpipe_send_burst(rdpipe_datagram* endpoint, const struct rdpipe_message
     std::size_t sent = 0;
     while (sent < count) {
       const std::size_t wanted = std::min(count - sent, kLongestChain);
-      const std::size_t taken = send_some(own.endpoint, all.subspan(sent, wanted), deadline);
+      const std::size_t taken = send_some(own, all.subspan(sent, wanted), deadline);
       sent += taken;
       if (taken < wanted) break;
     }

@@ -68,11 +68,6 @@ std::size_t choice_of(std::string_view name, std::string_view value,
   reject(name, value, fmt::format("one of {}", fmt::join(words, ", ")));
 }
 
-// Of options that take no value.
-void require_none(std::string_view name, std::string_view value) {
-  if (!value.empty()) reject(name, value, "empty: it takes no value");
-}
-
 struct Named {
   std::string_view name;
   void (*apply)(rdpipe_options&, std::string_view name, std::string_view value);
@@ -93,16 +88,6 @@ constexpr auto kOptions = std::to_array<Named>({
      }},
     {"address",
      [](rdpipe_options& to, std::string_view, std::string_view value) { to.stream.connection.address = value; }},
-    {"ipv4",
-     [](rdpipe_options& to, std::string_view name, std::string_view value) {
-       require_none(name, value);
-       to.stream.connection.ip = IpVersion::k4;
-     }},
-    {"ipv6",
-     [](rdpipe_options& to, std::string_view name, std::string_view value) {
-       require_none(name, value);
-       to.stream.connection.ip = IpVersion::k6;
-     }},
     {"connect-timeout",
      [](rdpipe_options& to, std::string_view name, std::string_view value) {
        to.stream.connection.connect_timeout = seconds(name, value, 0.001, 1e9);
@@ -119,21 +104,6 @@ constexpr auto kOptions = std::to_array<Named>({
      [](rdpipe_options& to, std::string_view name, std::string_view value) {
        to.stream.connection.slot_size = size_of(name, value);
      }},
-    {"encrypt",
-     [](rdpipe_options& to, std::string_view name, std::string_view value) {
-       require_none(name, value);
-       to.stream.connection.encrypt = Switch::kOn;
-     }},
-    {"no-encrypt",
-     [](rdpipe_options& to, std::string_view name, std::string_view value) {
-       require_none(name, value);
-       to.stream.connection.encrypt = Switch::kOff;
-     }},
-    {"no-checksum",
-     [](rdpipe_options& to, std::string_view name, std::string_view value) {
-       require_none(name, value);
-       to.stream.connection.checksum = false;
-     }},
     {"busy-poll",
      [](rdpipe_options& to, std::string_view name, std::string_view value) {
        to.stream.busy_poll = span_of(name, value, 0, 1e9, 1e3);
@@ -149,9 +119,28 @@ constexpr auto kOptions = std::to_array<Named>({
     {"name", [](rdpipe_options& to, std::string_view, std::string_view value) { to.name = value; }},
 });
 
+// Options that take no value.
+struct NamedSwitch {
+  std::string_view name;
+  void (*apply)(rdpipe_options&);
+};
+
+constexpr auto kSwitches = std::to_array<NamedSwitch>({
+    {"ipv4", [](rdpipe_options& to) { to.stream.connection.ip = IpVersion::k4; }},
+    {"ipv6", [](rdpipe_options& to) { to.stream.connection.ip = IpVersion::k6; }},
+    {"encrypt", [](rdpipe_options& to) { to.stream.connection.encrypt = Switch::kOn; }},
+    {"no-encrypt", [](rdpipe_options& to) { to.stream.connection.encrypt = Switch::kOff; }},
+    {"no-checksum", [](rdpipe_options& to) { to.stream.connection.checksum = false; }},
+});
+
 void set(rdpipe_options& options, std::string_view name, std::string_view value) {
   for (const Named& option : kOptions) {
     if (option.name == name) return option.apply(options, name, value);
+  }
+  for (const NamedSwitch& option : kSwitches) {
+    if (option.name != name) continue;
+    if (!value.empty()) reject(name, value, "empty: it takes no value");
+    return option.apply(options);
   }
   throw Error(Status::kUsage, fmt::format("option {}", name), "there is none of this name");
 }

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <chrono>
-#include <cstdlib>
 #include <utility>
 
 #include "datagram/registry.h"
@@ -16,11 +15,6 @@ namespace {
 
 // A program that is busy and never sleeps in the loop looks this often whether somebody has asked.
 constexpr auto kLook = std::chrono::milliseconds(1);
-
-std::string registry_url() {
-  const char* url = std::getenv("RDPIPE_REGISTRY");
-  return url == nullptr ? "" : url;
-}
 
 std::string own_host() {
   std::array<char, 256> own{};
@@ -89,16 +83,8 @@ void DatagramEndpoint::remove_name(const std::string& name) {
 }
 
 FoundEndpoint DatagramEndpoint::find(std::string_view text, Deadline deadline) {
-  EndpointName name = parse_endpoint_name(text);
-  const std::string url = registry_url();
-  const auto look = [&]() -> FoundEndpoint {
-    const auto meanwhile = [this] { answer(); };  // two that look for each other find each other
-    if (url.empty()) return find_endpoint(loop_, name, options_.fabric, deadline, meanwhile);
-    if (name.name.empty()) name.name = std::string("0");  // as rdping
-    Registry registry(loop_, url);
-    return find_registered(loop_, registry, text_of(name), options_.fabric, deadline, meanwhile);
-  };
-  FoundEndpoint found = look();
+  const auto meanwhile = [this] { answer(); };  // two that look for each other find each other
+  FoundEndpoint found = find_named(loop_, parse_endpoint_name(text), options_.fabric, deadline, meanwhile);
   if (found.port == port_) return found;
   throw Error(
       Status::kEndpoint, fmt::format("find {}", printable(text)),

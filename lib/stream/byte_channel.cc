@@ -107,6 +107,10 @@ class DirectReader : public ReadChannel {
     throw_errno(error, Status::kFileIo, "read " + name_);
   }
 
+  int for_worker() const noexcept override {
+    return access_.manner == Manner::kReopened && access_.is_pipe ? access_.fd : -1;
+  }
+
  private:
   Access access_;
   std::string name_;

@@ -19,6 +19,8 @@ class ReadChannel {
   // Bytes read; 0 at the end; nothing when it would block: what wakes the loop is then armed. Throws
   // Error{kFileIo}.
   [[nodiscard]] virtual std::optional<std::size_t> read(std::span<std::byte> into) = 0;
+  // A descriptor that a worker may read in this one's place, and that does not block it; -1: there is none.
+  [[nodiscard]] virtual int for_worker() const noexcept { return -1; }
 };
 
 class WriteChannel {

@@ -1,14 +1,19 @@
 #include "stream/pipes.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <deque>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "ground/deadline.h"
 #include "ground/error.h"
 #include "io/loop.h"
+#include "seal/digest.h"
 #include "stream/byte_channel.h"
 
 namespace rdpipe {
@@ -19,27 +24,18 @@ class PipeSource : public Source {
   PipeSource(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}
 
   void start(Loop& loop, Ring& ring, std::size_t max_payload) override {
+    loop_ = &loop;
     ring_ = &ring;
     max_payload_ = max_payload;
     channel_ = open_for_reading(loop, fd_, name_, max_payload);
   }
 
   std::optional<SourceEvent> poll(bool urgent) override {
-    if (ended_) return SourceEnd{};
-    while (!slot_ || slot_->size() < max_payload_) {
-      if (!slot_ && !(slot_ = ring_->acquire())) return {};
-      const auto count = channel_->read(slot_->payload().first(max_payload_).subspan(slot_->size()));
-      if (!count) break;
-      if (*count == 0) {
-        ended_ = true;
-        break;
-      }
-      slot_->resize(slot_->size() + *count);
-      taken_ += *count;
-      if (urgent) break;
-    }
+    if (filling_.pending()) return {};
+    if (filling_.done()) collect();
+    if (!ended_) read(urgent);
     const bool give = slot_ && slot_->size() > 0 && (urgent || ended_ || slot_->size() == max_payload_);
-    if (give) return Filled{std::move(*std::exchange(slot_, std::nullopt))};
+    if (give) return take();
     if (ended_) return SourceEnd{};
     return {};
   }
@@ -50,14 +46,67 @@ class PipeSource : public Source {
   const std::string& name() const override { return name_; }
 
  private:
+  void read(bool urgent) {
+    while (!slot_ || slot_->size() < max_payload_) {
+      if (!slot_ && !(slot_ = ring_->acquire())) return;
+      const auto count = channel_->read(slot_->payload().first(max_payload_).subspan(slot_->size()));
+      if (!count) return;
+      if (*count == 0) {
+        ended_ = true;
+        return;
+      }
+      slot_->resize(slot_->size() + *count);
+      taken_ += *count;
+      if (urgent) return;
+    }
+  }
+
+  SourceEvent take() {
+    const bool is_full = slot_->size() == max_payload_;
+    Filled filled{std::move(*std::exchange(slot_, std::nullopt)), std::exchange(leaves_, {})};
+    // Where the writer is ahead and a device takes the bytes, reading and digesting them is most of what this
+    // thread has to do with them: another processor does it meanwhile.
+    if (is_full && !ended_ && ring_->has_device()) fill_by_worker();
+    return filled;
+  }
+
+  void fill_by_worker() {
+    const int fd = channel_->for_worker();
+    if (fd == -1 || !(slot_ = ring_->acquire())) return;
+    loop_->run(filling_,
+               [this, fd, into = slot_->payload().first(max_payload_),
+                digests = ring_->expects_leaves()]() -> std::int64_t {
+                 std::size_t got = 0;
+                 ssize_t count = 1;
+                 while (got < into.size() && count > 0) {
+                   count = ::read(fd, into.data() + got, into.size() - got);
+                   if (count > 0) got += static_cast<std::size_t>(count);
+                 }
+                 if (count == -1 && errno != EAGAIN && errno != EINTR) return -errno;
+                 ended_ = count == 0;
+                 if (digests && got == into.size()) leaves_ = leaves_of(into);
+                 return static_cast<std::int64_t>(got);
+               });
+  }
+
+  void collect() {
+    const std::int64_t count = filling_.take();
+    if (count < 0) throw_errno(static_cast<int>(-count), Status::kFileIo, "read " + name_);
+    slot_->resize(static_cast<std::size_t>(count));
+    taken_ += slot_->size();
+  }
+
   int fd_;
   std::string name_;
+  Loop* loop_ = nullptr;
   Ring* ring_ = nullptr;
   std::size_t max_payload_ = 0;
   std::unique_ptr<ReadChannel> channel_;
-  std::optional<Slot> slot_;  // being filled
-  std::uint64_t taken_ = 0;   // bytes
+  std::optional<Slot> slot_;         // being filled
+  std::vector<Digest128> leaves_{};  // of it, once it is full
+  std::uint64_t taken_ = 0;          // bytes
   bool ended_ = false;
+  Operation filling_;  // the worker's: slot_, leaves_ and ended_ are its while it is pending
 };
 
 // Bytes of zero that stand for a hole where there are none: one page-aligned block for all.

@@ -125,7 +125,8 @@ int try_pinning(const std::string& device, std::size_t bytes) {
   if (domain == nullptr) return errno;
   void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return errno;
-  ibv_mr* region = ::ibv_reg_mr(domain.get(), memory, bytes, IBV_ACCESS_LOCAL_WRITE);
+  const int access = IBV_ACCESS_LOCAL_WRITE;  // the macro asks it of an int
+  ibv_mr* region = ::ibv_reg_mr(domain.get(), memory, bytes, access);
   const int error = region == nullptr ? errno : 0;
   if (region != nullptr) ::ibv_dereg_mr(region);
   ::munmap(memory, bytes);

@@ -17,6 +17,7 @@
 #include "datagram/find.h"
 #include "datagram/name_listener.h"
 #include "ground/error.h"
+#include "sanitized.h"
 #include "transport/rdma_links.h"
 
 using namespace rdpipe;
@@ -104,6 +105,8 @@ class ListenerThread {
 FoundEndpoint find(Loop& loop, const EndpointName& name) {
   return find_endpoint(loop, name, {}, Deadline::in(seconds(20)));
 }
+
+constexpr std::size_t kMostLost = RDPIPE_SANITIZED;  // per cent
 
 // What one endpoint sent to its peers, and what came back.
 struct Account {
@@ -193,7 +196,7 @@ TEST_CASE("rdma: 8 endpoints and 3 peers, bursts of 1 to 64: every datagram is a
   }
   for (std::thread& thread : threads) thread.join();
   CHECK_FALSE(failed);
-  std::uint64_t echoed = 0, sent = 0;
+  std::uint64_t echoed = 0, sent = 0, delivered = 0;
   for (const auto& peer : peers) echoed += peer->echoed();
   for (std::size_t t = 0; t < kEndpoints; ++t) {
     INFO("endpoint " << t << ": " << accounts[t].lost() << " lost of " << accounts[t].sent << ", ran empty "
@@ -203,11 +206,15 @@ TEST_CASE("rdma: 8 endpoints and 3 peers, bursts of 1 to 64: every datagram is a
     CHECK(counts[t].sent == accounts[t].sent);
     CHECK(counts[t].send_errors == 0);
     CHECK(counts[t].received == accounts[t].delivered);
-    // Nothing loses datagrams within one host but a queue without receives: 8 bursts of 64 fit it.
-    CHECK(accounts[t].lost() == 0);
+    // Nothing loses datagrams within one host but a queue without receives, and 8 bursts of 64 fit it; or a
+    // device in software whose processor is busy, as it is where a sanitizer slows all down.
+    CHECK(accounts[t].lost() * 100 <= accounts[t].sent * kMostLost);
     sent += accounts[t].sent;
+    delivered += accounts[t].delivered;
   }
-  CHECK(echoed == sent);
+  CHECK(echoed <= sent);
+  CHECK(delivered <= echoed);
+  if (kMostLost == 0) CHECK(echoed == sent);
 }
 
 TEST_CASE("rdma: a dead peer does not stop the others", "[rdma]") {
@@ -233,7 +240,7 @@ TEST_CASE("rdma: a name that is not there, a port where nobody listens", "[rdma]
   {
     ListenerThread listener({{"a", peer.identity()}, {"b", peer.identity()}});
     Loop loop;
-    NameServer server(loop, listener.name("").peer, {});
+    NameServer server(loop, listener.name("").peer, {}, Deadline::in(seconds(5)));
     const FoundEndpoint none = server.ask("c", Deadline::in(seconds(20)));
     CHECK(none.outcome == Asked::kNoName);
     CHECK(none.round_trip > Nanoseconds(0));
@@ -246,7 +253,7 @@ TEST_CASE("rdma: a name that is not there, a port where nobody listens", "[rdma]
     nobody = listener.name("a");
   }
   Loop loop;
-  NameServer server(loop, nobody.peer, {});
+  NameServer server(loop, nobody.peer, {}, Deadline::in(seconds(5)));
   const FoundEndpoint none = server.ask("a", Deadline::in(seconds(20)));
   CHECK(none.outcome == Asked::kNoOne);
   CHECK(none.round_trip > Nanoseconds(0));

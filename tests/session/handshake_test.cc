@@ -7,6 +7,7 @@
 
 #include "catch.h"
 #include "ground/error.h"
+#include "sanitized.h"
 #include "session/conversation.h"
 #include "session/tls.h"
 #include "vectors/vectors.h"
@@ -262,15 +263,8 @@ TEST_CASE("a claimed length makes nobody reserve memory") {
   }
 }
 
-// Sanitizers bring an allocator of their own, which mallinfo2() does not see.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define RDPIPE_OWN_ALLOCATOR
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define RDPIPE_OWN_ALLOCATOR
-#endif
-#endif
-#if !defined(RDPIPE_OWN_ALLOCATOR)
+// A sanitizer's allocator mallinfo2() does not see.
+#if !RDPIPE_SANITIZED
 TEST_CASE("a stranger costs little memory") {
   const Bytes said = recorded_connector();
   const auto key = Conversation::make_listener_keys({kOneKey});

@@ -9,7 +9,9 @@
 #include "catch.h"
 #include "ground/descriptor.h"
 #include "ground/error.h"
+#include "ground/units.h"
 #include "io/loop.h"
+#include "seal/digest.h"
 #include "stream/pipes.h"
 
 using namespace rdpipe;
@@ -71,6 +73,60 @@ TEST_CASE("an urgent pipe gives what there is, an unhurried one fills its slot")
   CHECK(text_of(*full) == "def" + std::string(4093, 'x'));
   pipe.writer.reset();
   CHECK(text_of(*next_event(loop, *source, false)) == std::string(907, 'x'));
+  CHECK(std::holds_alternative<SourceEnd>(*next_event(loop, *source, false)));
+}
+
+TEST_CASE("where a device takes the bytes, a pipe that is full is read and digested by a worker") {
+  Loop loop;
+  Ring ring({128_KiB, 4});
+  ring.attach_device();
+  ring.expect_leaves();
+  Pipe pipe;
+  REQUIRE(::fcntl(pipe.writer.get(), F_SETPIPE_SZ, 1 << 20) >= 1 << 20);
+  const auto source = make_pipe_source(pipe.reader.get(), "in");
+  source->start(loop, ring, 128_KiB);
+  std::string sent(3 * 128_KiB + 1000, '\0');
+  for (std::size_t i = 0; i < sent.size(); ++i) sent[i] = static_cast<char>(i * 7 >> 3);
+  write_text(pipe.writer.get(), sent);
+  std::string got;
+  for (int i = 0; i < 3; ++i) {
+    const auto event = next_event(loop, *source, false);
+    REQUIRE(event);
+    const auto& filled = std::get<Filled>(*event);
+    CHECK(filled.slot.size() == 128_KiB);
+    if (i == 0) CHECK(filled.leaves.empty());
+    if (i > 0) CHECK(filled.leaves == leaves_of(filled.slot.filled()));
+    got += text_of(*event);
+  }
+  CHECK(!source->poll(false));  // a part of a slot waits for more
+  const Deadline soon = Deadline::in(std::chrono::milliseconds(50));
+  while (!soon.passed()) {
+    loop.wait(soon);
+    REQUIRE(!source->poll(false));
+  }
+  const auto rest = next_event(loop, *source, true);
+  REQUIRE(rest);
+  got += text_of(*rest);
+  CHECK(got == sent);
+  CHECK(!source->poll(true));
+  write_text(pipe.writer.get(), "last");
+  CHECK(text_of(*next_event(loop, *source, true)) == "last");
+  pipe.writer.reset();
+  CHECK(std::holds_alternative<SourceEnd>(*next_event(loop, *source, true)));
+}
+
+TEST_CASE("a pipe whose writer goes while a worker reads it ends after its last byte") {
+  Loop loop;
+  Ring ring({64_KiB, 4});
+  ring.attach_device();
+  Pipe pipe;
+  REQUIRE(::fcntl(pipe.writer.get(), F_SETPIPE_SZ, 1 << 20) >= 1 << 20);
+  const auto source = make_pipe_source(pipe.reader.get(), "in");
+  source->start(loop, ring, 64_KiB);
+  write_text(pipe.writer.get(), std::string(64_KiB, 'a') + "end");
+  pipe.writer.reset();
+  CHECK(text_of(*next_event(loop, *source, false)) == std::string(64_KiB, 'a'));
+  CHECK(text_of(*next_event(loop, *source, false)) == "end");
   CHECK(std::holds_alternative<SourceEnd>(*next_event(loop, *source, false)));
 }
 
