@@ -92,7 +92,7 @@ void FileSource::start(Loop& loop, Ring& ring, std::size_t max_payload) {
 
 void FileSource::begin_reading() {
   if (!direct_ && fd_ != callers_fd_) ::posix_fadvise(fd_, 0, 0, POSIX_FADV_SEQUENTIAL);
-  read_ahead();
+  plan_ahead();
 }
 
 void FileSource::choose_way_to_read() {
@@ -127,7 +127,7 @@ void FileSource::refresh_size() {
   size_ = std::max(size_, static_cast<std::uint64_t>(status.st_size));
 }
 
-void FileSource::read_ahead() {
+void FileSource::plan_ahead() {
   std::size_t reads = 0;
   for (const Piece& piece : pieces_) reads += piece.slot ? 1U : 0U;
   while (!ended_ && reads < depth_ && pieces_.size() < kMaxPieces && plan_next()) {
@@ -227,12 +227,12 @@ std::optional<SourceEvent> FileSource::poll(bool /*urgent*/) {
   }
   if (ended_) return end_here();
   for (Piece& piece : pieces_) collect(piece);
-  read_ahead();
+  plan_ahead();
   if (pieces_.empty() && limit_ && position_ >= *limit_) ended_ = true;
   if (ended_) return end_here();
   if (pieces_.empty() || !pieces_.front().complete) return {};
   SourceEvent event = take_front();
-  if (!ended_) read_ahead();
+  if (!ended_) plan_ahead();
   return event;
 }
 

@@ -48,7 +48,7 @@ class FileSource final : public Source {
   void choose_way_to_read();
   void open_direct();
   void begin_reading();
-  void read_ahead();
+  void plan_ahead();
   bool plan_next();
   bool plan_read(std::uint64_t end);
   void issue(Piece& piece);

@@ -16,8 +16,9 @@ namespace rdpipe {
 namespace {
 
 constexpr std::size_t kLongestLine = 200;  // bytes that are kept of it
-constexpr std::size_t kPiece = PIPE_BUF;   // what a pipe that is ready takes without blocking
+constexpr std::size_t kPiece = PIPE_BUF;   // so much stays together in a pipe
 constexpr int kPiecesPerTurn = 16;
+constexpr Nanoseconds kLastWords = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -39,7 +40,7 @@ std::string LastLine::text() const {
 }
 
 ErrorRelay::ErrorRelay(Loop& loop, Descriptor from, ErrorOutput to)
-    : loop_(loop), from_(std::move(from)), to_(std::move(to)), readable_(loop, from_.get()) {
+    : loop_(loop), from_(std::move(from)), to_(std::move(to)), output_(to_.fd), readable_(loop, from_.get()) {
   check(::fcntl(from_.get(), F_SETFL, O_NONBLOCK), Status::kMemory, "set up a pipe");
 }
 
@@ -50,19 +51,19 @@ void ErrorRelay::pump() {
       const Step step = readable_.armed() ? Step::kWaits : read_some();
       if (step != Step::kMoved) return;
     }
-    if (write_some(0) == Step::kMoved) continue;
+    if (write_some(Deadline::now()) == Step::kMoved) continue;
     if (!writable_) writable_.emplace(loop_, to_.fd);
     return writable_->arm(POLLOUT);
   }
   loop_.wake_now();
 }
 
-// Somebody else may still hold the pipe open: no end is waited for.
+// Somebody else may still hold the pipe open, and even write into it: no end is waited for.
 void ErrorRelay::finish() {
-  constexpr int kPatience = 50, kTurns = 20;  // milliseconds; in all a second
-  for (int turns = 0; turns < kTurns;) {
+  const Deadline limit = Deadline::in(kLastWords);
+  while (!limit.passed()) {
     if (pending_.empty() && read_some() != Step::kMoved) return;
-    if (write_some(kPatience) == Step::kWaits) ++turns;
+    static_cast<void>(write_some(limit));
   }
 }
 
@@ -79,15 +80,12 @@ ErrorRelay::Step ErrorRelay::read_some() {
   return Step::kWaits;
 }
 
-// What nobody can read any more is dropped.
-ErrorRelay::Step ErrorRelay::write_some(int patience) {
-  pollfd ready{to_.fd, POLLOUT, 0};
-  if (::poll(&ready, 1, patience) == 0) return Step::kWaits;
+ErrorRelay::Step ErrorRelay::write_some(Deadline until) {
+  if (!output_.await_room(until)) return Step::kWaits;
   if (to_.before) to_.before();
-  const auto count = ::write(to_.fd, pending_.data(), pending_.size());
-  if (count == -1 && (errno == EAGAIN || errno == EINTR)) return Step::kWaits;
-  pending_.erase(0, count == -1 ? std::string::npos : static_cast<std::size_t>(count));
-  return Step::kMoved;
+  const std::size_t count = output_.write_now(pending_);
+  pending_.erase(0, count);
+  return count > 0 ? Step::kMoved : Step::kWaits;
 }
 
 }  // namespace rdpipe

@@ -6,7 +6,9 @@
 #include <string>
 #include <string_view>
 
+#include "ground/deadline.h"
 #include "ground/descriptor.h"
+#include "ground/shared_output.h"
 #include "io/loop.h"
 #include "launch/error_output.h"
 
@@ -34,11 +36,12 @@ class ErrorRelay {
  private:
   enum class Step : unsigned char { kMoved, kWaits, kEnded };
   [[nodiscard]] Step read_some();
-  [[nodiscard]] Step write_some(int patience);
+  [[nodiscard]] Step write_some(Deadline until);
 
   Loop& loop_;
   Descriptor from_;
   ErrorOutput to_;
+  SharedOutput output_;
   std::string pending_;  // read and not yet written
   LastLine last_;
   Watch readable_;

@@ -5,6 +5,7 @@
 #include <zstd_errors.h>
 
 #include <algorithm>
+#include <array>
 #include <new>
 #include <span>
 #include <vector>
@@ -23,6 +24,8 @@ constexpr std::size_t kSample = 8_KiB;
 constexpr std::size_t kSamples = 2;
 constexpr std::size_t kLargeFrame = 64_KiB;  // a look at a piece of it costs little beside the whole
 constexpr int kSampleLevel = 1;
+constexpr auto kZstdMagic =
+    std::to_array({std::byte{0x28}, std::byte{0xB5}, std::byte{0x2F}, std::byte{0xFD}});  // RFC 8878
 
 struct Free {
   void operator()(ZSTD_CCtx* freed) const { ZSTD_freeCCtx(freed); }
@@ -105,8 +108,11 @@ struct Decompressor::Workspace {
   std::unique_ptr<ZSTD_DCtx, Free> zstd;
   std::vector<std::byte> memory;
 
-  // Whether `bytes` are one whole frame of zstd that becomes exactly `into`.
+  // Whether `bytes` are one whole frame of zstd, and none of an older format, that becomes exactly `into`.
   bool unpack_zstd(Bytes bytes, Room into) {
+    if (bytes.size() < kZstdMagic.size() || !std::ranges::equal(bytes.first(kZstdMagic.size()), kZstdMagic)) {
+      return false;
+    }
     if (ZSTD_getFrameContentSize(bytes.data(), bytes.size()) != into.size()) return false;
     if (ZSTD_findFrameCompressedSize(bytes.data(), bytes.size()) != bytes.size()) return false;
     if (!zstd) zstd.reset(ZSTD_createDCtx());
@@ -132,7 +138,7 @@ bool Decompressor::decompress(Slot& slot) const {
   if (!header) return false;
   const auto method = static_cast<std::uint8_t>(header->flags & kCompressionFlags);
   if (method == 0) return true;
-  if (header->kind != FrameKind::kData || method == kCompressionFlags) return false;
+  if (method == kCompressionFlags) return false;
   if (header->raw_length > slot.payload().size() || header->raw_length <= slot.size()) return false;
   return state_->workspaces.with_one([&](Workspace& workspace) {
     const Room packed = room(workspace.memory, slot.size());

@@ -20,6 +20,7 @@ class SourceAround : public Source {
   void note(std::span<const std::byte> bytes) override { inner_->note(bytes); }
   [[nodiscard]] std::uint64_t taken() const override { return inner_->taken(); }
   [[nodiscard]] std::optional<BufferFill> buffer() const override { return inner_->buffer(); }
+  [[nodiscard]] std::size_t empty_slots() const override { return inner_->empty_slots(); }
   [[nodiscard]] std::optional<std::uint64_t> size_hint() const override { return inner_->size_hint(); }
   [[nodiscard]] const std::string& name() const override { return inner_->name(); }
 

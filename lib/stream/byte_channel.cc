@@ -1,7 +1,6 @@
 #include "stream/byte_channel.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -52,8 +51,7 @@ Access find_access(int fd, int open_mode, const std::string& name) {
   if (S_ISCHR(status.st_mode) && !is_terminal) return {Manner::kPolled, {}, fd, false};
   if (!S_ISFIFO(status.st_mode) && !is_terminal) return {Manner::kWorker, {}, fd, false};
   if (!is_terminal) grow_pipe(fd);
-  const int flags = open_mode | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
-  Descriptor own(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), flags));
+  Descriptor own = open_again(fd, open_mode);
   if (!own && is_terminal) return {Manner::kPolled, {}, fd, false};
   if (!own && errno == ENXIO) throw_errno(EPIPE, Status::kFileIo, "write " + name);  // nobody reads it
   if (!own) return {Manner::kWorker, {}, fd, true};
@@ -63,12 +61,12 @@ Access find_access(int fd, int open_mode, const std::string& name) {
 
 // What a pipe's reader has not taken, bytes. Throws when it is gone and has left some.
 std::size_t waiting_in_pipe(int fd, const std::string& name) {
-  int unread = 0;
-  check(::ioctl(fd, FIONREAD, &unread), Status::kFileIo, "write " + name);
-  if (unread == 0) return 0;
+  // First whether the reader is gone: it then takes no more.
   pollfd state{.fd = fd, .events = 0, .revents = 0};
   const bool reader_gone = ::poll(&state, 1, 0) > 0 && (state.revents & POLLERR) != 0;
-  if (reader_gone) throw_errno(EPIPE, Status::kFileIo, "write " + name);
+  int unread = 0;
+  check(::ioctl(fd, FIONREAD, &unread), Status::kFileIo, "write " + name);
+  if (reader_gone && unread > 0) throw_errno(EPIPE, Status::kFileIo, "write " + name);
   return static_cast<std::size_t>(unread);
 }
 

@@ -61,6 +61,7 @@ bool ElasticSink::give() {
   bool gave = false;
   while (!fifo_->empty() && fifo_->gives() && slots_with_inner() < depth_) {
     MemoryFifo::Piece piece = fifo_->take();
+    ++given_;
     if (piece.hole > 0) {
       inner().write_hole(std::move(piece.slot), piece.hole);
     } else {
@@ -72,11 +73,15 @@ bool ElasticSink::give() {
   return (drained && end_inner()) || gave;
 }
 
-std::size_t ElasticSink::slots_with_inner() const {
-  if (const auto count = inner().backlog()) return *count;
+std::size_t ElasticSink::slots_given() const {
   const Ring& ring = fifo_->ring();
   return ring.shape().slots - ring.free_slots() - fifo_->stored();
 }
+
+std::size_t ElasticSink::slots_with_inner() const { return inner().backlog().value_or(slots_given()); }
+
+// Slots that come home to the buffer nobody else sees.
+std::uint64_t ElasticSink::taken() const { return inner().taken() + (fifo_ ? given_ - slots_given() : 0); }
 
 std::optional<std::size_t> ElasticSink::backlog() const {
   return waiting_.size() + fifo_->stored() + slots_with_inner();

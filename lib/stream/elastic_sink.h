@@ -23,6 +23,7 @@ class ElasticSink final : public SinkAround {
   void write_hole(Slot slot, std::uint64_t length) override;
   void poll() override;
   void finish() override;
+  [[nodiscard]] std::uint64_t taken() const override;
   [[nodiscard]] std::optional<std::size_t> backlog() const override;
   [[nodiscard]] std::optional<BufferFill> buffer() const override {
     return fifo_ ? std::optional(fifo_->fill()) : std::nullopt;
@@ -37,6 +38,7 @@ class ElasticSink final : public SinkAround {
     std::size_t done = 0;
   };
   [[nodiscard]] bool passes_through();
+  [[nodiscard]] std::size_t slots_given() const;
   [[nodiscard]] std::size_t slots_with_inner() const;
   void store();
   [[nodiscard]] bool give();
@@ -47,6 +49,7 @@ class ElasticSink final : public SinkAround {
   std::size_t depth_ = 2;           // slots of the buffer that it may hold
   std::deque<Waiting> waiting_;
   std::optional<MemoryFifo> fifo_;
+  std::uint64_t given_ = 0;  // slots of the buffer, so far
 };
 
 }  // namespace rdpipe

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ground/error.h"
+#include "stream/stream.h"
 
 namespace rdpipe {
 namespace {
@@ -62,7 +63,8 @@ std::size_t MemoryFifo::append(std::span<const std::byte> bytes) {
 }
 
 bool MemoryFifo::append_hole(std::uint64_t length) {
-  if (!pieces_.empty() && pieces_.back().hole > 0) {
+  const std::uint64_t before = pieces_.empty() ? 0 : pieces_.back().hole;
+  if (before > 0 && before + length <= kMaxHoleLength) {  // as much as a sink is given without a buffer
     pieces_.back().hole += length;
     return true;
   }
@@ -81,7 +83,10 @@ MemoryFifo::Piece MemoryFifo::take() {
 
 bool MemoryFifo::takes() {
   const bool low = stored_ * 100 < static_cast<std::size_t>(options_.start_read) * ring_.shape().slots;
-  if (options_.start_read < 100 && full()) paused_ = true;
+  if (full()) {
+    filling_ = false;  // also when it is not full any more by the time that gives() is asked
+    if (options_.start_read < 100) paused_ = true;
+  }
   if (low || ended_) paused_ = false;
   return !paused_;
 }

@@ -45,7 +45,7 @@ class MemoryFifo {
   void push(Piece piece);
   // Copies from the front of `bytes` as much as there is room for, and says how much.
   [[nodiscard]] std::size_t append(std::span<const std::byte> bytes);
-  // False: there is no slot for it.
+  // `length`: 1 to kMaxHoleLength. False: there is no slot for it.
   [[nodiscard]] bool append_hole(std::uint64_t length);
   [[nodiscard]] const Piece& front() const { return pieces_.front(); }
   [[nodiscard]] Piece take();

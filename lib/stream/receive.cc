@@ -158,8 +158,9 @@ bool Receiving::advance() {
   if (freed || (granted && sequence_ > 0)) clock_.moved();
   if (granted) work_.told();
   // A slow reader's taking counts as well. With two slots an RDMA link has no room to say so again and again.
+  const bool has_room = ring_.shape().slots > 2 || session_.link().info().fabric != Fabric::kRdma;
   const bool is_news = work_.is_news(loop_.job_steps() + sink_.taken(), clock_);
-  if (is_news && !committed_ && ring_.shape().slots > 2) session_.send(Working{});
+  if (is_news && !committed_ && has_room) session_.send(Working{});
   if (end_ && !finishing_ && (!lane_ || lane_->empty())) {
     check_end();
     finishing_ = true;

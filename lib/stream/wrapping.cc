@@ -24,7 +24,8 @@ void Wrapper::wrap(Slot& slot, std::span<const Digest128> leaves) const {
 Unwrapper::Unwrapper(const Session& session)
     : peer_(session.terms().peer_host),
       is_stamped_(has_frame_digests(session.terms())),
-      compressions_(session.terms().compressions) {
+      compressions_(session.terms().compressions),
+      slot_size_(session.terms().slot_size) {
   if (compressions_ != 0) decompressor_.emplace();
   if (session.terms().sealed) sealer_.emplace(session.receiving_key());
 }
@@ -37,7 +38,8 @@ void Unwrapper::unwrap(Slot& slot, std::uint64_t sequence) const {
     throw Error(Status::kDamaged, "open a sealed frame", "it was altered or forged on the way");
   }
   const auto header = decode_frame(slot.header());
-  require(header && (header->flags & kCompressionFlags & ~compressions_) == 0 &&
+  require(header && header->raw_length <= slot_size_ &&
+              (header->flags & kCompressionFlags & ~compressions_) == 0 &&
               ((header->flags & kFlagSealed) != 0) == sealer_.has_value() &&
               ((header->flags & kFlagDigest) != 0) == is_stamped_,
           "a malformed frame");

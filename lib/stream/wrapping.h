@@ -50,6 +50,7 @@ class Unwrapper {
   std::string peer_;
   bool is_stamped_;
   std::uint8_t compressions_;
+  std::size_t slot_size_;
   std::optional<Decompressor> decompressor_;
   std::optional<Sealer> sealer_;
 };

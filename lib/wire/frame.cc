@@ -72,7 +72,10 @@ std::optional<FrameHeader> decode_frame(std::span<const std::byte, kFrameHeaderS
   Layout layout;
   std::memcpy(&layout, in.data(), sizeof layout);
   const bool ignorable = (layout.flags & kFlagIgnorable) != 0;
-  if (!ignorable && (!is_known(layout.kind) || (layout.flags & ~kKnownFlags) != 0)) return {};
+  const bool known = is_known(layout.kind);
+  if (!ignorable && (!known || (layout.flags & ~kKnownFlags) != 0)) return {};
+  const bool data = layout.kind == static_cast<std::uint8_t>(FrameKind::kData);
+  if (known && !data && (layout.flags & kCompressionFlags) != 0) return {};
   if (layout.reserved != 0 || layout.reserved2 != 0) return {};
   return FrameHeader{.kind = static_cast<FrameKind>(static_cast<std::uint8_t>(layout.kind)),
                      .flags = layout.flags,

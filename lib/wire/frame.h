@@ -27,8 +27,8 @@ enum class FrameKind : std::uint8_t {
 constexpr std::uint8_t kFlagIgnorable = 0x01;  // a receiver that does not know the kind skips the frame
 constexpr std::uint8_t kFlagSealed = 0x02;     // payload is AES-256-GCM ciphertext, `tag` its tag
 constexpr std::uint8_t kFlagDigest = 0x04;     // `tag` is the frame's digest (seal/frame_digest.h)
-// At most one of these: what the payload, before it was sealed, is of `raw_length` bytes. In an offer the
-// same bits stand for what an end can do.
+// Of data frames, at most one of these: what the payload, before it was sealed, is of `raw_length` bytes. In
+// an offer the same bits stand for what an end can do.
 constexpr std::uint8_t kFlagZstd = 0x08;  // one frame of zstd, RFC 8878, that tells its length
 constexpr std::uint8_t kFlagLz4 = 0x10;   // one block of LZ4
 constexpr std::uint8_t kCompressionFlags = kFlagZstd | kFlagLz4;
@@ -62,8 +62,9 @@ void encode_tag(std::span<const std::byte, kFrameTagSize> tag, std::span<std::by
 [[nodiscard]] std::span<const std::byte, kFrameTagSize> tag_of(
     std::span<const std::byte, kFrameHeaderSize> header);
 
-// Nothing for a header with an unknown kind that is not marked ignorable, unknown non-ignorable flag bits, or
-// a nonzero reserved field. An unknown ignorable kind is returned as it stands.
+// Nothing for a header with an unknown kind that is not marked ignorable, unknown non-ignorable flag bits,
+// flags of compression where the kind is known and not kData, or a nonzero reserved field. An unknown
+// ignorable kind is returned as it stands.
 [[nodiscard]] std::optional<FrameHeader> decode_frame(std::span<const std::byte, kFrameHeaderSize> in);
 
 }  // namespace rdpipe

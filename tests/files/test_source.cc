@@ -48,6 +48,18 @@ TEST_CASE("A file is read whole, whatever its size, the back end and O_DIRECT", 
   }
 }
 
+TEST_CASE("Nothing is read ahead of a file that is still being opened for direct reads", "[source]") {
+  const Scratch scratch;
+  put(scratch / "file", pattern(4_MiB));
+  Reader reader;
+  const auto source = open_file_source(scratch / "file", {.direct = DirectIo::kOn});
+  source->start(reader.loop, reader.ring, kSlot);
+  const std::size_t free = reader.ring.free_slots();
+  source->read_ahead();
+  CHECK(reader.ring.free_slots() == free);
+  CHECK(drain(reader.loop, *source).bytes == pattern(4_MiB));
+}
+
 TEST_CASE("A cold file above the threshold is read whole", "[source]") {
   const Scratch scratch;
   const std::string bytes = pattern(65_MiB + 4097);

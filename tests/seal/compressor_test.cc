@@ -37,7 +37,7 @@ Slot frame(Ring& ring, const Bytes& payload, std::uint8_t flags, std::size_t raw
   Slot slot = ring.acquire().value();
   std::ranges::copy(payload, slot.payload().begin());
   slot.resize(payload.size());
-  encode(FrameHeader{.kind = payload.empty() ? FrameKind::kHole : FrameKind::kData,
+  encode(FrameHeader{.kind = payload.empty() && raw_length > 0 ? FrameKind::kHole : FrameKind::kData,
                      .flags = flags,
                      .sequence = 3,
                      .length = raw_length,
@@ -145,6 +145,18 @@ TEST_CASE("a bomb bursts nothing: several frames of zstd in one, and one that wo
   Bytes two = half;
   two.insert(two.end(), half.begin(), half.end());
   slot = frame(ring, two, kFlagZstd, 16_KiB);
+  CHECK_FALSE(Decompressor().decompress(slot));
+}
+
+TEST_CASE("a frame of an older zstd, before its format was fixed, is refused") {
+  Ring ring({16_KiB, 2});
+  // Of version 0.7: magic number, one segment of 300 bytes, a block that repeats a byte so often, the end.
+  Bytes old;
+  for (const int byte :
+       {0x27, 0xB5, 0x2F, 0xFD, 0x60, 300 - 256, 0, 0x80, 300 >> 8, 300 & 0xFF, 0x78, 0xC0, 0, 0}) {
+    old.push_back(static_cast<std::byte>(byte));
+  }
+  Slot slot = frame(ring, old, kFlagZstd, 300);
   CHECK_FALSE(Decompressor().decompress(slot));
 }
 

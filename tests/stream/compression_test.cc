@@ -74,6 +74,20 @@ void make_compressed(Slot& slot) {
   Compressor(3, false).compress(slot);
 }
 
+// Of more than was agreed, made in a slot of its own.
+void make_too_long(Slot& slot) {
+  Ring ring({32_KiB, 2});
+  Slot large = ring.acquire().value();
+  std::ranges::copy(text(32_KiB), large.payload().begin());
+  large.resize(32_KiB);
+  encode(FrameHeader{.kind = FrameKind::kData, .flags = kFlagZstd, .length = 32_KiB, .raw_length = 32_KiB},
+         large.header());
+  Compressor(3, false).compress(large);
+  std::ranges::copy(large.filled(), slot.payload().begin());
+  slot.resize(large.size());
+  std::ranges::copy(large.header(), slot.header().begin());
+}
+
 }  // namespace
 
 TEST_CASE("a compressed stream is what was sent, and so are its digests; fewer bytes cross the line") {
@@ -180,15 +194,16 @@ TEST_CASE("a compressed frame is refused where none was agreed on, and where it 
       encode(header, slot.header());
     };
   };
-  const auto hostile =
-      GENERATE_COPY(Hostile{0, make_compressed, "malformed"}, Hostile{kFlagLz4, make_compressed, "malformed"},
-                    Hostile{kFlagZstd, promise(16_KiB - 1), "compressed frame is damaged"},
-                    Hostile{kFlagZstd, promise(16_KiB + 1), "compressed frame is damaged"},
-                    Hostile{kFlagZstd, promise(~0U), "compressed frame is damaged"},
-                    Hostile{kFlagZstd, promise(0), "compressed frame is damaged"});
+  const auto hostile = GENERATE_COPY(
+      Hostile{0, make_compressed, "malformed"}, Hostile{kFlagLz4, make_compressed, "malformed"},
+      Hostile{kFlagZstd, promise(16_KiB - 1), "compressed frame is damaged"},
+      Hostile{kFlagZstd, promise(16_KiB + 1), "malformed"}, Hostile{kFlagZstd, promise(~0U), "malformed"},
+      Hostile{kFlagZstd, promise(0), "compressed frame is damaged"},
+      Hostile{kFlagZstd, make_too_long, "malformed"});
   MemorySink sink;
   Setup setup;
   setup.digest = false;
+  setup.receiver_ring = {64_KiB, 4};  // the sender's frames are smaller, and so all frames
   const auto [sent, received] = transfer(one_frame(hostile.offered, hostile.make), sink, setup);
   CHECK(received.status() == Status::kDamaged);
   CHECK_THAT(received.text(), Catch::Contains(hostile.cause));

@@ -7,6 +7,7 @@
 #include "catch.h"
 #include "stream/elastic_sink.h"
 #include "stream/memory_ends.h"
+#include "stream/stream.h"
 
 using namespace rdpipe;
 
@@ -130,6 +131,25 @@ TEST_CASE("holes wait as holes, and what has begun behind them in order") {
   CHECK(inner->bytes.size() == bytes.size() + 30'000'003);
 }
 
+TEST_CASE("holes become one up to the length that a sink is given at most") {
+  Loop loop;
+  Ring ring({kSlot, 8});
+  const auto inner = std::make_shared<GatedSink>();
+  ElasticSink sink(inner, {.size = 20 * kSlot, .start_write = 100});
+  sink.start(loop, ring, {});
+  sink.write_hole(*ring.acquire(), kMaxHoleLength - 10);
+  sink.write_hole(*ring.acquire(), 10);
+  CHECK(sink.fill_percent() == 5);
+  sink.write_hole(*ring.acquire(), kMaxHoleLength);
+  sink.write_hole(*ring.acquire(), 1);
+  CHECK(sink.fill_percent() == 15);
+  sink.finish();
+  inner->open = true;
+  for (int i = 0; i < 3; ++i) sink.poll();
+  CHECK(inner->holes == 3);
+  CHECK(sink.committed());
+}
+
 TEST_CASE("a buffered stream is committed when the inner sink has all of it, and not before") {
   Loop loop;
   Ring ring({kSlot, 4});
@@ -191,6 +211,24 @@ TEST_CASE("a sink's full buffer takes nothing until it is below its mark") {
   }
   CHECK(done == bytes.size());
   CHECK((inner->bytes == bytes));
+}
+
+// That it is full shows while it is written to, and not any more when something may be taken.
+TEST_CASE("a sink's buffer that was full beside what the sink holds is filled, whatever its marks") {
+  Loop loop;
+  Ring ring({kSlot, 32});
+  const auto inner = std::make_shared<GatedSink>();
+  ElasticSink sink(inner, {.size = 20 * kSlot, .start_write = 95, .start_read = 1});
+  sink.start(loop, ring, {});
+  const auto bytes = pattern(22 * kSlot);
+  CHECK(write_all(sink, ring, std::span(bytes).first(19 * kSlot)) == 19 * kSlot);
+  sink.poll();
+  CHECK(inner->backlog() == 19);
+  CHECK(write_all(sink, ring, std::span(bytes).subspan(19 * kSlot)) == 3 * kSlot);
+  inner->open = true;
+  for (int i = 0; i < 5; ++i) sink.poll();
+  CHECK(inner->bytes.size() >= 20 * kSlot);
+  CHECK(ring.free_slots() == 32);
 }
 
 TEST_CASE("a buffer of two pages takes frames that are larger than it") {

@@ -63,3 +63,28 @@ TEST_CASE("a wait for a rate is no standstill, at neither end") {
   CHECK((inner->bytes == pattern(4 * 16_KiB)));
   CHECK(sent.result->elapsed >= std::chrono::milliseconds(2000));
 }
+
+// It takes two seconds to empty the buffer when everything has arrived, and only its own slots show that.
+TEST_CASE("a buffer that is being emptied is no standstill, at neither end and with the smallest ring") {
+  const std::size_t slots = GENERATE(as<std::size_t>(), 2, 8);
+  const auto inner = std::make_shared<SlowSink>();
+  MemorySource source(pattern(20 * 16_KiB));
+  ElasticSink sink(inner, {.size = 1_MiB});
+  Setup setup;
+  setup.options.stall_limit = std::chrono::milliseconds(700);
+  setup.receiver_ring = {16_KiB, slots};
+  const auto [sent, received] = transfer(source, sink, setup);
+  CAPTURE(slots, sent.text(), received.text());
+  REQUIRE(sent.result);
+  REQUIRE(received.result);
+  CHECK((inner->bytes == pattern(20 * 16_KiB)));
+}
+
+TEST_CASE("what stands around a source hides none of its empty slots") {
+  class Idle : public MemorySource {
+   public:
+    using MemorySource::MemorySource;
+    std::size_t empty_slots() const override { return 1; }
+  };
+  CHECK(PacedSource(std::make_shared<Idle>(pattern(1)), 1000).empty_slots() == 1);
+}

@@ -228,6 +228,33 @@ TEST_CASE("a reader that goes and leaves bytes behind is an error, one that has 
   }
 }
 
+// Whether it is gone and what it has left are two questions.
+TEST_CASE("a reader that takes all and goes at any moment whatsoever is no error") {
+  Loop loop;
+  Ring ring({4_KiB, 4});
+  for (int round = 0; round < 2000; ++round) {
+    Pipe pipe;
+    auto sink = make_pipe_sink(pipe.writer.get(), "standard output");
+    sink->start(loop, ring, {});
+    sink->write(filled_slot(ring, "abc"));
+    sink->poll();
+    sink->finish();
+    std::thread reader([&] {
+      char text[3];
+      CHECK(::read(pipe.reader.get(), text, sizeof text) == 3);
+      pipe.reader.reset();
+    });
+    const Deadline limit = Deadline::in(std::chrono::seconds(20));
+    try {
+      while (!sink->committed() && !limit.passed()) sink->poll();
+    } catch (const Error& error) {
+      FAIL_CHECK(error.what());
+    }
+    reader.join();
+    REQUIRE(sink->committed());
+  }
+}
+
 TEST_CASE("devices are written and read to the end") {
   Loop loop;
   Ring ring({4_KiB, 4});

@@ -1,0 +1,86 @@
+#include "ground/shared_output.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+
+namespace rdpipe {
+
+SharedOutput::SharedOutput(int fd) : fd_(fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) == -1) return;
+  const bool is_terminal = S_ISCHR(status.st_mode) && ::isatty(fd) == 1;
+  is_socket_ = S_ISSOCK(status.st_mode);
+  may_block_ = S_ISFIFO(status.st_mode) || is_terminal;
+  surely_ = is_terminal ? 1 : PIPE_BUF;
+  if (may_block_) own_ = open_again(fd, O_WRONLY);
+}
+
+std::size_t SharedOutput::write_now(std::string_view bytes) {
+  ssize_t count = 0;
+  if (is_socket_) {
+    count = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  } else if (own_) {
+    count = ::write(own_.get(), bytes.data(), bytes.size());
+  } else if (may_block_) {
+    if (!await_room(Deadline::now())) return 0;
+    count = ::write(fd_, bytes.data(), std::min(bytes.size(), surely_));
+  } else {
+    count = ::write(fd_, bytes.data(), bytes.size());
+  }
+  if (count >= 0) return static_cast<std::size_t>(count);
+  return errno == EAGAIN || errno == EINTR ? 0 : bytes.size();
+}
+
+bool SharedOutput::await_room(Deadline until) const {
+  constexpr auto kRoundUp = std::chrono::microseconds(999);
+  pollfd room{own_ ? own_.get() : fd_, POLLOUT, 0};
+  for (;;) {
+    int patience = -1;  // milliseconds
+    if (!until.is_never()) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until.remaining() + kRoundUp);
+      patience = static_cast<int>(std::min<std::int64_t>(left.count(), std::numeric_limits<int>::max()));
+    }
+    const int ready = ::poll(&room, 1, patience);
+    if (ready > 0) return true;
+    if (ready == 0 && until.passed()) return false;
+  }
+}
+
+bool SharedOutput::end_begun(Deadline until) {
+  constexpr int kMoment = 1;  // milliseconds
+  for (bool had_room = false; !begun_.empty();) {
+    const std::size_t count = write_now(begun_);
+    begun_.erase(0, count);
+    if (count > 0) {
+      is_stuck_ = had_room = false;
+      continue;
+    }
+    if (had_room) ::poll(nullptr, 0, kMoment);  // there is some, and not enough
+    if (!await_room(until) || until.passed()) return false;
+    had_room = true;
+  }
+  return true;
+}
+
+bool SharedOutput::write(std::string_view text, Deadline until) {
+  if (is_stuck_ && !until.is_never()) until = Deadline::now();
+  const bool waits = !until.passed();
+  bool is_begun = false;
+  if (end_begun(until)) {
+    begun_ = text;
+    is_begun = end_begun(until) || begun_.size() < text.size();
+    if (!is_begun) begun_.clear();
+  }
+  if (waits && (!is_begun || !begun_.empty())) is_stuck_ = true;
+  return is_begun;
+}
+
+}  // namespace rdpipe
