@@ -38,7 +38,7 @@ void require_writable(int fd) {
 
 // One that the data take, or the user types them at.
 bool is_busy_terminal(Tool tool, const Settings& settings) {
-  if (tool == Tool::kCopy || settings.path || !settings.command.empty()) return false;
+  if (tool == Tool::kCopy || !uses_standard_stream(settings)) return false;
   return ::isatty(tool == Tool::kSend ? STDIN_FILENO : STDOUT_FILENO) == 1;
 }
 
@@ -77,7 +77,7 @@ const CommandLine& sensible(Tool tool, const CommandLine& line) {
     reject("option --json", "what the command says goes to the same file",
            "--json-fd=N takes another descriptor");
   }
-  if (tool == Tool::kReceive && !line.settings.path && !has_command) require_apart(progress);
+  if (tool == Tool::kReceive && uses_standard_stream(line.settings)) require_apart(progress);
   return line;
 }
 
@@ -94,7 +94,7 @@ Monitor::Monitor(Tool tool, const CommandLine& line)
   if (settings_.json_fd) json_.emplace(*settings_.json_fd);
   draws_ = wants_line(tool, line.settings) && line_.wanted();
   if (tool == Tool::kCopy || !line.settings.command.empty()) return;
-  log_.require_apart(tool == Tool::kSend ? STDIN_FILENO : STDOUT_FILENO);
+  if (!line.settings.next) log_.require_apart(tool == Tool::kSend ? STDIN_FILENO : STDOUT_FILENO);
   if (line.settings.path) log_.require_apart(*line.settings.path);
 }
 

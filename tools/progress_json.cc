@@ -114,6 +114,7 @@ Json end_members(const Result& result, const std::string& hash) {
   members["hash"] = hash.empty() ? Json() : Json(hash + " " + result.hash);
   members.update(link_members(result));
   members.update(verdict(0, "ok", result.warning));
+  if (!result.forwarded_to.empty()) members["forwarded_to"] = result.forwarded_to;
   return members;
 }
 

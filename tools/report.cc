@@ -72,6 +72,11 @@ std::string compression_text(std::uint64_t bytes, std::uint64_t wire_bytes) {
                      static_cast<double>(bytes) / static_cast<double>(wire_bytes), wire_bytes);
 }
 
+std::string forwarded_text(const Result& result) {
+  if (result.forwarded_to.empty()) return {};
+  return fmt::format(", forwarded to {} over {}", result.forwarded_to, result.forwarded_by);
+}
+
 std::string result_text(Tool tool, const Result& result) {
   const double seconds = std::chrono::duration<double>(result.elapsed).count();
   const double rate = seconds > 0 ? static_cast<double>(result.bytes) / seconds : 0;
@@ -80,7 +85,8 @@ std::string result_text(Tool tool, const Result& result) {
                      result.bytes, result.bytes == 1 ? "byte" : "bytes", seconds, result.fabric, device,
                      result.compressed ? compression_text(result.data_bytes, result.wire_bytes) : "",
                      result.sealed ? "sealed" : "not sealed",
-                     result.digest.empty() ? "no digest" : "digest " + result.digest);
+                     result.digest.empty() ? "no digest" : "digest " + result.digest) +
+         forwarded_text(result);
 }
 
 std::string hash_text(const std::string& algorithm, const Result& result) {

@@ -27,6 +27,8 @@ void print_warning(Tool tool, const std::string& text);
 
 // "Bandwidth 5.103 GB/s, 1073741824 bytes in 0.210 s, RDMA (mlx5_0), not sealed, digest 0123..."
 [[nodiscard]] std::string result_text(Tool tool, const Result& result);
+// ", forwarded to db3 over RDMA", or nothing.
+[[nodiscard]] std::string forwarded_text(const Result& result);
 // "sha256 0123...": what --hash asked for.
 [[nodiscard]] std::string hash_text(const std::string& algorithm, const Result& result);
 

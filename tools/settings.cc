@@ -125,9 +125,6 @@ constexpr auto kForeign = std::to_array<Foreign>({
 
 std::string_view hint_for(Tool tool, std::string_view given) {
   const std::string_view name = given.substr(0, given.find('='));
-  if (tool == Tool::kReceive && (given == "-z" || name == "--compress")) {
-    return "rdsend compresses, and rdrecv undoes it unasked: leave it out here";
-  }
   for (const Foreign& foreign : kForeign) {
     if (tool == Tool::kCopy && (given == foreign.letter || name == foreign.name)) return foreign.hint;
   }
@@ -174,11 +171,21 @@ void require_sense(Tool tool, const Settings& settings) {
   const bool has_command = !settings.command.empty();
   const FileUse& use = settings.file_use;
   if (has_command && settings.path) reject("FILE and a command exclude each other");
-  if (has_command && (use.fsync || use.inplace || use.direct != Direct::kAuto)) {
+  const bool is_for_files = use.fsync || use.inplace || use.direct != Direct::kAuto;
+  if (has_command && is_for_files) {
     reject(tool == Tool::kSend ? "--direct is for files, not for a command"
                                : "--fsync, --inplace and --direct are for files, not for a command");
   }
+  if (settings.next && !settings.path && is_for_files) {
+    reject("--forward without a FILE writes none: --fsync, --inplace and --direct do not go with it");
+  }
+  if (tool == Tool::kReceive && !settings.next &&
+      settings.connection.compression.use != CompressionUse::kOff) {
+    throw Error(Status::kUsage, "", "rdrecv compresses only what it passes on with --forward",
+                "rdsend compresses, and rdrecv undoes it unasked: leave it out here");
+  }
   if (!settings.keeps_listening.value_or(false) || has_command) return;
+  if (!settings.path && settings.next) return;
   if (!settings.path) reject("--keep-listening needs a FILE with a pattern, or a command");
   if (use.inplace) reject("--keep-listening makes new files: --inplace does not go with it");
   require_name_pattern(*settings.path);

@@ -24,6 +24,10 @@ struct KeyChoice {
   std::optional<KeyText> argument;  // KEY; "-" means RDPIPE_KEY or a prompt
 };
 
+struct HostPort {
+  std::string host, port;
+};
+
 struct Settings {
   Options connection;
   FileUse file_use;
@@ -33,12 +37,18 @@ struct Settings {
   std::optional<std::string> path;      // FILE; none: the command, or standard input or output
   std::vector<std::string> command;     // what follows `--` in FILE's place; empty: none
   std::optional<bool> keeps_listening;  // rdrecv: --keep-listening, or --once
+  std::optional<HostPort> next;         // rdrecv: --forward
   ProgressSettings progress;
   bool verbose = false;
   bool quiet = false;
 };
 
 enum class Request : unsigned char { kTransfer, kHelp, kVersion, kGenerateKey };
+
+// What is neither a file's nor a command's, nor only passed on.
+[[nodiscard]] inline bool uses_standard_stream(const Settings& settings) {
+  return !settings.path && settings.command.empty() && !settings.next;
+}
 
 struct CommandLine {
   Request request = Request::kTransfer;

@@ -5,6 +5,7 @@
 #include <array>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "options.h"
 #include "values.h"
@@ -153,13 +154,17 @@ constexpr auto kOptions = std::to_array<Option>({
      [](CommandLine& line, const std::string&) { choose_listening(line, true); }},
     {0, "once", nullptr, kReceiveOnly, "serve one sender (the default)",
      [](CommandLine& line, const std::string&) { choose_listening(line, false); }},
+    {0, "forward", "HOST:PORT", kReceiveOnly, "also send it on, to the rdrecv there",
+     [](CommandLine& line, const std::string& value) {
+       auto [host, port] = host_port_value("--forward", value);
+       line.settings.next = HostPort{std::move(host), std::move(port)};
+     }},
     {0, "encrypt", nullptr, kAll, "seal the data with AES-256-GCM (default: over TCP to another host)",
      [](CommandLine& line, const std::string&) { choose_encryption(line, Switch::kOn); }, nullptr, true},
     {0, "no-encrypt", nullptr, kAll, "do not seal the data",
      [](CommandLine& line, const std::string&) { choose_encryption(line, Switch::kOff); }, nullptr, true},
-    {'z', "compress", "auto|lz4|zstd", kSendOnly | kCopy,
-     "compress what is sent; zstd:LEVEL, 1 to 19 (alone: zstd)", compress,
-     [](CommandLine& line) { line.settings.connection.compression = {}; }, true, ~0U, false, true},
+    {'z', "compress", "auto|lz4|zstd", kAll, "compress what is sent; zstd:LEVEL, 1 to 19 (alone: zstd)",
+     compress, [](CommandLine& line) { line.settings.connection.compression = {}; }, true, ~0U, false, true},
     {0, "no-checksum", nullptr, kStream, "leave out the stream digest",
      [](CommandLine& line, const std::string&) { line.settings.connection.checksum = false; }},
     {0, "hash", "ALGORITHM", kStream, "compute and print a conventional digest too (sha256, ...)",

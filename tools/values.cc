@@ -68,6 +68,17 @@ std::chrono::nanoseconds keep_alive_value(const char* option, const std::string&
   return span;
 }
 
+std::pair<std::string, std::string> host_port_value(const char* option, const std::string& text) {
+  const auto colon = text.rfind(':');
+  const std::string host = text.substr(0, colon);
+  const bool is_bracketed = host.starts_with('[') && host.ends_with(']') && host.size() > 2;
+  const bool has_port = colon != std::string::npos && colon + 1 < text.size();
+  if (!has_port || host.empty() || (!is_bracketed && host.find_first_of("[]:") != std::string::npos)) {
+    reject_value(option, text, "HOST:PORT (brackets stand around an IPv6 address)");
+  }
+  return {host, text.substr(colon + 1)};
+}
+
 Compression compression_value(const std::string& text) {
   constexpr std::string_view kWithLevel = "zstd:";
   if (text.starts_with(kWithLevel)) {

@@ -22,6 +22,10 @@ namespace rdpipe::tools {
 // 1 to 3600 seconds.
 [[nodiscard]] std::chrono::nanoseconds keep_alive_value(const char* option, const std::string& text);
 
+// "host:port", "[::1]:port": host and port.
+[[nodiscard]] std::pair<std::string, std::string> host_port_value(const char* option,
+                                                                  const std::string& text);
+
 // "zstd", "zstd:9", "lz4", "auto".
 [[nodiscard]] Compression compression_value(const std::string& text);
 
