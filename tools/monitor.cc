@@ -193,7 +193,7 @@ void Monitor::finish(const Result& result) {
     if (!json_on_screen()) print_line(hash);
   }
   if (!result.warning.empty()) warn(result.warning);
-  if (json_) json_->write("end", end_members(result, settings.connection.hash));
+  if (json_) json_->write("end", end_members(tool_, result, settings.connection.hash));
 }
 
 void Monitor::settle() {

@@ -108,13 +108,13 @@ Json tick_members(const Reading& reading) {
   return members;
 }
 
-Json end_members(const Result& result, const std::string& hash) {
+Json end_members(Tool tool, const Result& result, const std::string& hash) {
   Json members = amounts(result.bytes, seconds_of(result.elapsed));
   members["digest"] = text_or_null(result.digest);
   members["hash"] = hash.empty() ? Json() : Json(hash + " " + result.hash);
   members.update(link_members(result));
   members.update(verdict(0, "ok", result.warning));
-  if (!result.forwarded_to.empty()) members["forwarded_to"] = result.forwarded_to;
+  if (tool == Tool::kReceive) members["forwarded_to"] = text_or_null(result.forwarded_to);
   return members;
 }
 
@@ -141,6 +141,7 @@ Json end_members(Tool tool, const Error& error, const std::optional<Reading>& la
       members[count] = nullptr;
     }
   }
+  if (tool == Tool::kReceive) members["forwarded_to"] = nullptr;
   members.update(verdict(static_cast<int>(error.status()), "error", {}));
   members["error"] = error.what();
   members["hint"] = text_or_null(error.hint());

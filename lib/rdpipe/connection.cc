@@ -108,8 +108,7 @@ void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size, C
   Links links = {&session->link()};
   if (next) next->add_to(links);
   const bool receives = role == Role::kReceives;
-  ring.emplace(*loop, links,
-               next ? next->ring_shape(fabric) : stream_ring_shape(options, fabric, receives),
+  ring.emplace(*loop, links, next ? next->ring_shape(fabric) : stream_ring_shape(options, fabric, receives),
                notice_of(options));
   Offer offer;
   offer.role = role;

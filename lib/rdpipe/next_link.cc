@@ -17,7 +17,6 @@ namespace {
 // Device, GID and address are of the link that comes in; the route says what leads on.
 FabricOptions onward_options(const Options& options) {
   FabricOptions fabric = fabric_options(options);
-  if (demands_rdma(fabric)) fabric.choice = FabricChoice::kRdma;
   fabric.device.clear();
   fabric.gid_index = -1;
   fabric.address.clear();
