@@ -141,10 +141,10 @@ Json end_members(Tool tool, const Error& error, const std::optional<Reading>& la
       members[count] = nullptr;
     }
   }
-  if (tool == Tool::kReceive) members["forwarded_to"] = nullptr;
   members.update(verdict(static_cast<int>(error.status()), "error", {}));
   members["error"] = error.what();
   members["hint"] = text_or_null(error.hint());
+  if (tool == Tool::kReceive) members["forwarded_to"] = nullptr;
   return members;
 }
 
