@@ -32,9 +32,12 @@ NextReceiver::NextReceiver(const std::string& host, const std::string& port, std
 
 NextLink::NextLink(Loop& loop, const NextReceiver& next, const Options& options)
     : loop_(loop), options_(options) {
+  options_.notice = [notice = notice_of(options), host = next.host_](const std::string& text) {
+    notice(fmt::format("on to {}: {}", host, text));
+  };
   const Deadline deadline = Deadline::in(options.connect_timeout);
-  auto link = connect(loop, peer_address(next.host_, next.port_), onward_options(options), deadline,
-                      notice_of(options));
+  auto link =
+      connect(loop, peer_address(next.host_, next.port_), onward_options(options), deadline, options_.notice);
   session_ = authenticate(loop, std::move(link), *next.key_, deadline);
 }
 
@@ -49,27 +52,27 @@ void NextLink::agree(const Offer& offer, Fabric from) {
   mine.compressions = methods_of(options_.compression.use);
   const Terms& terms = session_->exchange(loop_, mine, Deadline::in(options_.connect_timeout));
   if (mine.compressions != 0 && terms.compressions == 0) {
-    notice_of(options_)(fmt::format("not compressed: {} cannot undo it", terms.peer_host));
+    options_.notice(fmt::format("not compressed: {} cannot undo it", terms.peer_host));
   }
   // A buffer's memory is pinned nowhere, and may be gone before the link is.
   copies_ = terms.sealed || terms.compressions != 0 || options_.buffer_size > 0;
   const RingShape incoming = ring_shape(from);
   ring_ = attach_ring(session_->link(), {copies_ ? incoming.slot_size : kPageSize, incoming.slots + 1},
-                      notice_of(options_));
+                      options_.notice);
 }
 
-// Both links pin it, and the kernel counts it twice.
 RingShape NextLink::ring_shape(Fabric from) const {
   constexpr std::size_t kMostSlots = 65535;  // one less than a ring may have
-  Options options = options_;
-  if (options.ring_size == 0 && options.slot_size == 0 && from == Fabric::kRdma &&
-      fabric() == Fabric::kRdma) {
-    options.ring_size = 3_MiB;
-  }
-  const RingShape usual = stream_ring_shape(options, from, true);
+  const RingShape usual = stream_ring_shape(options_, from, true);
   std::size_t slot_size = std::min(usual.slot_size, session_->terms().slot_size);
+  std::size_t bytes = usual.payload_bytes();
+  const bool is_pinned_twice = from == Fabric::kRdma && fabric() == Fabric::kRdma;  // and counts twice
+  if (is_pinned_twice && options_.ring_size == 0 && options_.slot_size == 0) {
+    slot_size = std::min(slot_size, 512_KiB);
+    bytes = std::min(bytes, 3_MiB);
+  }
   if (copies_ && ring_) slot_size = std::min(slot_size, ring_->shape().slot_size);
-  return {slot_size, std::min(usual.payload_bytes() / slot_size, kMostSlots)};
+  return {slot_size, std::clamp<std::size_t>(bytes / slot_size, 2, kMostSlots)};
 }
 
 void NextLink::add_to(Links& links) const {

@@ -41,6 +41,7 @@ void ForwardSink::serve_own() {
   static_cast<void>(feed_own());
   own_->poll();
   if (feed_own()) loop_->wake_now();
+  if (std::exchange(own_taken_, own_->taken()) != own_->taken()) source_.stir();
 }
 
 // True when it has got something to do.
