@@ -37,12 +37,14 @@ run_recipe() {  # NAME receive|send
 start_recipe_recv() {  # NAME
   : >recv.err
   choose_port
+  recipe "$1" receive
   run_recipe "$1" receive </dev/null >recv.out 2>recv.err
   receiver=$!
   await_listening "$receiver"
 }
 
 start_recipe_send() {  # NAME
+  recipe "$1" send
   run_recipe "$1" send </dev/null >send.out 2>send.err
   sender=$!
 }
@@ -53,9 +55,16 @@ start_recipe() {  # NAME [RECEIVING-NAME]
   start_recipe_send "$1"
 }
 
+# For those who look at it: tests/tools/run --show.
+show_ends() {  # STATUS
+  show recv.err send.err
+  echo "rdrecv and rdsend: exit status $1"
+}
+
 recipe_succeeds() {
   sender_exits 0 60
   receiver_exits 0 60
+  show_ends 0
   [[ $fabric != rdma ]] || sed -nE 's/.* ([0-9]+) bytes? in .*/\1/p' recv.err >>"$run/moved"
 }
 
@@ -63,6 +72,7 @@ recipe_succeeds() {
 recipe_fails() {  # rdsend|rdrecv COMMAND REGEX: the command's end, its name, what it said
   sender_exits 14 60
   receiver_exits 14 60
+  show_ends 14
   local far=send.err near=recv.err
   [[ $1 == rdrecv ]] || far=recv.err near=send.err
   says "$near" "^$1: error: run '$2': .*$3"

@@ -15,8 +15,8 @@ make_image() {
 # A loop device of SIZE at `device`.
 make_loop() {  # SIZE
   need_root
-  truncate -s "$1" medium
-  device=$(losetup --find --show medium 2>/dev/null) || skip "no loop devices here"
+  truncate -s "$1" "medium.$1"
+  device=$(losetup --find --show "medium.$1" 2>/dev/null) || skip "no loop devices here"
   undo+=("losetup -d $device")
 }
 
