@@ -94,7 +94,8 @@ Monitor::Monitor(Tool tool, const CommandLine& line)
   if (settings_.json_fd) json_.emplace(*settings_.json_fd);
   draws_ = wants_line(tool, line.settings) && line_.wanted();
   if (tool == Tool::kCopy || !line.settings.command.empty()) return;
-  if (!line.settings.next) log_.require_apart(tool == Tool::kSend ? STDIN_FILENO : STDOUT_FILENO);
+  if (uses_standard_stream(line.settings) || line.settings.path)
+    log_.require_apart(tool == Tool::kSend ? STDIN_FILENO : STDOUT_FILENO);
   if (line.settings.path) log_.require_apart(*line.settings.path);
 }
 

@@ -1,5 +1,5 @@
-// rdrecv PORT KEY [FILE | -- COMMAND]: receives one stream, or one after another, and may send it on; exit 0
-// means that it is complete, checked, and in its place.
+// rdrecv PORT KEY [FILE | -- COMMAND], or -I PORT as mbuffer: receives one stream, or one after another, and
+// may send it on; exit 0 means that it is complete, checked, and in its place.
 #include <unistd.h>
 
 #include <optional>
@@ -15,7 +15,7 @@ using namespace rdpipe;  // NOLINT(google-build-using-namespace): a program's on
 std::optional<Output> open_output(const tools::Settings& settings, tools::Monitor& monitor) {
   if (settings.path) return Output::file(*settings.path, settings.file_use);
   if (!settings.command.empty()) return Output::command(settings.command, monitor.command_errors());
-  if (settings.next) return {};
+  if (!tools::uses_standard_stream(settings)) return {};
   return Output::descriptor(STDOUT_FILENO, "standard output", settings.file_use);
 }
 
