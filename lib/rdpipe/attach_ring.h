@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -12,8 +11,6 @@
 #include "transport/link.h"
 
 namespace rdpipe {
-
-using Links = std::vector<Link*>;
 
 // A ring that `link` can reach: as asked for, or as large as it may be, with a notice, and of `least_slots`
 // at least. Throws Error{kMemory}. Thread of the link's loop.
@@ -26,14 +23,14 @@ using Links = std::vector<Link*>;
     std::size_t least_slots = 2);
 
 // The same, of one ring that all of `links` can reach.
-[[nodiscard]] std::unique_ptr<Ring> attach_ring(const Links& links, RingShape shape,
-                                                const std::function<void(const std::string&)>& notice);
+[[nodiscard]] std::unique_ptr<Ring> attach_shared_ring(const std::vector<Link*>& links, RingShape shape,
+                                                       const std::function<void(const std::string&)>& notice);
 
 // A ring that links and io_uring can reach, for as long as any of them may. What a link has pinned is not
 // pinned for io_uring again: the kernel would count it twice, and 8 MiB are all that most users may lock.
 class AttachedRing {
  public:
-  AttachedRing(Loop& loop, const Links& links, RingShape shape,
+  AttachedRing(Loop& loop, const std::vector<Link*>& links, RingShape shape,
                const std::function<void(const std::string&)>& notice);
   AttachedRing(const AttachedRing&) = delete;
   AttachedRing& operator=(const AttachedRing&) = delete;

@@ -105,7 +105,7 @@ struct Connection::State {
 void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size, Content content) {
   if (ring) throw Error(Status::kUsage, "use a connection", "it carries a stream already");
   const Fabric fabric = session->link().info().fabric;
-  Links links = {&session->link()};
+  std::vector<Link*> links = {&session->link()};
   if (next) next->add_to(links);
   const bool receives = role == Role::kReceives;
   ring.emplace(*loop, links, next ? next->ring_shape(fabric) : stream_ring_shape(options, fabric, receives),

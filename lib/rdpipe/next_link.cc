@@ -75,7 +75,7 @@ RingShape NextLink::ring_shape(Fabric from) const {
   return {slot_size, std::clamp<std::size_t>(bytes / slot_size, 2, kMostSlots)};
 }
 
-void NextLink::add_to(Links& links) const {
+void NextLink::add_to(std::vector<Link*>& links) const {
   if (!copies_) links.push_back(&session_->link());
 }
 

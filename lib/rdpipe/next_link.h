@@ -3,7 +3,7 @@
 #pragma once
 
 #include <memory>
-#include <optional>
+#include <vector>
 
 #include <rdpipe/connection.h>
 
@@ -24,7 +24,7 @@ class NextLink {
   // Of the ring that what comes in over `from` lies in: frames go on as they came.
   [[nodiscard]] RingShape ring_shape(Fabric from) const;
   // Adds the link where it must reach that ring.
-  void add_to(Links& links) const;
+  void add_to(std::vector<Link*>& links) const;
   // What sends on what it is given, and to `own`, which may be null, too. It comes in on `terms`.
   [[nodiscard]] std::shared_ptr<Sink> sink(std::shared_ptr<Sink> own, const Terms& terms);
 
