@@ -21,4 +21,8 @@ namespace rdpipe {
     Link& link, RingShape shape, std::size_t count, const std::function<void(const std::string&)>& notice,
     std::size_t least_slots = 2);
 
+// The same, of one ring that all of `links` can reach.
+[[nodiscard]] std::unique_ptr<Ring> attach_shared_ring(const std::vector<Link*>& links, RingShape shape,
+                                                       const std::function<void(const std::string&)>& notice);
+
 }  // namespace rdpipe
