@@ -79,8 +79,9 @@ Json start_members(Tool tool, const CommandLine& line) {
     members["operands"] = line.copy.operands;
     return members;
   }
-  members["host"] = text_or_null(line.settings.host);
-  members["port"] = line.settings.port;
+  const Target target = tool == Tool::kSend ? line.settings.targets.front() : Target{{}, line.settings.port};
+  members["host"] = text_or_null(target.host);
+  members["port"] = target.port;
   members["file"] = or_null(line.settings.path);
   members["total"] = or_null(line.settings.connection.expected_size);
   return members;

@@ -1,5 +1,5 @@
-// rdsend HOST PORT KEY [FILE | -- COMMAND]: sends standard input, a file, or what a command writes; exit 0
-// means that the other end has all of it.
+// rdsend HOST PORT KEY [FILE | -- COMMAND], or -O HOST:PORT as mbuffer: sends standard input, a file, or what
+// a command writes; exit 0 means that the other end has all of it.
 #include <unistd.h>
 
 #include <utility>
@@ -18,7 +18,8 @@ Input open_input(const tools::Settings& settings, tools::Monitor& monitor) {
 
 // The key goes when it has done its work.
 Connection connect(const tools::Settings& settings, tools::KeyText key) {
-  return Connection::connect(settings.host, settings.port, key.text(), settings.connection);
+  const tools::Target& target = settings.targets.front();
+  return Connection::connect(target.host, target.port, key.text(), settings.connection);
 }
 
 void send(const tools::Settings& settings, tools::KeyText key, tools::Monitor& monitor) {

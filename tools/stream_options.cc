@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 
+#include "operands.h"
 #include "options.h"
 #include "values.h"
 
@@ -57,7 +58,33 @@ void choose_listening(CommandLine& line, bool keeps_on) {
   choose<std::optional<bool>>(line.settings.keeps_listening, {}, keeps_on, "--keep-listening and --once");
 }
 
+void listen_on(CommandLine& line, const std::string& value) {
+  if (!line.settings.port.empty()) throw Error(Status::kUsage, "", "-I is given twice", "see --help");
+  line.settings.port = port_value("-I", value);
+}
+
+// "-" is standard input or output.
+void choose_path(const char* option, CommandLine& line, const std::string& value) {
+  Settings& settings = line.settings;
+  if (settings.path_by_option) {
+    throw Error(Status::kUsage, "", fmt::format("{} is given twice", option), "see --help");
+  }
+  settings.path_by_option = true;
+  if (value != "-") settings.path = value;
+}
+
 constexpr auto kOptions = std::to_array<Option>({
+    {'O', nullptr, "HOST:PORT", kSendOnly, "send to this rdrecv, in place of HOST PORT",
+     [](CommandLine& line, const std::string& value) {
+       line.settings.targets.push_back(target_value("-O", value));
+     }},
+    {'I', nullptr, "PORT", kReceiveOnly, "listen on this, in place of PORT", listen_on},
+    {'i', nullptr, "FILE", kSendOnly, "send FILE; '-': standard input",
+     [](CommandLine& line, const std::string& value) { choose_path("-i", line, value); }},
+    {'o', nullptr, "FILE", kReceiveOnly, "receive into FILE, which must not exist; '-': standard output",
+     [](CommandLine& line, const std::string& value) { choose_path("-o", line, value); }},
+    {'f', nullptr, nullptr, kReceiveOnly, "the FILE of -o may exist, and is replaced",
+     [](CommandLine& line, const std::string&) { line.settings.replaces = true; }},
     {'v', "verbose", nullptr, kStream, "print one line at the end: rate, bytes, seconds, fabric",
      [](CommandLine& line, const std::string&) { line.settings.verbose = true; }},
     {'q', "quiet", nullptr, kAll, "print errors only",

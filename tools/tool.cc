@@ -61,6 +61,7 @@ int make_transfer(Tool tool, CommandLine& line, Transfer transfer) {
     const std::optional<int> key_fd = settings.key.fd;
     KeyText key = read_key(std::move(settings.key), interrupts);
     if (key_fd && !settings.command.empty()) hide_from_commands(*key_fd);
+    if (!settings.notice.empty()) monitor.notice(settings.notice);
     const std::string doubt = doubt_about(key.text());
     if (!doubt.empty()) monitor.warn(doubt);
     transfer(settings, std::move(key), monitor);
