@@ -265,6 +265,7 @@ ReceiverResult FanOut::State::result_of(std::size_t index) const {
   ReceiverResult one;
   one.name = outcome.name;
   one.error = outcome.error;
+  one.given_up = outcome.given_up;
   Result& result = one.result;
   result.bytes = outcome.progress.bytes;
   result.elapsed = outcome.progress.elapsed;
@@ -294,6 +295,7 @@ FanOutReport FanOut::State::report() {
     if (!one.error && one.result.elapsed >= stream.elapsed) stream = one.result;
   }
   stream.bytes = trunk.bytes();
+  stream.warning.clear();  // is that one's
   if (failure) return report;
   StreamResult digests;
   trunk.finish(digests);

@@ -29,6 +29,7 @@ struct ReceiverResult {
   std::string name{};            // "db2:9090"
   Result result{};               // bytes it was sent, and how; the rest where it has committed
   std::optional<Error> error{};  // why it has not
+  bool given_up = false;         // not for a failure of its own
 };
 
 struct FanOutOptions {

@@ -171,7 +171,10 @@ bool Fan::decided() const {
 
 void Fan::give_up(const Error& error) noexcept {
   try {
-    for (Receiver& receiver : receivers_) fail(receiver, error);
+    for (Receiver& receiver : receivers_) {
+      receiver.outcome.given_up = !receiver.outcome.result && !receiver.outcome.error;
+      fail(receiver, error);
+    }
     while (!over()) {
       wake_ = Deadline::never();
       for (Receiver& receiver : receivers_) {

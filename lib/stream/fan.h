@@ -39,6 +39,7 @@ class Fan {
     bool compressed = false;
     std::optional<StreamResult> result{};  // it has committed
     std::optional<Error> error{};          // it has failed
+    bool given_up = false;                 // ... by give_up()
   };
 
   // `names` are those of the receivers, which are to come. All of these outlive it.
