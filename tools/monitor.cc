@@ -194,7 +194,34 @@ void Monitor::finish(const Result& result) {
     if (!json_on_screen()) print_line(hash);
   }
   if (!result.warning.empty()) warn(result.warning);
-  if (json_) json_->write("end", end_members(tool_, result, settings.connection.hash));
+  if (json_) end(end_members(tool_, result, settings.connection.hash));
+}
+
+void Monitor::end(Json members) {
+  if (!receivers_.is_null()) members["receivers"] = receivers_;
+  json_->write("end", members);
+}
+
+// One that has failed is told of at once, and also with --quiet; one that has committed when all is over.
+void Monitor::receiver_ended(const ReceiverResult& receiver) {
+  const std::string line = receiver_text(tool_, receiver);
+  log(line);
+  if (json_on_screen() || (!receiver.error && quiet_ && !command_.settings.verbose)) return;
+  line_.clear();
+  print_line(line);
+}
+
+void Monitor::finish(const FanOutReport& report) {
+  receivers_ = receivers_members(report.receivers);
+  const bool all_committed = std::ranges::none_of(
+      report.receivers, [](const ReceiverResult& receiver) { return receiver.error.has_value(); });
+  for (const ReceiverResult& receiver : report.receivers) {
+    if (receiver.error || (all_committed && !command_.settings.verbose)) continue;
+    receiver_ended(receiver);
+    if (!receiver.result.warning.empty()) warn(receiver.name + ": " + receiver.result.warning);
+  }
+  if (report.error) throw Error(*report.error);
+  finish(report.stream);
 }
 
 void Monitor::settle() {
@@ -206,14 +233,14 @@ void Monitor::settle() {
 }
 
 void Monitor::finish(const CopyReport& report) {
-  if (json_) json_->write("end", end_members(report));
+  if (json_) end(end_members(report));
 }
 
 int Monitor::fail(const Error& error) {
   line_.clear();
   log(named(fmt::format("error: {}", error.what())));
   if (!error.hint().empty()) log(named(fmt::format("hint: {}", error.hint())));
-  if (json_) json_->write("end", end_members(tool_, error, last_));
+  if (json_) end(end_members(tool_, error, last_));
   if (!json_on_screen()) print_error(tool_, error);
   return static_cast<int>(error.status());
 }

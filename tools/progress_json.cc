@@ -79,9 +79,14 @@ Json start_members(Tool tool, const CommandLine& line) {
     members["operands"] = line.copy.operands;
     return members;
   }
-  const Target target = tool == Tool::kSend ? line.settings.targets.front() : Target{{}, line.settings.port};
-  members["host"] = text_or_null(target.host);
-  members["port"] = target.port;
+  const std::vector<Target>& targets = line.settings.targets;
+  const bool has_several = targets.size() > 1;
+  const Target target = tool == Tool::kSend ? targets.front() : Target{{}, line.settings.port};
+  members["host"] = has_several ? Json() : text_or_null(target.host);
+  members["port"] = has_several ? Json() : Json(target.port);
+  for (const Target& one : targets) {
+    if (has_several) members["receivers"].push_back(name_of(Receiver{one.host, one.port}));
+  }
   members["file"] = or_null(line.settings.path);
   members["total"] = or_null(line.settings.connection.expected_size);
   return members;
@@ -130,6 +135,19 @@ Json end_members(const CopyReport& report) {
   members["vanished"] = report.vanished;
   members.update(verdict(report.status(), report.status() == 0 ? "ok" : "partial", report.warning));
   return members;
+}
+
+Json receivers_members(const std::vector<ReceiverResult>& receivers) {
+  Json array = Json::array();
+  for (const ReceiverResult& receiver : receivers) {
+    const auto& error = receiver.error;
+    array.push_back({{"host", receiver.name},
+                     {"status", error ? static_cast<int>(error->status()) : 0},
+                     {"cause", error ? Json(error->what()) : Json()},
+                     {"bytes", receiver.result.bytes},
+                     {"seconds", rounded(seconds_of(receiver.result.elapsed))}});
+  }
+  return array;
 }
 
 Json end_members(Tool tool, const Error& error, const std::optional<Reading>& last) {

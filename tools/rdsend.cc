@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "send_to_all.h"
 #include "tool.h"
 
 namespace {
@@ -24,6 +25,9 @@ Connection connect(const tools::Settings& settings, tools::KeyText key) {
 
 void send(const tools::Settings& settings, tools::KeyText key, tools::Monitor& monitor) {
   Input input = open_input(settings, monitor);
+  if (settings.targets.size() > 1) {
+    return tools::send_to_all(settings, std::move(input), std::move(key), monitor);
+  }
   Connection connection = connect(settings, std::move(key));
   monitor.finish(connection.send(std::move(input)));
 }

@@ -180,6 +180,13 @@ std::vector<int> take_words(Tool tool, int argc, char** argv, Inspector inspect,
   return operands;
 }
 
+void require_sense(std::size_t receivers, const FanOutOptions& fan_out) {
+  if (fan_out.min_receivers > std::max<std::size_t>(1, receivers)) {
+    reject(fmt::format("--min-receivers={}, and there are {} -O", fan_out.min_receivers, receivers));
+  }
+  if (receivers < 2 && fan_out.drop_slow.count() > 0) reject("--drop-slow needs more than one -O");
+}
+
 // What a command has no use for must not seem to protect anything.
 void require_sense(Tool tool, const Settings& settings) {
   const bool has_command = !settings.command.empty();
@@ -198,7 +205,7 @@ void require_sense(Tool tool, const Settings& settings) {
     throw Error(Status::kUsage, "", "rdrecv compresses only what it passes on with --forward",
                 "rdsend compresses, and rdrecv undoes it unasked: leave it out here");
   }
-  if (settings.targets.size() > 1) reject("more than one -O");
+  require_sense(settings.targets.size(), settings.fan_out);
   if (!settings.keeps_listening.value_or(false) || has_command) return;
   if (settings.next && !settings.path && !settings.path_by_option) return;
   if (!settings.path) reject("--keep-listening needs a FILE with a pattern, or a command");

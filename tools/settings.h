@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <rdpipe/connection.h>
+#include <rdpipe/fan_out.h>
 
 #include "copy_settings.h"
 #include "key_text.h"
@@ -35,6 +36,7 @@ struct Settings {
   FileUse file_use;
   KeyChoice key;
   std::vector<Target> targets;          // rdsend: HOST PORT, or each -O
+  FanOutOptions fan_out;                // rdsend, of several
   std::string port;                     // rdrecv: PORT, or -I
   std::optional<std::string> path;      // FILE; none: the command, or standard input or output
   bool path_by_option = false;          // -i, -o: also where they say standard input or output

@@ -75,9 +75,19 @@ void choose_path(const char* option, CommandLine& line, const std::string& value
 }
 
 constexpr auto kOptions = std::to_array<Option>({
-    {'O', nullptr, "HOST:PORT", kSendOnly, "send to this rdrecv, in place of HOST PORT",
+    {'O', nullptr, "HOST:PORT", kSendOnly, "send to this rdrecv, in place of HOST PORT; may be repeated",
      [](CommandLine& line, const std::string& value) {
        line.settings.targets.push_back(target_value("-O", value));
+     }},
+    {0, "min-receivers", "N", kSendOnly,
+     "of several -O, so many must commit, or nobody goes on (default: all)",
+     [](CommandLine& line, const std::string& value) {
+       line.settings.fan_out.min_receivers =
+           static_cast<std::size_t>(number_value("--min-receivers", value, 1, 1000));
+     }},
+    {0, "drop-slow", "SECONDS", kSendOnly, "of several -O, give up one that holds up the others for so long",
+     [](CommandLine& line, const std::string& value) {
+       line.settings.fan_out.drop_slow = seconds_value("--drop-slow", value, 0.001);
      }},
     {'I', nullptr, "PORT", kReceiveOnly, "listen on this, in place of PORT", listen_on},
     {'i', nullptr, "FILE", kSendOnly, "send FILE; '-': standard input",

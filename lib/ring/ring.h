@@ -58,6 +58,8 @@ class Slot {
   void borrow(SharedSlot lender);
   [[nodiscard]] bool borrows() const noexcept { return lender_ != nullptr; }
   void own();
+  // While this is held, what it borrows does not go home, so that own() may be called on a worker.
+  [[nodiscard]] std::shared_ptr<const void> loan() const noexcept { return lender_; }
 
  private:
   friend class Ring;
@@ -78,6 +80,8 @@ class SharedSlot {
   [[nodiscard]] std::span<const std::byte> filled() const { return slot_->filled(); }
   [[nodiscard]] std::uint32_t index() const noexcept { return slot_->index(); }
   [[nodiscard]] bool is_of(const Ring& ring) const noexcept { return slot_->is_of(ring); }
+  // Nobody else has it: when this goes, it goes home.
+  [[nodiscard]] bool is_last() const noexcept { return slot_.use_count() == 1; }
 
  private:
   friend class Slot;

@@ -61,15 +61,20 @@ void Sending::note_credits() {
 }
 
 void Sending::tell_progress() {
+  StreamProgress told = progress();
+  const std::size_t empty = ring_.free_slots() + source_.empty_slots() + (spare_ ? 1U : 0U);
+  const RingShape shape = ring_.shape();
+  told.buffer = source_.buffer().value_or(BufferFill{
+      shape.payload_bytes() - std::min(empty, shape.slots) * shape.slot_size, shape.payload_bytes()});
+  teller_.tell(told);
+}
+
+StreamProgress Sending::progress() const {
   StreamProgress progress = progress_of(session_);
   progress.bytes = offset_;
   progress.elapsed = clock_.elapsed();
   progress.ended = end_posted_;
-  const std::size_t empty = ring_.free_slots() + source_.empty_slots() + (spare_ ? 1U : 0U);
-  const RingShape shape = ring_.shape();
-  progress.buffer = source_.buffer().value_or(BufferFill{
-      shape.payload_bytes() - std::min(empty, shape.slots) * shape.slot_size, shape.payload_bytes()});
-  teller_.tell(progress);
+  return progress;
 }
 
 void Sending::take_events() {

@@ -42,6 +42,10 @@ class Sending {
   // for which the link has work to do before anybody sleeps, or when more can go.
   [[nodiscard]] bool advance();
   [[nodiscard]] bool committed() const noexcept { return committed_; }
+  // What it sends is sealed or compressed: altered, and so copied where it was borrowed.
+  [[nodiscard]] bool alters() const noexcept { return lane_.has_value(); }
+  // How far it is; but for the buffer.
+  [[nodiscard]] StreamProgress progress() const;
   // The last word: BYE, and the result.
   [[nodiscard]] StreamResult finish();
 
