@@ -41,7 +41,8 @@ void ForwardSink::serve_own() {
   static_cast<void>(feed_own());
   own_->poll();
   if (feed_own()) loop_->wake_now();
-  if (std::exchange(own_taken_, own_->taken()) != own_->taken()) source_.stir();
+  const std::uint64_t state = own_->taken() + slots_with_own();
+  if (std::exchange(own_state_, state) != state) source_.stir();  // the next one may have to wait for it
 }
 
 // True when it has got something to do.

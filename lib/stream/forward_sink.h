@@ -64,7 +64,7 @@ class ForwardSink final : public Sink {
   std::shared_ptr<Sink> own_;
   ForwardSource source_;
   std::optional<Sending> sending_;
-  std::uint64_t own_taken_ = 0;
+  std::uint64_t own_state_ = 0;
   bool finishing_ = false;
   bool sent_ = false;  // the next receiver has committed
 };
