@@ -27,7 +27,7 @@ Receiving::Receiving(Loop& loop, Session& session, Ring& ring, Sink& sink, const
       session_(session),
       ring_(ring),
       sink_(sink),
-      digests_(session.terms(), options.hash),
+      digests_(session.terms(), options),
       unwrapper_(session),
       clock_(options.stall_limit),
       teller_(options.progress) {
