@@ -12,7 +12,7 @@ std::string usage_of(Tool tool) {
   switch (tool) {
     case Tool::kSend:
       return "Usage: rdsend [options] HOST PORT KEY [FILE | -- COMMAND...]\n"
-             "       rdsend [options] -O HOST:PORT [KEY] [FILE | -- COMMAND...]\n"
+             "       rdsend [options] -O HOST:PORT... [KEY] [FILE | -- COMMAND...]\n"
              "Send FILE, what COMMAND writes, or standard input, to the rdrecv that listens on HOST.\n\n";
     case Tool::kReceive:
       return "Usage: rdrecv [options] PORT KEY [FILE | -- COMMAND...]\n"

@@ -198,7 +198,7 @@ void Monitor::finish(const Result& result) {
 }
 
 void Monitor::end(Json members) {
-  if (!receivers_.is_null()) members["receivers"] = receivers_;
+  if (tool_ == Tool::kSend) members["receivers"] = receivers_;
   json_->write("end", members);
 }
 

@@ -84,6 +84,7 @@ Json start_members(Tool tool, const CommandLine& line) {
   const Target target = tool == Tool::kSend ? targets.front() : Target{{}, line.settings.port};
   members["host"] = has_several ? Json() : text_or_null(target.host);
   members["port"] = has_several ? Json() : Json(target.port);
+  if (tool == Tool::kSend) members["receivers"] = nullptr;
   for (const Target& one : targets) {
     if (has_several) members["receivers"].push_back(name_of(Receiver{one.host, one.port}));
   }

@@ -82,11 +82,12 @@ class SharedSlot {
   [[nodiscard]] bool is_of(const Ring& ring) const noexcept { return slot_->is_of(ring); }
   // Nobody else has it: when this goes, it goes home.
   [[nodiscard]] bool is_last() const noexcept { return slot_.use_count() == 1; }
+  [[nodiscard]] Slot unshare() && { return std::move(*slot_); }  // only of the last
 
  private:
   friend class Slot;
-  explicit SharedSlot(Slot slot) : slot_(std::make_shared<const Slot>(std::move(slot))) {}
-  std::shared_ptr<const Slot> slot_;
+  explicit SharedSlot(Slot slot) : slot_(std::make_shared<Slot>(std::move(slot))) {}
+  std::shared_ptr<Slot> slot_;
 };
 
 inline SharedSlot Slot::share() && { return SharedSlot(std::move(*this)); }

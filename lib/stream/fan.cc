@@ -230,8 +230,7 @@ void Fan::keep_waiting() {
 // That of the slowest: it is what all have.
 void Fan::tell_progress() {
   if (!trunk_.started() || decided()) return;
-  wake_by(teller_.due());
-  if (!teller_.due().passed()) return;
+  if (!teller_.due().passed()) return wake_by(teller_.due());
   std::optional<StreamProgress> slowest;
   bool ended = true;
   for (const Receiver& receiver : receivers_) {
@@ -244,6 +243,7 @@ void Fan::tell_progress() {
   slowest->ended = ended;
   slowest->buffer = trunk_.fill();
   teller_.tell(*slowest);
+  wake_by(teller_.due());
 }
 
 }  // namespace rdpipe

@@ -145,22 +145,38 @@ Trunk::Pieces::iterator Trunk::oldest_to_spill() {
   return oldest;
 }
 
-// Together with those behind it that fit into the same slot, and that nobody takes next.
+// Whether `piece` goes to the end of a slot of the buffer, in which it is nobody's next.
+bool Trunk::fits_behind(const Piece& piece, const Slot& slot) const {
+  return piece.takers == 0 && may_spill(piece) &&
+         piece.slot->filled().size() <= slot.payload().size() - slot.size();
+}
+
+// The slot of the buffer in front of `piece`, where it has room for it; or none.
+std::optional<Slot> Trunk::slot_before(Pieces::iterator piece) {
+  if (piece == pieces_.begin()) return {};
+  Piece& before = *std::prev(piece);
+  if (!before.slot || is_in_ring(before) || !before.slot->is_last()) return {};
+  Slot slot = std::move(*before.slot).unshare();
+  if (fits_behind(*piece, slot)) return slot;
+  before.slot = std::move(slot).share();
+  return {};
+}
+
+// Together with those behind it that fit: small ones are not to take a slot each.
 bool Trunk::spill_oldest() {
-  const auto oldest = oldest_to_spill();
-  if (oldest == pieces_.end()) return false;
-  auto slot = buffer_->acquire();
-  if (!slot) return false;
-  auto piece = oldest;
+  auto piece = oldest_to_spill();
+  if (piece == pieces_.end()) return false;
+  auto slot = slot_before(piece);
+  const auto target = slot ? std::prev(piece) : piece;
+  if (!slot && !(slot = buffer_->acquire())) return false;
   do {
     const auto bytes = piece->slot->filled();
     std::ranges::copy(bytes, slot->payload().subspan(slot->size()).begin());
     slot->resize(slot->size() + bytes.size());
     --in_ring_;
-    piece = piece == oldest ? std::next(piece) : pieces_.erase(piece);
-  } while (piece != pieces_.end() && piece->takers == 0 && may_spill(*piece) &&
-           piece->slot->filled().size() <= slot->payload().size() - slot->size());
-  oldest->slot = std::move(*slot).share();
+    piece = piece == target ? std::next(piece) : pieces_.erase(piece);
+  } while (piece != pieces_.end() && fits_behind(*piece, *slot));
+  target->slot = std::move(*slot).share();
   return true;
 }
 

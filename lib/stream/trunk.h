@@ -75,8 +75,10 @@ class Trunk {
     return is_in_ring(piece) && piece.slot->is_last();
   }
   void make_room();
-  [[nodiscard]] bool spill_oldest();
   [[nodiscard]] Pieces::iterator oldest_to_spill();
+  [[nodiscard]] bool fits_behind(const Piece& piece, const Slot& slot) const;
+  [[nodiscard]] std::optional<Slot> slot_before(Pieces::iterator piece);
+  [[nodiscard]] bool spill_oldest();
 
   std::shared_ptr<Source> source_;
   StreamDigests digests_;
