@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Part of scripts/bench: a consumer that rests, behind our buffer and behind mbuffer's; and how well a rate is kept.
+# Part of scripts/bench: a consumer that rests, behind our buffer and behind mbuffer's; how well a rate is kept; and a
+# stream to several receivers.
 # shellcheck disable=SC2154  # bench-lib.bash's variables
 
 flow_bytes=1000000000 flow_rate=100000000
@@ -80,8 +81,36 @@ rate_row_of() {  # sender|receiver OPTION RATE
     "$(calc "($rate * 1e6 > $3 ? $rate * 1e6 - $3 : $3 - $rate * 1e6) / $3" 4)" "<= 0.02"
 }
 
+# Prints the rate in MB/s at which `head -c BYTES /dev/zero` goes to COUNT receivers, each to /dev/null.
+fanned_out() {  # COUNT BYTES
+  local i receivers=() targets=()
+  for ((i = 0; i < $1; ++i)); do
+    next_port
+    "$bin/rdrecv" -q --fabric=tcp "$port" "$key" >/dev/null & receivers+=("$!")
+    wait_for_listener "$port"
+    targets+=(-O "127.0.0.1:$port")
+  done
+  head -c "$2" /dev/zero | "$bin/rdsend" -q -v --fabric=tcp "${targets[@]}" -m 64M "$key" 2>"$work/sent" || say "$(cat "$work/sent")"
+  wait "${receivers[@]}" || say "bench: a receiver failed"
+  rate_of "$work/sent"
+}
+
+# The stream's rate, with four receivers and with one: how much is read in a second. All of them run on this machine.
+fan_out_row() {
+  local i one=() four=() single all bytes=2147483648
+  for ((i = 0; i < runs; ++i)); do
+    one+=("$(fanned_out 1 $bytes)")
+    four+=("$(fanned_out 4 $bytes)")
+    say "tcp fan-out run $((i + 1)): to one ${one[-1]}, to four ${four[-1]}"
+  done
+  single=$(printf '%s\n' "${one[@]}" | median)
+  all=$(printf '%s\n' "${four[@]}" | median)
+  row "tcp fan-out: 2 GiB to 4 beside to 1, MB/s" "$all" "$single" "ours, to one" "$(calc "$all / $single")" ">= 0.25"
+}
+
 flow_rows() {
   local rate
+  ! wanted "tcp fan-out" || fan_out_row
   ! wanted "tcp bursty" || bursty_rows
   wanted "tcp rate" || return 0
   for rate in 1000000 10000000 100000000; do

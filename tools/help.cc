@@ -12,9 +12,11 @@ std::string usage_of(Tool tool) {
   switch (tool) {
     case Tool::kSend:
       return "Usage: rdsend [options] HOST PORT KEY [FILE | -- COMMAND...]\n"
+             "       rdsend [options] -O HOST:PORT... [KEY] [FILE | -- COMMAND...]\n"
              "Send FILE, what COMMAND writes, or standard input, to the rdrecv that listens on HOST.\n\n";
     case Tool::kReceive:
       return "Usage: rdrecv [options] PORT KEY [FILE | -- COMMAND...]\n"
+             "       rdrecv [options] -I PORT [KEY] [FILE | -- COMMAND...]\n"
              "Receive a stream from an rdsend into FILE, into COMMAND, or to standard output.\n"
              "With -k FILE is a pattern: %Y %m %d %H %M %S, the time, and %n, a number.\n\n";
     case Tool::kCopy:
@@ -48,16 +50,18 @@ std::string closing_of(Tool tool) {
            "SIZE takes k M G T, powers of 1024. Short options, but for -m, mean what they mean in rsync.\n"
            "Exit 0 means that every file is complete, checked and in its place.\n";
   }
-  return "\nKEY '-' means the environment variable RDPIPE_KEY, or a prompt. SIZE takes k M G T, powers of "
-         "1024.\n"
-         "Exit 0 means that the far end has every byte, has checked it and has put it where it was told "
-         "to.\n";
+  return fmt::format(
+      "\nKEY '-' means the environment variable RDPIPE_KEY, or a prompt; behind {}, no KEY means RDPIPE_KEY, "
+      "too.\n"
+      "SIZE takes k M G T, powers of 1024.\n"
+      "Exit 0 means that the far end has every byte, has checked it and has put it where it was told to.\n",
+      tool == Tool::kSend ? "-O" : "-I");
 }
 
 std::string names_of(const Option& option, Tool tool) {
   const char letter = letter_of(option, tool);
   const std::string argument = option.argument == nullptr ? "" : option.argument;
-  if (option.name == nullptr) return fmt::format("-{}", letter);
+  if (option.name == nullptr) return fmt::format("-{}{}{}", letter, argument.empty() ? "" : " ", argument);
   const std::string value = argument.empty()        ? ""
                             : option.may_be_omitted ? "[=" + argument + "]"
                                                     : "=" + argument;

@@ -19,27 +19,31 @@ std::optional<Connection> next_sender(Listener& listener) try {
   return {};
 }
 
-Result receive_one(const Settings& settings, Connection connection, NameSeries& names, Monitor& monitor) {
+Result receive_one(const Settings& settings, Connection connection, const NextReceiver* forward,
+                   NameSeries& names, Monitor& monitor) {
   FileUse use = settings.file_use;
   use.fresh = true;
-  Result result = connection.receive([&] {
+  const auto open = [&]() -> std::optional<Output> {
     if (!settings.command.empty()) return Output::command(settings.command, monitor.command_errors());
+    if (!settings.path) return {};
     return Output::file(names.next(std::time(nullptr)), use);
-  });
+  };
+  Result result = connection.receive(open, forward);
   names.used();
   return result;
 }
 
 }  // namespace
 
-void keep_listening(const Settings& settings, Listener listener, Monitor& monitor) {
+void keep_listening(const Settings& settings, Listener listener, const NextReceiver* forward,
+                    Monitor& monitor) {
   NameSeries names(settings.path.value_or(""));
   while (!Interrupts::came()) {  // a stream that was in its place already has not been stopped by it
     auto sender = next_sender(listener);
     if (!sender) break;
     monitor.start();
     try {
-      monitor.finish(receive_one(settings, std::move(*sender), names, monitor));
+      monitor.finish(receive_one(settings, std::move(*sender), forward, names, monitor));
     } catch (const Error& error) {
       if (error.status() == Status::kSignal && !error.from_peer()) throw;
       static_cast<void>(monitor.fail(error));

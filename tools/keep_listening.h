@@ -7,7 +7,8 @@ namespace rdpipe::tools {
 
 // Returns when a signal has ended it while no stream was under way. What fails is told in one line, here and
 // to its sender, and the next sender is waited for. Throws Error for what ends the listening itself, and
-// {kSignal} when a stream was interrupted.
-void keep_listening(const Settings& settings, Listener listener, Monitor& monitor);
+// {kSignal} when a stream was interrupted. `forward` may be null.
+void keep_listening(const Settings& settings, Listener listener, const NextReceiver* forward,
+                    Monitor& monitor);
 
 }  // namespace rdpipe::tools

@@ -91,18 +91,25 @@ KeyText read_key_file(const std::string& path, Interrupts& interrupts) {
   return read_line(file.get(), attempt, interrupts);
 }
 
+[[noreturn]] void find_no_key(const std::string& cause) {
+  throw Error(Status::kAuthentication, "find the key", cause,
+              "set RDPIPE_KEY, or use --key-file or --key-fd");
+}
+
+KeyText from_environment() {
+  if (!is_key_in_environment()) find_no_key("RDPIPE_KEY is not set");
+  char* key = std::getenv("RDPIPE_KEY");
+  KeyText text{key};
+  ::explicit_bzero(key, text.text().size());  // /proc/PID/environ shows this memory
+  ::unsetenv("RDPIPE_KEY");
+  return text;
+}
+
 KeyText from_environment_or_terminal(Interrupts& interrupts) {
-  if (char* key = std::getenv("RDPIPE_KEY"); key != nullptr && *key != '\0') {
-    KeyText text{key};
-    ::explicit_bzero(key, text.text().size());  // /proc/PID/environ shows this memory
-    ::unsetenv("RDPIPE_KEY");
-    return text;
-  }
+  if (is_key_in_environment()) return from_environment();
   SilentTerminal terminal;
   if (terminal.usable()) return terminal.ask("Key: ", interrupts);
-  throw Error(Status::kAuthentication, "find the key",
-              "RDPIPE_KEY is not set and there is no terminal to ask on",
-              "set RDPIPE_KEY, or use --key-file or --key-fd");
+  find_no_key("RDPIPE_KEY is not set and there is no terminal to ask on");
 }
 
 void hide_descriptor(int fd) {
@@ -182,9 +189,15 @@ void hide_from_commands(const std::optional<int>& key_fd, const std::optional<st
   }
 }
 
+bool is_key_in_environment() {
+  const char* key = std::getenv("RDPIPE_KEY");
+  return key != nullptr && *key != '\0';
+}
+
 KeyText read_key(KeyChoice choice, Interrupts& interrupts) {
   if (choice.file) return read_key_file(*choice.file, interrupts);
   if (choice.fd) return read_line(*choice.fd, reading_from(*choice.fd), interrupts);
+  if (!choice.argument) return from_environment();
   if (choice.argument->text() == "-") return from_environment_or_terminal(interrupts);
   if (choice.argument->text().empty()) throw Error(Status::kAuthentication, "read the key", "KEY is empty");
   return std::move(*choice.argument);

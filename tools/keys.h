@@ -14,6 +14,8 @@ namespace rdpipe::tools {
 // What stands in for the key of a server that has none: as good as none, since everybody knows it.
 constexpr std::string_view kNoKey = "0000000000000000000000000000000000000000000000000000000000000000";
 
+[[nodiscard]] bool is_key_in_environment();  // RDPIPE_KEY, and not empty
+
 // Throws Error{kAuthentication} where the key is to come from a descriptor that is not open: one that this
 // process opens later must not be taken for it.
 void require_open(const KeyChoice& choice);

@@ -39,9 +39,9 @@ void require_writable(int fd) {
 
 // One that the data take, or the user types them at; or that a receiver's command has to itself.
 bool is_busy_terminal(Tool tool, const Settings& settings) {
-  if (tool == Tool::kCopy || settings.path) return false;
-  if (tool == Tool::kSend) return settings.command.empty() && ::isatty(STDIN_FILENO) == 1;
-  return ::isatty(STDOUT_FILENO) == 1;
+  if (tool == Tool::kCopy) return false;
+  if (tool == Tool::kSend) return uses_standard_stream(settings) && ::isatty(STDIN_FILENO) == 1;
+  return (uses_standard_stream(settings) || !settings.command.empty()) && ::isatty(STDOUT_FILENO) == 1;
 }
 
 bool wants_line(Tool tool, const Settings& settings) {
@@ -79,7 +79,8 @@ const CommandLine& sensible(Tool tool, const CommandLine& line) {
     reject("option --json", "what the command says goes to the same file",
            "--json-fd=N takes another descriptor");
   }
-  if (tool == Tool::kReceive && !line.settings.path) require_apart(progress);
+  const bool fills_output = uses_standard_stream(line.settings) || !line.settings.command.empty();
+  if (tool == Tool::kReceive && fills_output) require_apart(progress);
   return line;
 }
 
@@ -202,7 +203,34 @@ void Monitor::finish(const Result& result) {
     if (!json_on_screen()) print(hash);
   }
   if (!result.warning.empty()) warn(result.warning);
-  if (json_) json_->write("end", end_members(result, settings.connection.hash));
+  if (json_) end(end_members(tool_, result, settings.connection.hash));
+}
+
+void Monitor::end(Json members) {
+  if (tool_ == Tool::kSend) members["receivers"] = receivers_;
+  json_->write("end", members);
+}
+
+// One that has failed is told of at once, and also with --quiet; one that has committed when all is over.
+void Monitor::receiver_ended(const ReceiverResult& receiver) {
+  const std::string line = receiver_text(tool_, receiver);
+  log(line);
+  if (json_on_screen() || (!receiver.error && quiet_ && !command_.settings.verbose)) return;
+  line_.clear();
+  print(line);
+}
+
+void Monitor::finish(const FanOutReport& report) {
+  receivers_ = receivers_members(report.receivers);
+  const bool all_committed = std::ranges::none_of(
+      report.receivers, [](const ReceiverResult& receiver) { return receiver.error.has_value(); });
+  for (const ReceiverResult& receiver : report.receivers) {
+    if (receiver.error || (all_committed && !command_.settings.verbose)) continue;
+    receiver_ended(receiver);
+    if (!receiver.result.warning.empty()) warn(receiver.name + ": " + receiver.result.warning);
+  }
+  if (report.error) throw Error(*report.error);
+  finish(report.stream);
 }
 
 void Monitor::settle(bool well) {
@@ -214,7 +242,7 @@ void Monitor::settle(bool well) {
 }
 
 void Monitor::finish(const CopyReport& report) {
-  if (json_) json_->write("end", end_members(report));
+  if (json_) end(end_members(report));
 }
 
 int Monitor::fail(const Error& error) {
@@ -222,7 +250,7 @@ int Monitor::fail(const Error& error) {
   if (!error.hint().empty()) lines.push_back(named(fmt::format("hint: {}", error.hint())));
   line_.clear();
   for (const std::string& line : lines) log(line);
-  if (json_) json_->write("end", end_members(tool_, error, last_));
+  if (json_) end(end_members(tool_, error, last_));
   if (!json_on_screen()) std::ranges::for_each(lines, [this](const std::string& line) { print(line); });
   return static_cast<int>(error.status());
 }

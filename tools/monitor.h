@@ -52,6 +52,9 @@ class Monitor {
   void settle(bool well = true);
   void finish(const Result& result);  // a signal that came meanwhile hurries nothing any more
   void finish(const CopyReport& report);
+  // Of several receivers: one has ended, and all have. Throws where fewer have committed than are asked for.
+  void receiver_ended(const ReceiverResult& receiver);
+  void finish(const FanOutReport& report);
   // Returns the exit status.
   [[nodiscard]] int fail(const Error& error);
   // Runs `work`, which returns the exit status, and tells of what it throws.
@@ -73,6 +76,7 @@ class Monitor {
   void print_number(const Reading& reading, bool done, Deadline until);
   void say(const char* event, const std::string& text, const std::string& line, bool on_screen);
   void log(const std::string& line);
+  void end(Json members);
   [[nodiscard]] std::string named(const std::string& text) const;
   [[nodiscard]] bool json_on_screen() const;
 
@@ -87,6 +91,7 @@ class Monitor {
   bool draws_ = false;
   RateMeter meter_;
   std::optional<Reading> last_;
+  Json receivers_;  // of several
   std::chrono::steady_clock::time_point next_tick_{};
 };
 

@@ -69,8 +69,15 @@ Json start_members(Tool tool, const CommandLine& line) {
     members["operands"] = line.copy.operands;
     return members;
   }
-  members["host"] = text_or_null(line.settings.host);
-  members["port"] = line.settings.port;
+  const std::vector<Target>& targets = line.settings.targets;
+  const bool has_several = targets.size() > 1;
+  const Target target = tool == Tool::kSend ? targets.front() : Target{{}, line.settings.port};
+  members["host"] = has_several ? Json() : text_or_null(target.host);
+  members["port"] = has_several ? Json() : Json(target.port);
+  if (tool == Tool::kSend) members["receivers"] = nullptr;
+  for (const Target& one : targets) {
+    if (has_several) members["receivers"].push_back(name_of(Receiver{one.host, one.port}));
+  }
   members["file"] = or_null(line.settings.path);
   members["total"] = or_null(line.settings.connection.expected_size);
   return members;
@@ -98,12 +105,13 @@ Json tick_members(const Reading& reading) {
   return members;
 }
 
-Json end_members(const Result& result, const std::string& hash) {
+Json end_members(Tool tool, const Result& result, const std::string& hash) {
   Json members = amounts(result.bytes, seconds_of(result.elapsed));
   members["digest"] = text_or_null(result.digest);
   members["hash"] = hash.empty() ? Json() : Json(hash + " " + result.hash);
   members.update(link_members(result));
   members.update(verdict(0, "ok", result.warning));
+  if (tool == Tool::kReceive) members["forwarded_to"] = text_or_null(result.forwarded_to);
   return members;
 }
 
@@ -120,6 +128,19 @@ Json end_members(const CopyReport& report) {
   return members;
 }
 
+Json receivers_members(const std::vector<ReceiverResult>& receivers) {
+  Json array = Json::array();
+  for (const ReceiverResult& receiver : receivers) {
+    const auto& error = receiver.error;
+    array.push_back({{"host", receiver.name},
+                     {"status", error ? static_cast<int>(error->status()) : 0},
+                     {"cause", error ? Json(error->what()) : Json()},
+                     {"bytes", receiver.result.bytes},
+                     {"seconds", rounded(seconds_of(receiver.result.elapsed))}});
+  }
+  return array;
+}
+
 Json end_members(Tool tool, const Error& error, const std::optional<Reading>& last) {
   const Reading reading = last.value_or(Reading{});
   Json members = amounts(reading.bytes, reading.seconds);
@@ -133,6 +154,7 @@ Json end_members(Tool tool, const Error& error, const std::optional<Reading>& la
   members.update(verdict(static_cast<int>(error.status()), "error", {}));
   members["error"] = error.what();
   members["hint"] = text_or_null(error.hint());
+  if (tool == Tool::kReceive) members["forwarded_to"] = nullptr;
   return members;
 }
 

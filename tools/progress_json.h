@@ -34,8 +34,9 @@ class JsonStream {
 [[nodiscard]] Json start_members(Tool tool, const CommandLine& line);
 [[nodiscard]] Json tick_members(const Reading& reading);
 // Of a transfer that is in place, and of one that has failed; `last`: what was seen of it then, if anything.
-[[nodiscard]] Json end_members(const Result& result, const std::string& hash);
+[[nodiscard]] Json end_members(Tool tool, const Result& result, const std::string& hash);
 [[nodiscard]] Json end_members(const CopyReport& report);
+[[nodiscard]] Json receivers_members(const std::vector<ReceiverResult>& receivers);  // an array
 [[nodiscard]] Json end_members(Tool tool, const Error& error, const std::optional<Reading>& last);
 
 }  // namespace rdpipe::tools

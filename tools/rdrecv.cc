@@ -1,7 +1,8 @@
-// rdrecv PORT KEY [FILE | -- COMMAND]: receives one stream, or one after another; exit 0 means that it is
-// complete, checked, and in its place.
+// rdrecv PORT KEY [FILE | -- COMMAND], or -I PORT as mbuffer: receives one stream, or one after another, and
+// may send it on; exit 0 means that it is complete, checked, and in its place.
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "keep_listening.h"
@@ -11,10 +12,17 @@ namespace {
 
 using namespace rdpipe;  // NOLINT(google-build-using-namespace): a program's one file
 
-Output open_output(const tools::Settings& settings, tools::Monitor& monitor) {
+std::optional<Output> open_output(const tools::Settings& settings, tools::Monitor& monitor) {
   if (settings.path) return Output::file(*settings.path, settings.file_use);
   if (!settings.command.empty()) return Output::command(settings.command, monitor.command_errors());
+  if (!tools::uses_standard_stream(settings)) return {};
   return Output::descriptor(STDOUT_FILENO, "standard output", settings.file_use);
+}
+
+// It has the same key.
+std::optional<NextReceiver> next_receiver(const tools::Settings& settings, const tools::KeyText& key) {
+  if (!settings.next) return {};
+  return NextReceiver(settings.next->host, settings.next->port, key.text());
 }
 
 Listener listen(const tools::Settings& settings, tools::KeyText key, tools::Monitor& monitor) {
@@ -29,12 +37,14 @@ Connection accept_one(const tools::Settings& settings, tools::KeyText key, tools
 }
 
 void receive(const tools::Settings& settings, tools::KeyText key, tools::Monitor& monitor) {
+  const auto next = next_receiver(settings, key);
+  const NextReceiver* const forward = next ? &*next : nullptr;
   if (settings.keeps_listening.value_or(false)) {
-    return tools::keep_listening(settings, listen(settings, std::move(key), monitor), monitor);
+    return tools::keep_listening(settings, listen(settings, std::move(key), monitor), forward, monitor);
   }
-  Output output = open_output(settings, monitor);
+  auto output = open_output(settings, monitor);
   Connection connection = accept_one(settings, std::move(key), monitor);
-  monitor.finish(connection.receive(std::move(output)));
+  monitor.finish(connection.receive([&] { return std::move(output); }, forward));
 }
 
 }  // namespace

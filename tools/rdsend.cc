@@ -1,9 +1,10 @@
-// rdsend HOST PORT KEY [FILE | -- COMMAND]: sends standard input, a file, or what a command writes; exit 0
-// means that the other end has all of it.
+// rdsend HOST PORT KEY [FILE | -- COMMAND], or -O HOST:PORT as mbuffer: sends standard input, a file, or what
+// a command writes; exit 0 means that the other end has all of it.
 #include <unistd.h>
 
 #include <utility>
 
+#include "send_to_all.h"
 #include "tool.h"
 
 namespace {
@@ -18,11 +19,15 @@ Input open_input(const tools::Settings& settings, tools::Monitor& monitor) {
 
 // The key goes when it has done its work.
 Connection connect(const tools::Settings& settings, tools::KeyText key) {
-  return Connection::connect(settings.host, settings.port, key.text(), settings.connection);
+  const tools::Target& target = settings.targets.front();
+  return Connection::connect(target.host, target.port, key.text(), settings.connection);
 }
 
 void send(const tools::Settings& settings, tools::KeyText key, tools::Monitor& monitor) {
   Input input = open_input(settings, monitor);
+  if (settings.targets.size() > 1) {
+    return tools::send_to_all(settings, std::move(input), std::move(key), monitor);
+  }
   Connection connection = connect(settings, std::move(key));
   monitor.finish(connection.send(std::move(input)));
 }

@@ -76,15 +76,37 @@ std::string compression_text(std::uint64_t bytes, std::uint64_t wire_bytes) {
                      static_cast<double>(bytes) / static_cast<double>(wire_bytes), wire_bytes);
 }
 
-std::string result_text(Tool tool, const Result& result) {
+namespace {
+
+std::string forwarded_text(const Result& result) {
+  if (result.forwarded_to.empty()) return {};
+  return fmt::format(", forwarded to {} over {}", result.forwarded_to, result.forwarded_by);
+}
+
+std::string summary_of(const Result& result) {
   const double seconds = std::chrono::duration<double>(result.elapsed).count();
   const double rate = seconds > 0 ? static_cast<double>(result.bytes) / seconds : 0;
   const std::string device = result.device.empty() ? "" : fmt::format(" ({})", result.device);
-  return fmt::format("{}: Bandwidth {}, {} {} in {:.3f} s, {}{}{}, {}, {}", tool_name(tool), rate_text(rate),
-                     result.bytes, result.bytes == 1 ? "byte" : "bytes", seconds, result.fabric, device,
+  return fmt::format("Bandwidth {}, {} {} in {:.3f} s, {}{}{}, {}, {}", rate_text(rate), result.bytes,
+                     result.bytes == 1 ? "byte" : "bytes", seconds, result.fabric, device,
                      result.compressed ? compression_text(result.data_bytes, result.wire_bytes) : "",
                      result.sealed ? "sealed" : "not sealed",
-                     result.digest.empty() ? "no digest" : "digest " + result.digest);
+                     result.digest.empty() ? "no digest" : "digest " + result.digest) +
+         forwarded_text(result);
+}
+
+}  // namespace
+
+std::string result_text(Tool tool, const Result& result) {
+  return fmt::format("{}: {}", tool_name(tool), summary_of(result));
+}
+
+std::string receiver_text(Tool tool, const ReceiverResult& receiver) {
+  const std::string name = fmt::format("{}: {}", tool_name(tool), receiver.name);
+  if (!receiver.error) return fmt::format("{}: committed: {}", name, summary_of(receiver.result));
+  const int status = static_cast<int>(receiver.error->status());
+  if (receiver.given_up) return fmt::format("{}: given up with status {}", name, status);
+  return fmt::format("{}: failed with status {}: {}", name, status, receiver.error->what());
 }
 
 std::string hash_text(const std::string& algorithm, const Result& result) {

@@ -29,6 +29,9 @@ void print_warning(Tool tool, const std::string& text);
 
 // "Bandwidth 5.103 GB/s, 1073741824 bytes in 0.210 s, RDMA (mlx5_0), not sealed, digest 0123..."
 [[nodiscard]] std::string result_text(Tool tool, const Result& result);
+// The same of one of several: "rdsend: db2:9090: committed: Bandwidth ...", or "... failed with status 11:
+// ...".
+[[nodiscard]] std::string receiver_text(Tool tool, const ReceiverResult& receiver);
 // "sha256 0123...": what --hash asked for.
 [[nodiscard]] std::string hash_text(const std::string& algorithm, const Result& result);
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "name_pattern.h"
+#include "operands.h"
 #include "options.h"
 #include "program.h"
 #include "values.h"
@@ -91,7 +92,7 @@ void apply_option(const Option& option, bool denied, Inspector inspect, CommandL
   const std::string value = has_value ? optarg : "";
   // What a script leaves empty by mistake must not pass for the default.
   if (has_value && !option.may_be_empty && value.empty()) {
-    reject(fmt::format("option --{} needs an argument that is not empty", option.name));
+    reject(fmt::format("option {} needs an argument that is not empty", name_of(option)));
   }
   if (denied) {
     option.deny(line);
@@ -104,32 +105,44 @@ void apply_option(const Option& option, bool denied, Inspector inspect, CommandL
   }
 }
 
-// What the fingers of rsync's and scp's users type, and what they need not or may in its place.
+// What the fingers of rsync's, scp's and mbuffer's users type, and what they need not or may in its place.
 struct Foreign {
+  unsigned tools;
   std::string_view letter;
   std::string_view name;
   std::string_view hint;
 };
 constexpr auto kForeign = std::to_array<Foreign>({
-    {"-C", "", "-z compresses, and for what CVS ignores there is --exclude"},
-    {"", "--compress-choice", "--compress=zstd, lz4 or auto"},
-    {"", "--compress-level", "--compress=zstd:LEVEL"},
-    {"-W", "--whole-file", "rdcp sends files whole, without --partial: leave it out"},
-    {"-R", "--relative", "--files-from keeps the paths that it lists"},
-    {"-y", "--fuzzy", "rdcp sends files whole, without --partial: leave it out"},
-    {"", "--bwlimit", "--rate-limit limits the rate, in bytes a second"},
-    {"", "--append", "--partial goes on where a copy was interrupted"},
-    {"", "--append-verify", "--partial goes on where a copy was interrupted"},
-    {"", "--info", "--progress shows how far it is, --stats what was done"},
+    {kCopy, "-C", "", "-z compresses, and for what CVS ignores there is --exclude"},
+    {kCopy, "", "--compress-choice", "--compress=zstd, lz4 or auto"},
+    {kCopy, "", "--compress-level", "--compress=zstd:LEVEL"},
+    {kCopy, "-W", "--whole-file", "rdcp sends files whole, without --partial: leave it out"},
+    {kCopy, "-R", "--relative", "--files-from keeps the paths that it lists"},
+    {kCopy, "-y", "--fuzzy", "rdcp sends files whole, without --partial: leave it out"},
+    {kCopy, "", "--bwlimit", "--rate-limit limits the rate, in bytes a second"},
+    {kCopy, "", "--append", "--partial goes on where a copy was interrupted"},
+    {kCopy, "", "--append-verify", "--partial goes on where a copy was interrupted"},
+    {kCopy, "", "--info", "--progress shows how far it is, --stats what was done"},
+    {kReceiveOnly, "-O", "", "--forward=HOST:PORT sends on what arrives"},
+    {kReceiveOnly, "-i", "", "rdrecv reads from the network: -o FILE is what it writes"},
+    {kReceiveOnly, "-c", "", "--fsync puts FILE on the medium before anybody exits 0"},
+    {kSendOnly, "-I", "", "rdrecv listens: rdrecv -I PORT"},
+    {kSendOnly, "-o", "", "rdsend writes to the network: -i FILE is what it reads"},
+    {kSendOnly, "-f", "", "rdsend replaces nothing: leave it out here"},
+    {kStream, "-b", "", "-m SIZE says how large the buffer is, whatever its blocks"},
+    {kStream, "-L", "", "the ring is pinned, and -m never: leave it out"},
+    {kStream, "-t", "", "the buffer is in memory: -m SIZE"},
+    {kStream, "-T", "", "the buffer is in memory: -m SIZE"},
+    {kStream, "-e", "", "any error ends the transfer: leave it out"},
+    {kStream, "-H", "--md5", "--hash=md5"},
+    {kStream, "", "--no-direct", "--direct=off"},
 });
 
 std::string_view hint_for(Tool tool, std::string_view given) {
   const std::string_view name = given.substr(0, given.find('='));
-  if (tool == Tool::kReceive && (given == "-z" || name == "--compress")) {
-    return "rdsend compresses, and rdrecv undoes it unasked: leave it out here";
-  }
   for (const Foreign& foreign : kForeign) {
-    if (tool == Tool::kCopy && (given == foreign.letter || name == foreign.name)) return foreign.hint;
+    if ((foreign.tools & static_cast<unsigned>(tool)) == 0) continue;
+    if (given == foreign.letter || name == foreign.name) return foreign.hint;
   }
   return "see --help";
 }
@@ -167,20 +180,39 @@ std::vector<int> take_words(Tool tool, int argc, char** argv, Inspector inspect,
   return operands;
 }
 
-void overwrite(char* word) { std::memset(word, 'x', std::strlen(word)); }
+void require_sense(std::size_t receivers, const FanOutOptions& fan_out) {
+  if (fan_out.min_receivers > std::max<std::size_t>(1, receivers)) {
+    reject(fmt::format("--min-receivers={}, and there are {} -O", fan_out.min_receivers, receivers));
+  }
+  if (receivers < 2 && fan_out.drop_slow.count() > 0) reject("--drop-slow needs more than one -O");
+}
 
 // What a command has no use for must not seem to protect anything.
 void require_sense(Tool tool, const Settings& settings) {
   const bool has_command = !settings.command.empty();
   const FileUse& use = settings.file_use;
   if (has_command && settings.path) reject("FILE and a command exclude each other");
-  if (has_command && (use.fsync || use.inplace || use.direct != Direct::kAuto)) {
+  const bool is_for_files = use.fsync || use.inplace || use.direct != Direct::kAuto;
+  if (has_command && is_for_files) {
     reject(tool == Tool::kSend ? "--direct is for files, not for a command"
                                : "--fsync, --inplace and --direct are for files, not for a command");
   }
+  if (settings.next && !settings.path && !settings.path_by_option && is_for_files) {
+    reject("--forward without FILE writes none: --fsync, --inplace and --direct do not go with it");
+  }
+  if (tool == Tool::kReceive && !settings.next &&
+      settings.connection.compression.use != CompressionUse::kOff) {
+    throw Error(Status::kUsage, "", "rdrecv compresses only what it passes on with --forward",
+                "rdsend compresses, and rdrecv undoes it unasked: leave it out here");
+  }
+  require_sense(settings.targets.size(), settings.fan_out);
   if (!settings.keeps_listening.value_or(false) || has_command) return;
+  if (settings.next && !settings.path && !settings.path_by_option) return;
   if (!settings.path) reject("--keep-listening needs a FILE with a pattern, or a command");
-  if (use.inplace) reject("--keep-listening makes new files: --inplace does not go with it");
+  if (use.inplace || settings.replaces) {
+    reject(fmt::format("--keep-listening makes new files: {} does not go with it",
+                       use.inplace ? "--inplace" : "-f"));
+  }
   require_name_pattern(*settings.path);
 }
 
@@ -190,26 +222,6 @@ void take_command(int argc, char** argv, int begin, Settings& settings) {
     reject("'--' after the operands needs a command");
   }
   require_program(settings.command.front());
-}
-
-void assign_operands(Tool tool, char** argv, const std::vector<int>& operands, Settings& settings) {
-  const bool key_elsewhere = settings.key.file || settings.key.fd;
-  std::size_t next = 0;
-  const auto take = [&](const char* name) -> char* {
-    if (next == operands.size()) reject(fmt::format("{} is missing", name));
-    return argv[operands[next++]];
-  };
-  if (tool == Tool::kSend) settings.host = take("HOST");
-  if (tool == Tool::kSend && settings.host.empty()) reject("HOST is empty");  // and not this host
-  settings.port = take("PORT");
-  if (!key_elsewhere) {
-    char* key = take("KEY");
-    settings.key.argument.emplace(key);
-    overwrite(key);
-  }
-  if (next < operands.size()) settings.path = take("FILE");
-  if (next < operands.size()) reject(fmt::format("one operand too many: '{}'", argv[operands[next]]));
-  if (settings.key.file && settings.key.fd) reject("--key-file and --key-fd exclude each other");
 }
 
 CommandLine parse_copy(int argc, char** argv, Inspector inspect) {
@@ -241,8 +253,7 @@ CommandLine parse_command_line(Tool tool, int argc, char** argv) {
   CommandLine line;
   std::vector<int> operands = take_words(tool, argc, argv, nullptr, line);
   if (line.request != Request::kTransfer) return line;
-  const bool key_elsewhere = line.settings.key.file || line.settings.key.fd;
-  const std::size_t required = (tool == Tool::kSend ? 2U : 1U) + (key_elsewhere ? 0U : 1U);
+  const std::size_t required = required_operands(tool, line.settings);
   const auto is_dashes = [&](int i) { return i > 0 && i < argc && std::strcmp(argv[i], "--") == 0; };
   // A first `--` in front of an operand only ends the options.
   const bool ends_operands = is_dashes(optind - 1) && operands.size() >= required;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <rdpipe/connection.h>
+#include <rdpipe/fan_out.h>
 
 #include "copy_settings.h"
 #include "key_text.h"
@@ -17,28 +18,44 @@ namespace rdpipe::tools {
 
 enum class Tool : unsigned char { kSend = 1, kReceive = 2, kCopy = 4, kPing = 8 };
 
-// Where the key comes from; at most one.
+// Where the key comes from; at most one, and none means RDPIPE_KEY.
 struct KeyChoice {
   std::optional<std::string> file;  // --key-file
   std::optional<int> fd;            // --key-fd
   std::optional<KeyText> argument;  // KEY; "-" means RDPIPE_KEY or a prompt
 };
 
+// An rdrecv.
+struct Target {
+  std::string host;
+  std::string port;
+};
+
 struct Settings {
   Options connection;
   FileUse file_use;
   KeyChoice key;
-  std::string host;  // rdsend only
-  std::string port;
+  std::vector<Target> targets;          // rdsend: HOST PORT, or each -O
+  FanOutOptions fan_out;                // rdsend, of several
+  std::string port;                     // rdrecv: PORT, or -I
   std::optional<std::string> path;      // FILE; none: the command, or standard input or output
+  bool path_by_option = false;          // -i, -o: also where they say standard input or output
+  bool replaces = false;                // rdrecv: -f, for -o
   std::vector<std::string> command;     // what follows `--` in FILE's place; empty: none
   std::optional<bool> keeps_listening;  // rdrecv: --keep-listening, or --once
+  std::optional<Target> next;           // rdrecv: --forward
   ProgressSettings progress;
   bool verbose = false;
   bool quiet = false;
+  std::string notice;  // about how the command line was read; empty: none
 };
 
 enum class Request : unsigned char { kTransfer, kHelp, kVersion, kGenerateKey };
+
+// What is neither a file's nor a command's; what is passed on goes there only where `-o -` says so.
+[[nodiscard]] inline bool uses_standard_stream(const Settings& settings) {
+  return !settings.path && settings.command.empty() && (!settings.next || settings.path_by_option);
+}
 
 struct CommandLine {
   Request request = Request::kTransfer;

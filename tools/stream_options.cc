@@ -5,7 +5,9 @@
 #include <array>
 #include <limits>
 #include <optional>
+#include <utility>
 
+#include "operands.h"
 #include "options.h"
 #include "values.h"
 
@@ -57,7 +59,43 @@ void choose_listening(CommandLine& line, bool keeps_on) {
   choose<std::optional<bool>>(line.settings.keeps_listening, {}, keeps_on, "--keep-listening and --once");
 }
 
+void listen_on(CommandLine& line, const std::string& value) {
+  if (!line.settings.port.empty()) throw Error(Status::kUsage, "", "-I is given twice", "see --help");
+  line.settings.port = port_value("-I", value);
+}
+
+// "-" is standard input or output.
+void choose_path(const char* option, CommandLine& line, const std::string& value) {
+  Settings& settings = line.settings;
+  if (settings.path_by_option) {
+    throw Error(Status::kUsage, "", fmt::format("{} is given twice", option), "see --help");
+  }
+  settings.path_by_option = true;
+  if (value != "-") settings.path = value;
+}
+
 constexpr auto kOptions = std::to_array<Option>({
+    {'O', nullptr, "HOST:PORT", kSendOnly, "send to this rdrecv, in place of HOST PORT; may be repeated",
+     [](CommandLine& line, const std::string& value) {
+       line.settings.targets.push_back(target_value("-O", value));
+     }},
+    {0, "min-receivers", "N", kSendOnly,
+     "of several -O, so many must commit, or nobody goes on (default: all)",
+     [](CommandLine& line, const std::string& value) {
+       line.settings.fan_out.min_receivers =
+           static_cast<std::size_t>(number_value("--min-receivers", value, 1, 1000));
+     }},
+    {0, "drop-slow", "SECONDS", kSendOnly, "of several -O, give up one that holds up the others for so long",
+     [](CommandLine& line, const std::string& value) {
+       line.settings.fan_out.drop_slow = seconds_value("--drop-slow", value, 0.001);
+     }},
+    {'I', nullptr, "PORT", kReceiveOnly, "listen on this, in place of PORT", listen_on},
+    {'i', nullptr, "FILE", kSendOnly, "send FILE; '-': standard input",
+     [](CommandLine& line, const std::string& value) { choose_path("-i", line, value); }},
+    {'o', nullptr, "FILE", kReceiveOnly, "receive into FILE, which must not exist; '-': standard output",
+     [](CommandLine& line, const std::string& value) { choose_path("-o", line, value); }},
+    {'f', nullptr, nullptr, kReceiveOnly, "the FILE of -o may exist, and is replaced",
+     [](CommandLine& line, const std::string&) { line.settings.replaces = true; }},
     {'v', "verbose", nullptr, kStream, "print one line at the end: rate, bytes, seconds, fabric",
      [](CommandLine& line, const std::string&) { line.settings.verbose = true; }},
     {'q', "quiet", nullptr, kAll, "print errors only",
@@ -153,13 +191,16 @@ constexpr auto kOptions = std::to_array<Option>({
      [](CommandLine& line, const std::string&) { choose_listening(line, true); }},
     {0, "once", nullptr, kReceiveOnly, "serve one sender (the default)",
      [](CommandLine& line, const std::string&) { choose_listening(line, false); }},
+    {0, "forward", "HOST:PORT", kReceiveOnly, "also send it on, to the rdrecv there",
+     [](CommandLine& line, const std::string& value) {
+       line.settings.next = target_value("--forward", value);
+     }},
     {0, "encrypt", nullptr, kAll, "seal the data with AES-256-GCM (default: over TCP to another host)",
      [](CommandLine& line, const std::string&) { choose_encryption(line, Switch::kOn); }, nullptr, true},
     {0, "no-encrypt", nullptr, kAll, "do not seal the data",
      [](CommandLine& line, const std::string&) { choose_encryption(line, Switch::kOff); }, nullptr, true},
-    {'z', "compress", "auto|lz4|zstd", kSendOnly | kCopy,
-     "compress what is sent; zstd:LEVEL, 1 to 19 (alone: zstd)", compress,
-     [](CommandLine& line) { line.settings.connection.compression = {}; }, true, ~0U, false, true},
+    {'z', "compress", "auto|lz4|zstd", kAll, "compress what is sent; zstd:LEVEL, 1 to 19 (alone: zstd)",
+     compress, [](CommandLine& line) { line.settings.connection.compression = {}; }, true, ~0U, false, true},
     {0, "no-checksum", nullptr, kStream, "leave out the stream digest",
      [](CommandLine& line, const std::string&) { line.settings.connection.checksum = false; }},
     {0, "hash", "ALGORITHM", kStream, "compute and print a conventional digest too (sha256, ...)",

@@ -62,6 +62,7 @@ int make_transfer(Tool tool, CommandLine& line, Transfer transfer) {
     const auto key_file = settings.key.file;
     KeyText key = read_key(std::move(settings.key), interrupts);
     if (!settings.command.empty()) hide_from_commands(key_fd, key_file);
+    if (!settings.notice.empty()) monitor.notice(settings.notice);
     const std::string doubt = doubt_about(key.text());
     if (!doubt.empty()) monitor.warn(doubt);
     transfer(settings, std::move(key), monitor);

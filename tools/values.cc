@@ -21,6 +21,8 @@ std::optional<double> take_decimal(std::string_view& text) {
   return value;
 }
 
+char upper(char c) { return static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c); }
+
 }  // namespace
 
 void reject_value(const char* option, const std::string& text, const std::string& expected) {
@@ -34,9 +36,9 @@ std::uint64_t size_value(const char* option, const std::string& text) {
   auto value = take_decimal(rest);
   if (!value || rest.size() > 1) reject_value(option, text, kExpected);
   if (rest.size() == 1) {
-    const auto power = std::string_view("kMGT").find(rest[0] == 'K' ? 'k' : rest[0]);
+    const auto power = std::string_view("BKMGT").find(upper(rest[0]));
     if (power == std::string_view::npos) reject_value(option, text, kExpected);
-    *value *= std::ldexp(1.0, 10 * static_cast<int>(power + 1));
+    *value *= std::ldexp(1.0, 10 * static_cast<int>(power));
   }
   if (*value >= std::ldexp(1.0, 63)) reject_value(option, text, kExpected);
   return static_cast<std::uint64_t>(*value);

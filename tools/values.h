@@ -13,7 +13,7 @@
 
 namespace rdpipe::tools {
 
-// "64k", "4M", "1.5G": bytes; k M G T are powers of 1024.
+// "64k", "4M", "1.5g": bytes; k M G T, and b for 1, in either case: powers of 1024.
 [[nodiscard]] std::uint64_t size_value(const char* option, const std::string& text);
 [[nodiscard]] int number_value(const char* option, const std::string& text, int lowest, int highest);
 // "10", "0.5": seconds, at least `lowest`, at most 10^9.

@@ -14,6 +14,7 @@
 #include "rdpipe/attach_ring.h"
 #include "rdpipe/fabric_options.h"
 #include "rdpipe/flow.h"
+#include "rdpipe/next_link.h"
 #include "ring/ring.h"
 #include "seal/digest.h"
 #include "serve/request.h"
@@ -68,31 +69,15 @@ std::uint8_t compressions(Role role, const Options& options) {
 std::string generate_key() { return Key::generate(); }
 bool is_short_key(std::string_view key) { return Key(Secret(key)).is_short(); }
 
-// A ring that the link and io_uring can reach, for as long as either may. What the link has pinned is not
-// pinned for io_uring again: the kernel would count it twice, and 8 MiB are all that most users may lock.
-class AttachedRing {
- public:
-  AttachedRing(Loop& loop, Link& link, RingShape shape, const std::function<void(const std::string&)>& notice)
-      : loop_(loop), ring_(attach_ring(link, shape, notice)) {
-    if (link.info().fabric == Fabric::kRdma) return;
-    static_cast<void>(loop.register_memory(ring_->memory()));  // where it may not, plain I/O does
-  }
-  AttachedRing(const AttachedRing&) = delete;
-  AttachedRing& operator=(const AttachedRing&) = delete;
-  ~AttachedRing() { static_cast<void>(loop_.register_memory({})); }
-  Ring& operator*() const { return *ring_; }
-
- private:
-  Loop& loop_;
-  std::unique_ptr<Ring> ring_;
-};
-
 // Members in the order of their lives: the ring outlives whatever holds slots of it, the link too.
 struct Connection::State {
   State(std::shared_ptr<Loop> its_loop, std::unique_ptr<Session> its_session, Options its_options)
       : options(std::move(its_options)), loop(std::move(its_loop)), session(std::move(its_session)) {}
 
   void agree_on(Role role, std::optional<std::uint64_t> size, Content content = Content::kStream);
+  // What sends on what will be received, and also gives it to what `open` gives.
+  [[nodiscard]] std::shared_ptr<Sink> forward(const NextReceiver& next,
+                                              const std::function<std::optional<Output>()>& open);
   // Waits for the other end to close as well, at most `limit`. What comes meanwhile, signals too, comes too
   // late.
   Result close(const StreamResult& stream, Nanoseconds limit = kLastWords);
@@ -100,10 +85,12 @@ struct Connection::State {
   // Runs `work`; when it fails, the other end is told.
   template <typename Work>
   auto guarded(Work work);
+  void fail(const Error& error);
 
   Options options;
   std::shared_ptr<Loop> loop;
   std::optional<AttachedRing> ring;
+  std::optional<NextLink> next;  // of what is forwarded
   std::unique_ptr<Session> session;
   std::shared_ptr<Source> source;
   std::shared_ptr<Sink> sink;
@@ -117,8 +104,12 @@ struct Connection::State {
 
 void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size, Content content) {
   if (ring) throw Error(Status::kUsage, "use a connection", "it carries a stream already");
-  const RingShape shape = stream_ring_shape(options, session->link().info().fabric, role == Role::kReceives);
-  ring.emplace(*loop, session->link(), shape, notice_of(options));
+  const Fabric fabric = session->link().info().fabric;
+  std::vector<Link*> links = {&session->link()};
+  if (next) next->add_to(links);
+  const bool receives = role == Role::kReceives;
+  ring.emplace(*loop, links, next ? next->ring_shape(fabric) : stream_ring_shape(options, fabric, receives),
+               notice_of(options));
   Offer offer;
   offer.role = role;
   offer.slot_size = static_cast<std::uint32_t>((**ring).shape().slot_size);
@@ -139,15 +130,20 @@ auto Connection::State::guarded(Work work) {
   try {
     return work();
   } catch (const Error& error) {
-    over = true;
-    session->fail(*loop, error, kLastWords);
+    fail(error);
     throw;
   } catch (const std::bad_alloc&) {
-    over = true;
     const Error error(Status::kMemory, "transfer", "out of memory");
-    session->fail(*loop, error, kLastWords);
+    fail(error);
     throw error;
   }
+}
+
+void Connection::State::fail(const Error& error) {
+  over = true;
+  if (next) next->dismiss(error, *session);  // both hear it before either is waited for
+  session->fail(*loop, error, kLastWords, next ? &next->session() : nullptr);
+  if (next) next->finish(kLastWords);
 }
 
 Result Connection::State::close(const StreamResult& stream, Nanoseconds limit) {
@@ -171,6 +167,11 @@ Result Connection::State::close(const StreamResult& stream, Nanoseconds limit) {
     static_cast<void>(session->finish(*loop, limit));
   } catch (const Error&) {
     // The stream is in place and both ends know it: nothing that happens now can change that.
+  }
+  if (next) {
+    result.forwarded_to = next->session().terms().peer_host;
+    result.forwarded_by = fabric_name(next->session().link().info().fabric);
+    next->finish(limit);
   }
   return result;
 }
@@ -258,15 +259,31 @@ Result Connection::send(Input input) {
   });
 }
 
+std::shared_ptr<Sink> Connection::State::forward(const NextReceiver& receiver,
+                                                 const std::function<std::optional<Output>()>& open) {
+  const Deadline deadline = Deadline::in(options.connect_timeout);
+  session->prepare();
+  const Offer& offer = session->await_offer(*loop, deadline);
+  auto output = open();
+  next.emplace(*loop, receiver, options);
+  next->agree(offer, session->link().info().fabric);
+  agree_on(Role::kReceives, {});
+  return next->sink(output ? std::move(output->sink_) : nullptr, session->terms());
+}
+
 Result Connection::receive(Output output) {
   return receive([&output] { return std::move(output); });
 }
 
-Result Connection::receive(const std::function<Output()>& open) {
+Result Connection::receive(const std::function<std::optional<Output>()>& open, const NextReceiver* next) {
   State& state = *state_;
   return state.guarded([&] {
-    state.sink = with_flow(open().sink_, state.options);
-    state.agree_on(Role::kReceives, {});
+    if (next != nullptr) {
+      state.sink = with_flow(state.forward(*next, open), state.options);
+    } else {
+      state.sink = with_flow(open()->sink_, state.options);
+      state.agree_on(Role::kReceives, {});
+    }
     return state.close(receive_stream(*state.loop, *state.session, **state.ring, *state.sink,
                                       stream_options(state.options)));
   });

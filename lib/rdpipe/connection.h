@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,8 +40,10 @@ struct Result {
   std::string device{};                 // "mlx5_0"; may be empty
   std::string peer{};                   // the other end's host name
   bool sealed = false;
-  unsigned retries = 0;   // tries to connect that came to nothing before the one that did
-  std::string warning{};  // done, but something is worth a line; usually empty
+  unsigned retries = 0;        // tries to connect that came to nothing before the one that did
+  std::string forwarded_to{};  // the next receiver's host name; empty: there was none
+  std::string forwarded_by{};  // the fabric to there
+  std::string warning{};       // done, but something is worth a line; usually empty
 };
 
 // What a client asks a server (serve.h) for.
@@ -52,9 +55,22 @@ struct ServerRequest {
   std::function<void(std::size_t ahead)> waiting{};
 };
 
+class Key;
 class Listener;
 class Loop;
 class Session;
+
+// Where a receiver also sends what it receives: to an rdrecv. The key is wiped with the last copy.
+class __attribute__((visibility("default"))) NextReceiver {
+ public:
+  // Throws Error{kUsage} for an empty host. `host` may be a bracketed literal.
+  NextReceiver(const std::string& host, const std::string& port, std::string_view key);
+
+ private:
+  friend class NextLink;
+  std::string host_, port_;
+  std::shared_ptr<const Key> key_;
+};
 
 // Copies trees from this host to this host, within the process: the receiver on the calling thread, the
 // sender on one of its own, the content of large files shared or copied by the kernel (reflink,
@@ -81,8 +97,10 @@ class __attribute__((visibility("default"))) Connection {
   // Return when the far end has every byte, has checked it and has put it where it was told to. Once.
   Result send(Input input);
   Result receive(Output output);
-  // The same into what `open` gives, now that there is a sender, who is told when it throws.
-  Result receive(const std::function<Output()>& open);
+  // The same into what `open` gives, now that there is a sender, who is told when it throws. Where there is a
+  // `next`, also on to there, as it comes, and `open` may give nothing; the sender sends only once it has
+  // agreed to that. The next receiver commits first, then this host's output.
+  Result receive(const std::function<std::optional<Output>()>& open, const NextReceiver* next = nullptr);
 
   // A tree instead of a stream; the other end does the other. They return when everything is in place, but
   // for what the report counts as failed; throw Error for what ends the copy (then every file is the old or

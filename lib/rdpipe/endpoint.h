@@ -39,6 +39,7 @@ class __attribute__((visibility("default"))) Input {
 
  private:
   friend class Connection;
+  friend class FanOut;
   explicit Input(std::shared_ptr<Source> source)
       : source_(std::move(source)) {}  // shared: its deleter knows the type
   std::shared_ptr<Source> source_;

@@ -58,6 +58,8 @@ class Slot {
   void borrow(SharedSlot lender);
   [[nodiscard]] bool borrows() const noexcept { return lender_ != nullptr; }
   void own();
+  // While this is held, what it borrows does not go home, so that own() may be called on a worker.
+  [[nodiscard]] std::shared_ptr<const void> loan() const noexcept { return lender_; }
 
  private:
   friend class Ring;
@@ -78,11 +80,14 @@ class SharedSlot {
   [[nodiscard]] std::span<const std::byte> filled() const { return slot_->filled(); }
   [[nodiscard]] std::uint32_t index() const noexcept { return slot_->index(); }
   [[nodiscard]] bool is_of(const Ring& ring) const noexcept { return slot_->is_of(ring); }
+  // Nobody else has it: when this goes, it goes home.
+  [[nodiscard]] bool is_last() const noexcept { return slot_.use_count() == 1; }
+  [[nodiscard]] Slot unshare() && { return std::move(*slot_); }  // only of the last
 
  private:
   friend class Slot;
-  explicit SharedSlot(Slot slot) : slot_(std::make_shared<const Slot>(std::move(slot))) {}
-  std::shared_ptr<const Slot> slot_;
+  explicit SharedSlot(Slot slot) : slot_(std::make_shared<Slot>(std::move(slot))) {}
+  std::shared_ptr<Slot> slot_;
 };
 
 inline SharedSlot Slot::share() && { return SharedSlot(std::move(*this)); }

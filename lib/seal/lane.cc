@@ -7,9 +7,10 @@
 namespace rdpipe {
 
 struct Lane::Job {
-  explicit Job(Slot filled) : slot(std::move(filled)) {}
+  explicit Job(Slot filled) : slot(std::move(filled)), loan(slot.loan()) {}
   Slot slot;
-  Operation operation;  // behind the slot: its destructor waits for the worker that uses it
+  std::shared_ptr<const void> loan;  // goes home on this thread, whatever the work does with the slot
+  Operation operation;               // behind the slot: its destructor waits for the worker that uses it
 };
 
 Lane::Lane(Loop& loop, Work work) : loop_(loop), work_(std::move(work)) {}

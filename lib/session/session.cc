@@ -134,20 +134,23 @@ void Session::offer(Offer mine) {
   mine.host = host_name();
   mine.software = "rdpipe " RDPIPE_VERSION;
   mine_ = std::move(mine);
-  send(mine_);
+  send(*mine_);
 }
 
-bool Session::agreed() {
+// True once the other's is there.
+bool Session::hear_offer() {
   const std::string attempt = "agree with " + link_->info().peer;
-  for (;;) {
-    if (const auto message = next()) {
-      const auto* theirs = std::get_if<Offer>(&*message);
-      if (theirs == nullptr) {
+  while (!theirs_) {
+    if (auto message = next()) {
+      const bool is_sender = mine_ && mine_->role == Role::kSends;
+      if (auto* offer = std::get_if<Offer>(&*message)) {
+        theirs_ = std::move(*offer);
+      } else if (is_sender && std::holds_alternative<Working>(*message) && !is_preparing_) {
+        is_preparing_ = true;
+      } else {
         throw Error(Status::kProtocol, attempt, "it sent something else before its offer");
       }
-      terms_ = agree(mine_, *theirs);
-      if (!name_.empty()) terms_.peer_host = name_;
-      return true;
+      continue;
     }
     const auto event = link_->poll();
     if (!event) return false;
@@ -157,22 +160,35 @@ bool Session::agreed() {
       throw Error(Status::kNetwork, attempt, "it closed the connection");
     }
   }
+  return true;
+}
+
+bool Session::agreed() {
+  if (!hear_offer()) return false;
+  terms_ = agree(*mine_, *theirs_);
+  if (!name_.empty()) terms_.peer_host = name_;
+  return true;
+}
+
+const Offer& Session::await_offer(Loop& loop, Deadline deadline) try {
+  while (!hear_offer()) {
+    if (!is_preparing_ && deadline.passed()) {
+      throw Error(Status::kConnectTimeout, "agree with " + link_->info().peer, "it did not answer in time");
+    }
+    loop.wait(is_preparing_ ? Deadline::never() : deadline);
+  }
+  return *theirs_;
+} catch (const Error& error) {
+  // Without its sender a receiver has no stream, from here on.
+  const bool receives = !mine_ || mine_->role == Role::kReceives;
+  if (error.from_peer() || error.status() != Status::kNetwork || !receives) throw;
+  throw Error(Status::kDamaged, error.attempt(), error.cause(), error.hint());
 }
 
 const Terms& Session::exchange(Loop& loop, Offer mine, Deadline deadline) {
-  try {
-    offer(std::move(mine));
-    while (!agreed()) {
-      if (deadline.passed()) {
-        throw Error(Status::kConnectTimeout, "agree with " + link_->info().peer, "it did not answer in time");
-      }
-      loop.wait(deadline);
-    }
-  } catch (const Error& error) {
-    // Without its sender a receiver has no stream, from here on.
-    if (error.from_peer() || error.status() != Status::kNetwork || mine_.role != Role::kReceives) throw;
-    throw Error(Status::kDamaged, error.attempt(), error.cause(), error.hint());
-  }
+  offer(std::move(mine));
+  static_cast<void>(await_offer(loop, deadline));
+  static_cast<void>(agreed());
   return terms_;
 }
 
@@ -202,9 +218,9 @@ std::optional<Message> Session::next() {
   if (!message) return {};
   const auto* failed = std::get_if<Failed>(&*message);
   if (failed == nullptr) return message;
-  const bool is_named = name_.empty() && !failed->host.empty();
-  const std::string host = is_named ? printable(failed->host, 64) : terms_.peer_host;
-  Error error = failure_of(*failed, host);
+  failed_ = *failed;
+  if (!name_.empty() || failed_->host.empty()) failed_->host = terms_.peer_host;
+  Error error = failure_of(*failed_, printable(failed_->host, 64));
   error.set_from_peer();
   throw error;
 }
@@ -219,16 +235,18 @@ Secret Session::receiving_key() const {
   return handshake_.export_key(connects ? kListenerLabel : kConnectorLabel, kSealKeySize);
 }
 
-void Session::dismiss(const Error& error) {
-  if (!error.from_peer()) {
+void Session::dismiss(const Error& error, const Session* other) {
+  if (other != nullptr && other->failed_) {
+    send(*other->failed_);
+  } else if (!error.from_peer()) {
     send(Failed{static_cast<int>(error.status()), error.attempt(), error.cause(), host_name()});
   }
   link_->close();
 }
 
-void Session::fail(Loop& loop, const Error& error, Nanoseconds limit) noexcept {
+void Session::fail(Loop& loop, const Error& error, Nanoseconds limit, const Session* other) noexcept {
   try {
-    dismiss(error);
+    dismiss(error, other);
     (void)finish(loop, limit);
   } catch (...) {  // NOLINT(bugprone-empty-catch): the first failure is the one to report
   }

@@ -52,6 +52,11 @@ class Session {
   // Sends `mine` (transcript, fabric, same_host, host and software are filled in here) and waits for the
   // other's.
   [[nodiscard]] const Terms& exchange(Loop& loop, Offer mine, Deadline deadline);
+  // The other's, before this end has sent its own. A sender that is told Working instead waits for a
+  // receiver's without limit: see prepare().
+  [[nodiscard]] const Offer& await_offer(Loop& loop, Deadline deadline);
+  // Once, of a receiver: it has something to do before its offer, and ends that itself.
+  void prepare() { send(Working{}); }
   // The same in steps: sends `mine`, and then asks until the other's has come. False while the caller may
   // sleep.
   void offer(Offer mine);
@@ -69,22 +74,25 @@ class Session {
   [[nodiscard]] Secret receiving_key() const;
 
   // Tells the peer why this end gives up, unless the peer said so itself, and that nothing more will come;
-  // waits for nothing.
-  void dismiss(const Error& error);
+  // waits for nothing. What the peer of `other` said is passed on as it was said there.
+  void dismiss(const Error& error, const Session* other = nullptr);
   // The same, and waits at most `limit` for it to leave. Never throws.
-  void fail(Loop& loop, const Error& error, Nanoseconds limit) noexcept;
+  void fail(Loop& loop, const Error& error, Nanoseconds limit, const Session* other = nullptr) noexcept;
   // Closes in good order: waits until all is sent and the peer has closed too, at most `limit`. False if it
   // did not.
   bool finish(Loop& loop, Nanoseconds limit);
 
  private:
   void flush_output();
+  [[nodiscard]] bool hear_offer();
 
   std::unique_ptr<Link> link_;
   Handshake handshake_;
   Handshake::Side side_;
   MessageReader reader_;
-  Offer mine_;
+  std::optional<Offer> mine_, theirs_;
+  bool is_preparing_ = false;     // the other end
+  std::optional<Failed> failed_;  // what it said
   Terms terms_;
   std::string name_;  // of the other end, as we call it
 };

@@ -38,6 +38,8 @@ class SinkAround : public Sink {
   explicit SinkAround(std::shared_ptr<Sink> inner) : inner_(std::move(inner)) {}
 
   [[nodiscard]] std::optional<std::vector<std::byte>> take_note() override { return inner_->take_note(); }
+  void stirred() override { inner_->stirred(); }
+  void take_root(const Digest128& root) override { inner_->take_root(root); }
   void finish() override { finishing_ = true; }
   [[nodiscard]] bool committed() const override { return inner_finishes_ && inner_->committed(); }
   [[nodiscard]] bool in_place_after_all() override { return inner_finishes_ && inner_->in_place_after_all(); }

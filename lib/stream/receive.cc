@@ -27,7 +27,7 @@ Receiving::Receiving(Loop& loop, Session& session, Ring& ring, Sink& sink, const
       session_(session),
       ring_(ring),
       sink_(sink),
-      digests_(session.terms(), options.hash),
+      digests_(session.terms(), options),
       unwrapper_(session),
       clock_(options.stall_limit),
       teller_(options.progress) {
@@ -139,6 +139,7 @@ void Receiving::take(const Message& message) {
     said_bye_ = true;
   } else if (std::holds_alternative<Working>(message)) {
     clock_.stirred();
+    sink_.stirred();
   } else {
     throw_damaged("a message out of turn");
   }
@@ -164,6 +165,7 @@ bool Receiving::advance() {
   if (end_ && !finishing_ && (!lane_ || lane_->empty())) {
     check_end();
     finishing_ = true;
+    if (end_->root) sink_.take_root(*end_->root);
     sink_.finish();
     sink_.poll();
     pass_notes();

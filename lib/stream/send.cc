@@ -21,7 +21,7 @@ Sending::Sending(Loop& loop, Session& session, Ring& ring, Source& source, const
       session_(session),
       ring_(ring),
       source_(source),
-      digests_(session.terms(), options.hash),
+      digests_(session.terms(), options),
       choice_(options.compression.use, session.terms().compressions),
       wrapper_(session, options.compression),
       spare_(ring.acquire()),
@@ -30,36 +30,51 @@ Sending::Sending(Loop& loop, Session& session, Ring& ring, Source& source, const
   if (wrapper_.takes_long()) {
     lane_.emplace(loop, [&wrapper = wrapper_](Slot& slot, std::uint64_t) { wrapper.wrap(slot); });
   }
-  if (wrapper_.uses_leaves() || digests_.root()) ring.expect_leaves();
+  if (wrapper_.uses_leaves() || digests_.computes_root()) ring.expect_leaves();
   source.start(loop, ring, session.terms().slot_size);
 }
 
 void Sending::turn() {
-  take_events();
-  if (committed_) return;
-  const std::size_t credits = session_.link().send_credits();
-  if (std::exchange(credits_, credits) < credits) clock_.stirred();  // the receiver has room again
-  if (work_.is_news(loop_.job_steps() + source_.taken(), clock_)) session_.send(Working{});
-  const bool busy = advance();
-  if (teller_.due().passed()) tell_progress();
-  if (busy) {
+  if (step()) {
     loop_.poll();  // the link has work; a signal must be seen all the same
-  } else {
-    clock_.throw_if_stalled(session_.terms().peer_host);
-    loop_.wait(clock_.stall_deadline().earlier(teller_.due()));
+  } else if (!committed_) {
+    loop_.wait(due());
   }
 }
 
+bool Sending::step() {
+  take_events();
+  if (committed_) return false;
+  note_credits();
+  if (work_.is_news(loop_.job_steps() + source_.taken(), clock_)) session_.send(Working{});
+  const bool busy = advance();
+  if (teller_.due().passed()) tell_progress();
+  if (!busy) clock_.throw_if_stalled(session_.terms().peer_host);
+  return busy;
+}
+
+void Sending::note_credits() {
+  const std::size_t credits = session_.link().send_credits();
+  if (std::exchange(credits_, credits) >= credits) return;
+  clock_.stirred();  // the receiver has room again
+  ++taken_;
+}
+
 void Sending::tell_progress() {
+  StreamProgress told = progress();
+  const std::size_t empty = ring_.free_slots() + source_.empty_slots() + (spare_ ? 1U : 0U);
+  const RingShape shape = ring_.shape();
+  told.buffer = source_.buffer().value_or(BufferFill{
+      shape.payload_bytes() - std::min(empty, shape.slots) * shape.slot_size, shape.payload_bytes()});
+  teller_.tell(told);
+}
+
+StreamProgress Sending::progress() const {
   StreamProgress progress = progress_of(session_);
   progress.bytes = offset_;
   progress.elapsed = clock_.elapsed();
   progress.ended = end_posted_;
-  const std::size_t empty = ring_.free_slots() + source_.empty_slots() + (spare_ ? 1U : 0U);
-  const RingShape shape = ring_.shape();
-  progress.buffer = source_.buffer().value_or(BufferFill{
-      shape.payload_bytes() - std::min(empty, shape.slots) * shape.slot_size, shape.payload_bytes()});
-  teller_.tell(progress);
+  return progress;
 }
 
 void Sending::take_events() {
@@ -69,9 +84,7 @@ void Sending::take_events() {
     auto event = next_event();
     if (!event) return;
     if (auto* sent = std::get_if<Sent>(&*event)) {
-      --in_flight_;
-      if (!spare_) spare_ = std::move(sent->slot);
-      clock_.moved();
+      take(std::move(*sent));
     } else if (const auto* control = std::get_if<Control>(&*event)) {
       session_.receive(*control);
       take_messages();
@@ -85,6 +98,16 @@ void Sending::take_events() {
     }
   }
   loop_.wake_now();  // there may be more: next turn
+}
+
+void Sending::take(Sent sent) {
+  --in_flight_;
+  ++taken_;
+  clock_.moved();
+  if (spare_) return;
+  spare_ = std::move(sent.slot);
+  spare_->resize(0);
+  spare_->own();  // what it has borrowed goes home
 }
 
 std::optional<LinkEvent> Sending::next_event() {
@@ -111,7 +134,10 @@ void Sending::take(const Message& message) {
     clock_.moved();
     return source_.note(note->bytes);
   }
-  if (std::holds_alternative<Working>(message)) return clock_.stirred();
+  if (std::holds_alternative<Working>(message)) {
+    ++taken_;
+    return clock_.stirred();
+  }
   const auto* verdict = std::get_if<Committed>(&message);
   if (verdict == nullptr || !end_posted_ || verdict->length != offset_) {
     throw Error(Status::kDamaged, "send to " + session_.terms().peer_host, "a message out of turn");

@@ -28,20 +28,32 @@ class Sending {
  public:
   Sending(Loop& loop, Session& session, Ring& ring, Source& source, const StreamOptions& options);
 
-  // One step: take what has happened, advance, and sleep when nothing is left to do.
+  // One step, and sleep when nothing is left to do.
   void turn();
+  // Takes what has happened and advances, for whoever sleeps elsewhere. True when there is more to do at
+  // once. Otherwise it is to be asked again when the loop wakes up, and at due(). Not once committed().
+  [[nodiscard]] bool step();
+  [[nodiscard]] Deadline due() const { return clock_.stall_deadline().earlier(teller_.due()); }
+  // A number that grows while the other end takes what is sent, or says that it works.
+  [[nodiscard]] std::uint64_t taken() const noexcept { return taken_; }
   // Takes what the link and the peer have brought since the last step; what was posted goes out.
   void take_events();
   // Reads, seals and posts what can go without waiting, and END behind it. True when something was posted,
   // for which the link has work to do before anybody sleeps, or when more can go.
   [[nodiscard]] bool advance();
   [[nodiscard]] bool committed() const noexcept { return committed_; }
+  // What it sends is sealed or compressed: altered, and so copied where it was borrowed.
+  [[nodiscard]] bool alters() const noexcept { return lane_.has_value(); }
+  // How far it is; but for the buffer.
+  [[nodiscard]] StreamProgress progress() const;
   // The last word: BYE, and the result.
   [[nodiscard]] StreamResult finish();
 
  private:
   [[nodiscard]] std::optional<LinkEvent> next_event();
   void tell_progress();
+  void take(Sent sent);
+  void note_credits();
   void take_messages();
   void take(const Message& message);
   [[nodiscard]] bool frame_next();
@@ -72,6 +84,7 @@ class Sending {
   std::size_t queued_ = 0;     // frames in the lane and in ready_
   std::size_t in_flight_ = 0;  // frames posted and not yet Sent
   std::size_t credits_ = 0;    // when they were last looked at
+  std::uint64_t taken_ = 0;
   bool source_ended_ = false;
   bool end_posted_ = false;
   bool committed_ = false;

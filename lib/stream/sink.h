@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ring/ring.h"
+#include "seal/digest.h"
 #include "stream/progress.h"
 
 namespace rdpipe {
@@ -34,6 +35,8 @@ class Sink {
   virtual void poll() = 0;
   // The next note for the far source, 1 to kMaxNote bytes; asked after poll(), until there is none.
   [[nodiscard]] virtual std::optional<std::vector<std::byte>> take_note() { return {}; }
+  // Before finish(), where the stream is digested: the root of all that was written.
+  virtual void take_root(const Digest128& /*root*/) {}
   // The stream is complete and was checked: begin to put it in place. Nothing is written after it.
   virtual void finish() = 0;
   // True once it is in place (file: renamed; pipe: the reader has taken every byte). Progress is poll()'s.
@@ -41,6 +44,8 @@ class Sink {
   // A number that grows with every byte that its reader takes, where it can see that: by it a slow reader is
   // told from one that has stopped, whatever a slot holds. What jobs do shows in Loop::job_steps().
   [[nodiscard]] virtual std::uint64_t taken() const { return 0; }
+  // The sender works on something that brings no bytes.
+  virtual void stirred() {}
   // How many slots it holds that are not written yet, where it can tell: what stands before it passes slots
   // on as they come while these are few.
   [[nodiscard]] virtual std::optional<std::size_t> backlog() const { return {}; }

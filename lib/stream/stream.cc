@@ -54,9 +54,12 @@ StreamProgress progress_of(Session& session) {
   return progress;
 }
 
-StreamDigests::StreamDigests(const Terms& terms, const std::string& hash) {
-  if (terms.digest && terms.content == Content::kStream) root_.emplace();
-  if (!hash.empty()) hash_.emplace(hash);
+StreamDigests::StreamDigests(const Terms& terms, const StreamOptions& options) {
+  if (terms.digest && terms.content == Content::kStream) {
+    known_root_ = options.root;
+    if (!known_root_) root_.emplace();
+  }
+  if (!options.hash.empty()) hash_.emplace(options.hash);
 }
 
 void StreamDigests::add(std::span<const std::byte> bytes, std::span<const Digest128> leaves) {
@@ -70,6 +73,7 @@ void StreamDigests::add_zeros(std::uint64_t count) {
 }
 
 std::optional<Digest128> StreamDigests::root() const {
+  if (known_root_) return known_root_();
   if (!root_) return {};
   return root_->root();
 }

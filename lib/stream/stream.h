@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -27,6 +28,8 @@ struct StreamOptions {
   std::string hash;            // a conventional digest to compute; empty: none
   Compression compression{};   // the sender's; within the terms
   ProgressListener progress{};
+  // What is sent is digested already: asked at its end for the root, which is then not computed.
+  std::function<Digest128()> root{};
 };
 
 struct StreamResult {
@@ -77,14 +80,17 @@ class QuietWork {
 // Both digests of a stream, each where it is wanted.
 class StreamDigests {
  public:
-  StreamDigests(const Terms& terms, const std::string& hash);
+  StreamDigests(const Terms& terms, const StreamOptions& options);
   void add(std::span<const std::byte> bytes, std::span<const Digest128> leaves = {});
   void add_zeros(std::uint64_t count);
+  // Whether what is added is digested for the root.
+  [[nodiscard]] bool computes_root() const noexcept { return root_.has_value(); }
   [[nodiscard]] std::optional<Digest128> root() const;
   void finish(StreamResult& result);
 
  private:
   std::optional<StreamDigest> root_;
+  std::function<Digest128()> known_root_;
   std::optional<NamedDigest> hash_;
 };
 

@@ -74,3 +74,17 @@ TEST_CASE("rings: none where not even the least may be pinned") {
                   Error);
   CHECK(link.rings() == 0);
 }
+
+TEST_CASE("rings: one that several links share is as large as the one with the least allows") {
+  PinningLink large(3_MiB), small(1_MiB);
+  std::vector<std::string> notices;
+  const auto ring =
+      attach_shared_ring({&large, &small}, kShape, [&](const std::string& line) { notices.push_back(line); });
+  CHECK(ring->shape().payload_bytes() == 1_MiB);
+  CHECK(large.rings() == 1);
+  CHECK(small.rings() == 1);
+  CHECK(notices.size() == 1);
+  PinningLink none(4_KiB);
+  CHECK_THROWS_AS(attach_shared_ring({&large, &none}, kShape, [](const std::string&) {}), Error);
+  CHECK(large.rings() == 1);
+}

@@ -106,6 +106,30 @@ TEST_CASE("a slot that borrows has another's bytes, and keeps them until it is h
   CHECK(ring.acquire()->size() == 0);
 }
 
+TEST_CASE(
+    "what is borrowed does not go home while it is on loan, and what nobody else has can be filled again") {
+  Ring ring({8_KiB, 2});
+  auto slot = ring.acquire();
+  slot->resize(100);
+  auto shared = std::optional(std::move(*slot).share());
+  slot.reset();
+  CHECK(shared->is_last());
+  auto borrower = ring.acquire();
+  borrower->borrow(*shared);
+  CHECK(!shared->is_last());
+  auto loan = borrower->loan();
+  shared.reset();
+  borrower->own();
+  CHECK(ring.free_slots() == 0);
+  loan.reset();
+  CHECK(ring.free_slots() == 1);
+
+  SharedSlot last = std::move(*borrower).share();
+  Slot again = std::move(last).unshare();
+  again.resize(200);
+  CHECK(again.size() == 200);
+}
+
 TEST_CASE("a ring shrinks in steps down to two slots of a page") {
   RingShape shape = GENERATE(RingShape{256_KiB, 16}, RingShape{4_KiB, 3}, RingShape{256_KiB, 7});
   int steps = 0;

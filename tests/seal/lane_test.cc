@@ -87,3 +87,26 @@ TEST_CASE("a lane may end while its workers are busy") {
   }
   CHECK(ring.free_slots() == 8);
 }
+
+TEST_CASE("what a slot in a lane has borrowed goes home on the lane's thread, when it comes out") {
+  Ring ring({64_KiB, 2}), own({64_KiB, 2});
+  Loop loop;
+  Lane copies(loop, [](Slot& slot, std::uint64_t) { slot.own(); });
+  {
+    SharedSlot shared = make_frame(ring, 7, 1000).share();
+    Slot slot = make_frame(own, 0, 0);
+    slot.borrow(std::move(shared));
+    copies.push(std::move(slot));
+  }
+  const auto deadline = soon();
+  std::optional<Slot> out;
+  while (!deadline.passed()) {
+    loop.wait(deadline);
+    CHECK(ring.free_slots() == 1);
+    if ((out = copies.pop())) break;
+  }
+  REQUIRE(out);
+  CHECK(ring.free_slots() == 2);
+  CHECK(!out->borrows());
+  CHECK(out->filled()[999] == std::byte{7});
+}

@@ -312,6 +312,47 @@ TEST_CASE("an end that goes before its offer is a lost receiver, or a stream tha
   CHECK(error.cause() == "it closed the connection");
 }
 
+TEST_CASE("a sender waits for a receiver that prepares, however long, and is told once") {
+  Sessions sessions;
+  auto there = elsewhere(sessions.loop, *sessions.connector, [&](Loop& loop) {
+    Offer mine = offer(Role::kSends);
+    mine.size = 777;
+    const auto impatient = Deadline::in(std::chrono::milliseconds(200));
+    return sessions.connector->exchange(loop, mine, impatient).size;
+  });
+  sessions.listener->prepare();
+  CHECK(sessions.listener->await_offer(sessions.loop, soon()).size == 777);
+  const auto late = Deadline::in(std::chrono::milliseconds(500));
+  while (!late.passed()) sessions.loop.wait(late);
+  CHECK(sessions.listener->exchange(sessions.loop, offer(Role::kReceives), soon()).size == 777);
+  CHECK(there.get() == 777);
+}
+
+TEST_CASE("nobody but a receiver prepares, and nobody twice") {
+  const bool sends = GENERATE(true, false);
+  Sessions sessions;
+  sessions.connector->prepare();
+  if (sends) sessions.connector->prepare();
+  const Error error = error_of([&] {
+    (void)sessions.listener->exchange(sessions.loop, offer(sends ? Role::kSends : Role::kReceives), soon());
+  });
+  CHECK(error.status() == Status::kProtocol);
+  CHECK_THAT(error.cause(), Catch::Contains("before its offer"));
+}
+
+TEST_CASE("what one end of two has heard of a failure it tells the other as it was said") {
+  Sessions first, second;
+  first.connector->send(Failed{11, "store 'out'", "No space left on device", "db3"});
+  const Error heard = error_of([&] { (void)next_message(*first.listener, first.loop); });
+  CHECK(heard.what() == std::string("store 'out' on db3: No space left on device"));
+  second.connector->dismiss(heard, first.listener.get());
+  first.listener->dismiss(heard, second.connector.get());  // who said so is not told
+  const Error passed_on = error_of([&] { (void)next_message(*second.listener, second.loop); });
+  CHECK(passed_on.what() == std::string(heard.what()));
+  CHECK(passed_on.status() == Status::kFileIo);
+  CHECK_THROWS_AS(next_message(*first.connector, first.loop), std::runtime_error);  // it closed
+}
+
 TEST_CASE("a failure here is told there, once, with a status that exists") {
   Sessions sessions;
   auto there = elsewhere(sessions.loop, *sessions.connector, [&](Loop& loop) {

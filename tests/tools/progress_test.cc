@@ -163,6 +163,7 @@ TEST_CASE("progress: a tick of a stream has the same members whatever is known")
   CHECK(tick_members(Reading{})["total"].is_null());
   CHECK(tick_members(half_way())["fabric"] == "rdma");
   const Error error(Status::kNetwork, "send", "gone");
-  CHECK(names(end_members(Result{}, "sha256")) == names(end_members(Tool::kSend, error, {})));
+  const Tool tool = GENERATE(Tool::kSend, Tool::kReceive);
+  CHECK(names(end_members(tool, Result{}, "sha256")) == names(end_members(tool, error, {})));
   CHECK(names(end_members(CopyReport{})) == names(end_members(Tool::kCopy, error, half_way())));
 }

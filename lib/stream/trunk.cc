@@ -1,0 +1,243 @@
+#include "stream/trunk.h"
+
+#include <algorithm>
+#include <cassert>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "io/loop.h"
+
+namespace rdpipe {
+namespace {
+
+constexpr std::size_t kWarmSlots = 4;  // of the buffer's keep their memory while nothing is in them
+
+StreamDigests digests(bool digest, const std::string& hash) {
+  Terms terms;
+  terms.digest = digest;
+  StreamOptions options;
+  options.hash = hash;
+  return {terms, options};
+}
+
+RingShape buffer_shape(std::size_t size, std::size_t slot) {
+  return {slot, std::max<std::size_t>(2, size / slot)};
+}
+
+}  // namespace
+
+Trunk::Trunk(std::shared_ptr<Source> source, bool digest, const std::string& hash)
+    : source_(std::move(source)), digests_(digests(digest, hash)) {}
+
+Trunk::~Trunk() { assert(branches_.empty()); }
+
+void Trunk::start(Loop& loop, Ring& ring, std::size_t max_payload, std::size_t buffer_size) {
+  if (buffer_size > 0) {
+    try {
+      buffer_.emplace(buffer_shape(buffer_size, max_payload), kWarmSlots);
+    } catch (const Error& error) {
+      throw Error(error.status(), "reserve a buffer of " + format_size(buffer_size), error.cause(),
+                  "-m sets its size");
+    }
+  }
+  loop_ = &loop;
+  ring_ = &ring;
+  if (digests_.computes_root()) ring.expect_leaves();
+  source_->start(loop, ring, max_payload);
+}
+
+void Trunk::attend() {
+  if (failure_) throw Error(*failure_);
+  if (started() && !ended_) source_->attend();
+}
+
+void Trunk::read_ahead() {
+  constexpr std::size_t kEnough = 1_MiB;  // then the links get their turn
+  if (!started() || ended_ || failure_) return;
+  source_->read_ahead();
+  const std::uint64_t before = bytes_;
+  while (buffer_ && bytes_ - before < kEnough && read(false)) {
+  }
+}
+
+bool Trunk::read(bool urgent) {
+  if (ended_ || failure_) return false;
+  make_room();
+  try {
+    if (hole_ == 0) {
+      auto event = source_->poll(urgent);
+      if (!event) {
+        seen_room_ = room();
+        return false;
+      }
+      take(std::move(*event));
+    }
+  } catch (const Error& error) {
+    failure_ = error;
+    loop_->wake_now();  // nobody else hears of it
+    return false;
+  }
+  if (hole_ > 0) take_hole();
+  ++reads_;
+  return true;
+}
+
+void Trunk::take(SourceEvent event) {
+  if (auto* filled = std::get_if<Filled>(&event)) {
+    digests_.add(filled->slot.filled(), filled->leaves);
+    bytes_ += filled->slot.size();
+    append({.slot = std::move(filled->slot).share()});
+  } else if (const auto* hole = std::get_if<Hole>(&event)) {
+    hole_ = hole->length;
+  } else {
+    ended_ = true;
+  }
+}
+
+// Not all of a long one: to digest it takes time.
+void Trunk::take_hole() {
+  const std::uint64_t length = std::min(hole_, kMaxHoleLength);
+  digests_.add_zeros(length);
+  bytes_ += length;
+  hole_ -= length;
+  append({.hole = length});
+}
+
+void Trunk::append(Piece piece) {
+  if (piece.slot) ++in_ring_;
+  pieces_.push_back(std::move(piece));
+  const auto last = std::prev(pieces_.end());
+  for (Branch* branch : branches_) {
+    if (branch->next_ != pieces_.end()) continue;
+    branch->next_ = last;
+    ++last->takers;
+  }
+  drop_taken();
+}
+
+// What is in front of all branches.
+void Trunk::drop_taken() {
+  while (!pieces_.empty() && pieces_.front().takers == 0) {
+    if (is_in_ring(pieces_.front())) --in_ring_;
+    pieces_.pop_front();
+  }
+}
+
+// Before the last slot is gone, so that the source goes on reading meanwhile.
+void Trunk::make_room() {
+  if (!buffer_) return;
+  const std::size_t least = std::max<std::size_t>(1, ring_->shape().slots / 4);
+  while (room() < least && spill_oldest()) {
+  }
+}
+
+// From the end, where those of the ring are: of the buffer there may be many.
+Trunk::Pieces::iterator Trunk::oldest_to_spill() {
+  auto oldest = pieces_.end();
+  std::size_t left = in_ring_;
+  for (auto piece = pieces_.end(); left > 0;) {
+    --piece;
+    if (is_in_ring(*piece)) --left;
+    if (may_spill(*piece)) oldest = piece;
+  }
+  return oldest;
+}
+
+// Whether `piece` goes to the end of a slot of the buffer, in which it is nobody's next.
+bool Trunk::fits_behind(const Piece& piece, const Slot& slot) const {
+  return piece.takers == 0 && may_spill(piece) &&
+         piece.slot->filled().size() <= slot.payload().size() - slot.size();
+}
+
+// The slot of the buffer in front of `piece`, where it has room for it; or none.
+std::optional<Slot> Trunk::slot_before(Pieces::iterator piece) {
+  if (piece == pieces_.begin()) return {};
+  Piece& before = *std::prev(piece);
+  if (!before.slot || is_in_ring(before) || !before.slot->is_last()) return {};
+  Slot slot = std::move(*before.slot).unshare();
+  if (fits_behind(*piece, slot)) return slot;
+  before.slot = std::move(slot).share();
+  return {};
+}
+
+// Together with those behind it that fit: small ones are not to take a slot each.
+bool Trunk::spill_oldest() {
+  auto piece = oldest_to_spill();
+  if (piece == pieces_.end()) return false;
+  auto slot = slot_before(piece);
+  const auto target = slot ? std::prev(piece) : piece;
+  if (!slot && !(slot = buffer_->acquire())) return false;
+  do {
+    const auto bytes = piece->slot->filled();
+    std::ranges::copy(bytes, slot->payload().subspan(slot->size()).begin());
+    slot->resize(slot->size() + bytes.size());
+    --in_ring_;
+    piece = piece == target ? std::next(piece) : pieces_.erase(piece);
+  } while (piece != pieces_.end() && fits_behind(*piece, *slot));
+  target->slot = std::move(*slot).share();
+  return true;
+}
+
+BufferFill Trunk::fill() const {
+  if (!started()) return {};
+  const auto used = [](const Ring& ring, std::size_t empty) {
+    const RingShape shape = ring.shape();
+    return BufferFill{shape.payload_bytes() - std::min(empty, shape.slots) * shape.slot_size,
+                      shape.payload_bytes()};
+  };
+  if (buffer_) return used(*buffer_, buffer_->free_slots());
+  return used(*ring_, room());
+}
+
+Branch::Branch(Trunk& trunk, bool copies) : trunk_(trunk), copies_(copies), next_(trunk.pieces_.end()) {
+  assert(!trunk.started());  // from the stream's first byte on
+  trunk.branches_.push_back(this);
+}
+
+Branch::~Branch() {
+  std::erase(trunk_.branches_, this);
+  if (next_ == trunk_.pieces_.end()) return;
+  --next_->takers;
+  trunk_.drop_taken();
+}
+
+void Branch::start(Loop& /*loop*/, Ring& ring, std::size_t /*max_payload*/) { ring_ = &ring; }
+
+std::uint64_t Branch::taken() const { return stirs_ + (trunk_.started() ? trunk_.source().taken() : 0); }
+
+std::optional<SourceEvent> Branch::poll(bool urgent) {
+  waits_ = false;
+  if (!trunk_.started()) return {};
+  if (next_ == trunk_.pieces_.end() && !trunk_.read(urgent) && !trunk_.ended_) {
+    waits_ = urgent;
+    return {};
+  }
+  if (next_ == trunk_.pieces_.end()) return SourceEnd{};  // read() has met it
+  if (next_->hole > 0) return give({});
+  if (ring_->shape().slots - ring_->free_slots() >= limit_) return {};
+  auto carrier = ring_->acquire();
+  if (!carrier) return {};
+  return give(std::move(*carrier));
+}
+
+SourceEvent Branch::give(Slot carrier) {
+  const std::uint64_t hole = next_->hole;
+  if (hole == 0) {
+    carrier.borrow(*next_->slot);
+    if (copies_ && !trunk_.is_in_ring(*next_)) carrier.own();
+  }
+  advance();
+  if (hole > 0) return Hole{hole};
+  return Filled{std::move(carrier)};
+}
+
+void Branch::advance() {
+  --next_->takers;
+  ++next_;
+  if (next_ != trunk_.pieces_.end()) ++next_->takers;
+  trunk_.drop_taken();
+}
+
+}  // namespace rdpipe

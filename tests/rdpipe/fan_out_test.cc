@@ -1,0 +1,192 @@
+// One stream to several receivers, each on a thread of its own, over TCP within this host.
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "catch.h"
+#include "ground/descriptor.h"
+#include "rdpipe/fan_out.h"
+
+using namespace rdpipe;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto kKey = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+constexpr auto kOtherKey = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100";
+
+Options tcp() {
+  Options options;
+  options.fabric = FabricUse::kTcp;
+  options.connect_timeout = 10s;
+  return options;
+}
+
+// Takes one stream, unless it is stopped.
+class TestReceiver {
+ public:
+  explicit TestReceiver(const char* key = kKey, std::size_t slot_size = 0)
+      : stop_(::eventfd(0, EFD_CLOEXEC)) {
+    Options options = tcp();
+    options.slot_size = slot_size;
+    options.interrupt_fd = stop_.get();
+    options.on_interrupt = [] { throw Error(Status::kSignal, "", "stopped"); };
+    listener_ = std::make_unique<Listener>("0", key, options);
+    address_ = {"localhost", std::to_string(listener_->port())};
+    thread_ = std::thread([this] { run(); });
+  }
+  TestReceiver(const TestReceiver&) = delete;
+  TestReceiver& operator=(const TestReceiver&) = delete;
+  ~TestReceiver() { stop(); }
+
+  [[nodiscard]] const Receiver& address() const { return address_; }
+  // Call these when it has ended.
+  void wait() { thread_.join(); }
+  void stop() {
+    const std::uint64_t one = 1;
+    static_cast<void>(::write(stop_.get(), &one, sizeof one));
+    if (thread_.joinable()) thread_.join();
+  }
+  [[nodiscard]] const std::string& bytes() const { return bytes_; }
+  [[nodiscard]] Status status() const { return status_; }
+
+ private:
+  void run() {
+    try {
+      Connection connection = listener_->accept();
+      std::array<std::byte, 65536> block{};
+      while (const std::size_t count = connection.read(block)) {
+        bytes_.append(reinterpret_cast<const char*>(block.data()), count);
+      }
+    } catch (const Error& error) {
+      status_ = error.status();
+    }
+  }
+
+  Descriptor stop_;
+  std::unique_ptr<Listener> listener_;
+  Receiver address_;
+  std::string bytes_;
+  Status status_ = Status::kOk;
+  std::thread thread_;
+};
+
+// A pipe that holds `text` and has ended.
+Descriptor pipe_of(const std::string& text) {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe(ends.data()) == 0);
+  REQUIRE(::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  ::close(ends[1]);
+  return Descriptor(ends[0]);
+}
+
+// Where nobody listens.
+Receiver nobody() {
+  const Listener listener("0", kKey, tcp());
+  return {"localhost", std::to_string(listener.port())};
+}
+
+std::string usage_error(const std::vector<Receiver>& receivers, const FanOutOptions& fan_out,
+                        const Options& options = tcp()) {
+  const Descriptor pipe = pipe_of("");
+  try {
+    const FanOut refused(Input::descriptor(pipe.get(), "a pipe"), receivers, kKey, fan_out, options);
+  } catch (const Error& error) {
+    CHECK(error.status() == Status::kUsage);
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+}  // namespace
+
+TEST_CASE("fan-out: all have what was read, in frames that the one with the smallest takes") {
+  TestReceiver first, second(kKey, 4096), third;
+  const std::string text(50'000, 'x');
+  const Descriptor pipe = pipe_of(text);
+  Options options = tcp();
+  options.hash = "sha256";
+  FanOut fan_out(Input::descriptor(pipe.get(), "a pipe"),
+                 {first.address(), second.address(), third.address()}, kKey, {}, options);
+  const FanOutReport report = fan_out.send();
+  CHECK(!report.error);
+  CHECK(report.stream.bytes == text.size());
+  CHECK(report.stream.hash.size() == 64);
+  REQUIRE(report.receivers.size() == 3);
+  for (const ReceiverResult& one : report.receivers) {
+    CHECK(!one.error);
+    CHECK(one.result.bytes == text.size());
+    CHECK(one.result.digest == report.stream.digest);
+    CHECK(one.result.fabric == "TCP");
+  }
+  CHECK(report.receivers[1].name == name_of(second.address()));
+  for (TestReceiver* receiver : {&first, &second, &third}) {
+    receiver->wait();
+    CHECK(receiver->status() == Status::kOk);
+    CHECK(receiver->bytes() == text);
+  }
+}
+
+TEST_CASE("fan-out: those who are not there, or have another key, are told of, and the others go on") {
+  TestReceiver first;
+  TestReceiver other(kOtherKey);
+  const Descriptor pipe = pipe_of("hello");
+  Options options = tcp();
+  options.connect_timeout = 1s;
+  std::vector<std::string> failed;
+  FanOutOptions rules;
+  rules.min_receivers = 1;
+  rules.failed = [&failed](const ReceiverResult& receiver) { failed.push_back(receiver.name); };
+  const Receiver absent = nobody();
+  FanOut fan_out(Input::descriptor(pipe.get(), "a pipe"), {absent, first.address(), other.address()}, kKey,
+                 rules, options);
+  CHECK(failed == std::vector<std::string>{name_of(other.address()), name_of(absent)});
+  const FanOutReport report = fan_out.send();
+  CHECK(!report.error);
+  REQUIRE(report.receivers[0].error);
+  CHECK(report.receivers[0].error->status() == Status::kConnectTimeout);
+  REQUIRE(report.receivers[2].error);
+  CHECK(report.receivers[2].error->status() == Status::kAuthentication);
+  first.wait();
+  CHECK(first.bytes() == "hello");
+}
+
+TEST_CASE("fan-out: with too few at first nothing is read, and those who are there are told") {
+  TestReceiver first;
+  const Descriptor pipe = pipe_of("hello");
+  Options options = tcp();
+  options.connect_timeout = 500ms;
+  FanOut fan_out(Input::descriptor(pipe.get(), "a pipe"), {first.address(), nobody()}, kKey, {}, options);
+  const FanOutReport report = fan_out.send();
+  REQUIRE(report.error);
+  CHECK(report.error->status() == Status::kConnectTimeout);
+  CHECK(report.receivers[0].given_up);
+  CHECK(!report.receivers[1].given_up);
+  int left = 0;
+  REQUIRE(::ioctl(pipe.get(), FIONREAD, &left) == 0);
+  CHECK(left == 5);
+  first.wait();
+  CHECK(first.status() == Status::kConnectTimeout);
+  CHECK(first.bytes().empty());
+}
+
+TEST_CASE("fan-out: what makes no sense is refused before anything is tried") {
+  const Receiver one{"localhost", "1"}, two{"localhost", "2"};
+  CHECK_THAT(usage_error({}, {}), Catch::Contains("there are none"));
+  CHECK_THAT(usage_error({one, one}, {}), Catch::Contains("localhost:1 is given twice"));
+  FanOutOptions rules;
+  rules.min_receivers = 3;
+  CHECK_THAT(usage_error({one, two}, rules), Catch::Contains("3 of 2 must commit"));
+  Options options = tcp();
+  options.buffer_size = 1 << 20;
+  options.start_write = 50;
+  CHECK_THAT(usage_error({one, two}, {}, options), Catch::Contains("no watermarks"));
+}
