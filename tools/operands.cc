@@ -5,10 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <string_view>
 
-#include "datagram/names.h"
+#include <rdpipe/datagram.h>
+
 #include "keys.h"
 
 namespace rdpipe::tools {
