@@ -35,8 +35,10 @@ void LastLine::add(std::string_view piece) {
 }
 
 std::string LastLine::text() const {
-  const bool is_blank = line_.find_first_not_of(" \t") == std::string::npos;
-  return printable(is_blank ? last_ : line_, kLongestLine);
+  constexpr const char* kBlanks = " \t";
+  std::string text = line_.find_first_not_of(kBlanks) == std::string::npos ? last_ : line_;
+  text.erase(0, text.find_first_not_of(kBlanks));
+  return printable(text, kLongestLine);
 }
 
 ErrorRelay::ErrorRelay(Loop& loop, Descriptor from, ErrorOutput to)

@@ -9,7 +9,7 @@ lines=(
   '-s 128k -m 1G|-s 128k -m 1G'
   '-q -s 128k -m 16M|-q -s 128k -m 16M'
   '-4 -s 1M -m 10%|-4 -s 65536 -m 64m'
-  '-m 8M -P 80 -p 50|-m 4M -P 90 -R 100M'
+  '-m 8M -p 50|-m 4M -P 90 -R 100M'
   '-q -l log -W 30 -s 128K -m 20%|-q -l log2 -W 30 -m 1.5M -r 50M'
 )
 

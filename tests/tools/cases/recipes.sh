@@ -137,7 +137,7 @@ test_recipe_pg_basebackup() {
   stop_postgres
   cp backup/base.tar before
   start_recipe pg_basebackup
-  recipe_fails rdsend pg_basebackup 'exited with status 1: .*connection to server'
+  recipe_fails rdsend pg_basebackup 'exited with status 1: .*Is the server running'
   same before backup/base.tar
   # It is a whole cluster.
   "${wrap[@]}" mkdir -m 700 cluster/restored

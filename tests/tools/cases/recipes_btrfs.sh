@@ -7,7 +7,7 @@ source "$cases/../recipes.bash"
 # A btrfs of SIZE, in one kind of block group so that it may be small, at ./NAME.
 mount_btrfs() {  # NAME SIZE
   truncate -s "$2" "$1.disk"
-  mkfs.btrfs -q -M "$1.disk" || fail "mkfs.btrfs fails"
+  mkfs.btrfs -f -q -M "$1.disk" >mkfs.log 2>&1 || { cat mkfs.log; fail "mkfs.btrfs fails"; }
   mkdir "$1"
   mount -o loop "$1.disk" "$1" 2>mount.err || skip "no btrfs here: $(head -n 1 mount.err)"
   undo=("umount -l $1" "${undo[@]}")
@@ -19,7 +19,7 @@ make_btrfs() {
   type -P mkfs.btrfs >/dev/null || skip "btrfs-progs is not installed"
   mount_btrfs data 128M
   mount_btrfs backup 128M
-  mkdir data/photos
+  btrfs subvolume create data/photos >/dev/null
   make_data 3000001 data/photos/one
   make_data 100000 data/photos/two
 }
@@ -53,7 +53,7 @@ test_recipe_btrfs() {
 # limit 120
 test_recipe_btrfs_receive_that_fails() {
   make_btrfs
-  btrfs subvolume snapshot -r data data/monday >/dev/null
+  btrfs subvolume snapshot -r data/photos data/monday >/dev/null
   change_files
   start_recipe btrfs-incremental btrfs
   recipe_fails rdrecv btrfs 'exited with status 1: ERROR: .*parent'
