@@ -19,7 +19,6 @@ class PacedSource final : public SourceAround {
   void start(Loop& loop, Ring& ring, std::size_t max_payload) override;
   [[nodiscard]] std::optional<SourceEvent> poll(bool urgent) override;
   [[nodiscard]] std::uint64_t taken() const override { return inner().taken() + waits_; }
-  [[nodiscard]] std::size_t empty_slots() const override { return inner().empty_slots(); }
 
  private:
   Pace pace_;

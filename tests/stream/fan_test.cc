@@ -1,4 +1,5 @@
 // One stream to several receivers, over the loopback link.
+#include <array>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -13,6 +14,8 @@ using namespace rdpipe;
 using namespace std::chrono_literals;
 
 namespace {
+
+using Rings = std::array<std::unique_ptr<Ring>, 2>;  // for sinks that keep slots
 
 FanSetup setup_for(std::size_t receivers) {
   FanSetup setup;
@@ -144,9 +147,11 @@ TEST_CASE(
 
 TEST_CASE("fan: one that holds up the others for too long is left behind, and told") {
   const bool buffered = GENERATE(false, true);
+  Rings rings;
   MemorySink fast;
   HeldSink slow;
   FanSetup setup = setup_for(2);
+  setup.receivers[1].rings = &rings;
   setup.rules.least = 1;
   setup.rules.drop_slow = 300ms;
   setup.buffer = buffered ? 256_KiB : 0;
@@ -226,9 +231,11 @@ TEST_CASE("fan: a source that fails fails all") {
 }
 
 TEST_CASE("fan: one that is stuck is given up by the time limit, and no other") {
+  Rings rings;
   MemorySink fast;
   HeldSink slow;
   FanSetup setup = setup_for(2);
+  setup.receivers[1].rings = &rings;
   setup.rules.least = 1;
   setup.rules.stream.stall_limit = 500ms;
   const FanResult result = fan_out(memory_source(3'000'000), {&fast, &slow}, setup);
