@@ -105,6 +105,12 @@ Secret derive_psk(Loop& loop, const Key& key, std::span<const std::byte, kSaltSi
   return psk;
 }
 
+// While `error` is being caught: without its sender a receiver has no stream.
+[[noreturn]] void throw_without_sender(const Error& error) {
+  if (error.from_peer() || error.status() != Status::kNetwork) throw;
+  throw Error(Status::kDamaged, error.attempt(), error.cause(), error.hint());
+}
+
 void hear(Handshake& handshake, const LinkEvent& event, const std::string& peer, bool& heard) {
   if (const auto* control = std::get_if<Control>(&event)) {
     heard = true;
@@ -170,24 +176,49 @@ bool Session::agreed() {
   return true;
 }
 
-const Offer& Session::await_offer(Loop& loop, Deadline deadline) try {
+const Offer& Session::await_offer(Loop& loop, Deadline deadline, const Patience& patience) try {
+  bool was_preparing = false;
   while (!hear_offer()) {
-    if (!is_preparing_ && deadline.passed()) {
-      throw Error(Status::kConnectTimeout, "agree with " + link_->info().peer, "it did not answer in time");
+    if (patience.from != nullptr) patience.from->require_sender();
+    if (is_preparing_ && !std::exchange(was_preparing, true)) {
+      deadline = patience.limit.count() > 0 ? Deadline::in(patience.limit) : Deadline::never();
     }
-    loop.wait(is_preparing_ ? Deadline::never() : deadline);
+    if (deadline.passed()) {
+      throw Error(Status::kConnectTimeout, "agree with " + link_->info().peer,
+                  is_preparing_ ? "it was not ready in time" : "it did not answer in time");
+    }
+    loop.wait(deadline);
   }
   return *theirs_;
 } catch (const Error& error) {
-  // Without its sender a receiver has no stream, from here on.
   const bool receives = !mine_ || mine_->role == Role::kReceives;
-  if (error.from_peer() || error.status() != Status::kNetwork || !receives) throw;
-  throw Error(Status::kDamaged, error.attempt(), error.cause(), error.hint());
+  if (!receives) throw;
+  throw_without_sender(error);
 }
 
-const Terms& Session::exchange(Loop& loop, Offer mine, Deadline deadline) {
+// Of a receiver, whose sender waits for its offer: throws when that has gone, or has given up.
+void Session::require_sender() try {
+  const std::string attempt = "agree with " + link_->info().peer;
+  for (;;) {
+    while (const auto message = next()) {
+      if (std::holds_alternative<Working>(*message)) continue;
+      throw Error(Status::kProtocol, attempt, "it sent something else than was due");
+    }
+    const auto event = link_->poll();
+    if (!event) return;
+    if (const auto* control = std::get_if<Control>(&*event)) {
+      receive(*control);
+    } else if (std::holds_alternative<PeerClosed>(*event)) {
+      throw Error(Status::kNetwork, attempt, "it closed the connection");
+    }
+  }
+} catch (const Error& error) {
+  throw_without_sender(error);
+}
+
+const Terms& Session::exchange(Loop& loop, Offer mine, Deadline deadline, const Patience& patience) {
   offer(std::move(mine));
-  static_cast<void>(await_offer(loop, deadline));
+  static_cast<void>(await_offer(loop, deadline, patience));
   static_cast<void>(agreed());
   return terms_;
 }

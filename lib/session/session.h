@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "ground/deadline.h"
 #include "ground/error.h"
@@ -49,12 +50,21 @@ class Session {
 
   // What the other end is called from here on, whatever it says itself.
   void call_peer(const std::string& name);
+  // Of a sender with a receiver that prepares: see prepare(). `deadline` is then no more.
+  struct Patience {
+    Nanoseconds limit{0};     // from when it has said so; 0: none
+    Session* from = nullptr;  // the sender of what is sent on: when that has gone, nothing is waited for
+  };
   // Sends `mine` (transcript, fabric, same_host, host and software are filled in here) and waits for the
   // other's.
-  [[nodiscard]] const Terms& exchange(Loop& loop, Offer mine, Deadline deadline);
-  // The other's, before this end has sent its own. A sender that is told Working instead waits for a
-  // receiver's without limit: see prepare().
-  [[nodiscard]] const Offer& await_offer(Loop& loop, Deadline deadline);
+  [[nodiscard]] const Terms& exchange(Loop& loop, Offer mine, Deadline deadline, const Patience& patience);
+  [[nodiscard]] const Terms& exchange(Loop& loop, Offer mine, Deadline deadline) {
+    return exchange(loop, std::move(mine), deadline, Patience());
+  }
+  // The other's, before this end has sent its own.
+  [[nodiscard]] const Offer& await_offer(Loop& loop, Deadline deadline) {
+    return await_offer(loop, deadline, Patience());
+  }
   // Once, of a receiver: it has something to do before its offer, and ends that itself.
   void prepare() { send(Working{}); }
   // The same in steps: sends `mine`, and then asks until the other's has come. False while the caller may
@@ -85,6 +95,8 @@ class Session {
  private:
   void flush_output();
   [[nodiscard]] bool hear_offer();
+  [[nodiscard]] const Offer& await_offer(Loop& loop, Deadline deadline, const Patience& patience);
+  void require_sender();
 
   std::unique_ptr<Link> link_;
   Handshake handshake_;

@@ -328,6 +328,38 @@ TEST_CASE("a sender waits for a receiver that prepares, however long, and is tol
   CHECK(there.get() == 777);
 }
 
+TEST_CASE("a sender with little patience does not wait for ever for a receiver that prepares") {
+  Sessions sessions;
+  auto there = elsewhere(sessions.loop, *sessions.connector, [&](Loop& loop) {
+    return error_of([&] {
+      (void)sessions.connector->exchange(loop, offer(Role::kSends), soon(),
+                                         {.limit = std::chrono::milliseconds(200)});
+    });
+  });
+  sessions.listener->prepare();
+  const Error error = there.get();
+  CHECK(error.status() == Status::kConnectTimeout);
+  CHECK(error.cause() == "it was not ready in time");
+}
+
+TEST_CASE("whoever sends on stops waiting for a receiver that prepares when its own sender goes") {
+  const bool says_why = GENERATE(true, false);
+  Sessions onward, incoming;
+  incoming.listener->link().move_to(onward.loop);
+  onward.listener->prepare();
+  if (says_why) {
+    incoming.connector->dismiss(Error(Status::kSignal, "", "SIGTERM"));
+  } else {
+    incoming.connector->link().close();
+  }
+  const Error error = error_of([&] {
+    (void)onward.connector->exchange(onward.loop, offer(Role::kSends), soon(),
+                                     {.from = incoming.listener.get()});
+  });
+  CHECK(error.from_peer() == says_why);
+  CHECK(error.status() == (says_why ? Status::kSignal : Status::kDamaged));
+}
+
 TEST_CASE("nobody but a receiver prepares, and nobody twice") {
   const bool sends = GENERATE(true, false);
   Sessions sessions;
