@@ -19,7 +19,7 @@ std::optional<Connection> next_sender(Listener& listener) try {
   return {};
 }
 
-Result receive_one(const Settings& settings, Connection connection, const NextReceiver* forward,
+Result receive_one(const Settings& settings, Connection connection, const std::optional<NextReceiver>& next,
                    NameSeries& names, Monitor& monitor) {
   FileUse use = settings.file_use;
   use.fresh = true;
@@ -28,14 +28,14 @@ Result receive_one(const Settings& settings, Connection connection, const NextRe
     if (!settings.path) return {};
     return Output::file(names.next(std::time(nullptr)), use);
   };
-  Result result = connection.receive(open, forward);
+  Result result = connection.receive(open, next);
   names.used();
   return result;
 }
 
 }  // namespace
 
-void keep_listening(const Settings& settings, Listener listener, const NextReceiver* forward,
+void keep_listening(const Settings& settings, Listener listener, const std::optional<NextReceiver>& next,
                     Monitor& monitor) {
   NameSeries names(settings.path.value_or(""));
   while (!Interrupts::came()) {  // a stream that was in its place already has not been stopped by it
@@ -43,7 +43,7 @@ void keep_listening(const Settings& settings, Listener listener, const NextRecei
     if (!sender) break;
     monitor.start();
     try {
-      monitor.finish(receive_one(settings, std::move(*sender), forward, names, monitor));
+      monitor.finish(receive_one(settings, std::move(*sender), next, names, monitor));
     } catch (const Error& error) {
       if (error.status() == Status::kSignal && !error.from_peer()) throw;
       static_cast<void>(monitor.fail(error));

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "interrupts.h"
@@ -121,7 +122,21 @@ void Monitor::log(const std::string& line) {
 // A message is not lost where a terminal is stopped: it waits.
 void Monitor::print(const std::string& line) {
   line_.clear();
+  print_unsaid();
   screen_.write(line_text(line), Deadline::never());
+}
+
+// In mid stream nobody waits for a terminal that is stopped.
+void Monitor::print_soon(const std::string& line) {
+  constexpr auto kAMoment = std::chrono::milliseconds(200);
+  line_.clear();
+  if (unsaid_.empty() && screen_.write(line_text(line), Deadline::in(kAMoment))) return;
+  unsaid_.push_back(line);
+}
+
+void Monitor::print_unsaid() {
+  for (const std::string& line : std::exchange(unsaid_, {}))
+    screen_.write(line_text(line), Deadline::never());
 }
 
 void Monitor::say(const char* event, const std::string& text, const std::string& line, bool on_screen) {
@@ -216,11 +231,12 @@ void Monitor::receiver_ended(const ReceiverResult& receiver) {
   const std::string line = receiver_text(tool_, receiver);
   log(line);
   if (json_on_screen() || (!receiver.error && quiet_ && !command_.settings.verbose)) return;
-  line_.clear();
+  if (receiver.error) return print_soon(line);
   print(line);
 }
 
 void Monitor::finish(const FanOutReport& report) {
+  print_unsaid();
   receivers_ = receivers_members(report.receivers);
   const bool all_committed = std::ranges::none_of(
       report.receivers, [](const ReceiverResult& receiver) { return receiver.error.has_value(); });

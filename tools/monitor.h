@@ -7,6 +7,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <rdpipe/connection.h>
 #include <rdpipe/shared_output.h>
@@ -73,6 +74,8 @@ class Monitor {
   void show(const Reading& reading);
   void tick(const Reading& reading);
   void print(const std::string& line);
+  void print_soon(const std::string& line);
+  void print_unsaid();
   void print_number(const Reading& reading, bool done, Deadline until);
   void say(const char* event, const std::string& text, const std::string& line, bool on_screen);
   void log(const std::string& line);
@@ -91,7 +94,8 @@ class Monitor {
   bool draws_ = false;
   RateMeter meter_;
   std::optional<Reading> last_;
-  Json receivers_;  // of several
+  Json receivers_;                   // of several
+  std::vector<std::string> unsaid_;  // that are to be printed in the end
   std::chrono::steady_clock::time_point next_tick_{};
 };
 

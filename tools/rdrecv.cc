@@ -19,7 +19,7 @@ std::optional<Output> open_output(const tools::Settings& settings, tools::Monito
   return Output::descriptor(STDOUT_FILENO, "standard output", settings.file_use);
 }
 
-// It has the same key.
+// It has the same key, which goes when it has done its work there, too.
 std::optional<NextReceiver> next_receiver(const tools::Settings& settings, const tools::KeyText& key) {
   if (!settings.next) return {};
   return NextReceiver(settings.next->host, settings.next->port, key.text());
@@ -37,14 +37,13 @@ Connection accept_one(const tools::Settings& settings, tools::KeyText key, tools
 }
 
 void receive(const tools::Settings& settings, tools::KeyText key, tools::Monitor& monitor) {
-  const auto next = next_receiver(settings, key);
-  const NextReceiver* const forward = next ? &*next : nullptr;
+  auto next = next_receiver(settings, key);
   if (settings.keeps_listening.value_or(false)) {
-    return tools::keep_listening(settings, listen(settings, std::move(key), monitor), forward, monitor);
+    return tools::keep_listening(settings, listen(settings, std::move(key), monitor), next, monitor);
   }
   auto output = open_output(settings, monitor);
   Connection connection = accept_one(settings, std::move(key), monitor);
-  monitor.finish(connection.receive([&] { return std::move(output); }, forward));
+  monitor.finish(connection.receive([&] { return std::move(output); }, std::move(next)));
 }
 
 }  // namespace

@@ -1,8 +1,5 @@
 #include "io/workers.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <cassert>
 #include <condition_variable>
@@ -14,6 +11,7 @@
 
 #include "ground/deadline.h"
 #include "ground/error.h"
+#include "ground/signals_blocked.h"
 
 namespace rdpipe {
 
@@ -44,22 +42,6 @@ namespace {
 using Lock = std::unique_lock<std::mutex>;
 
 constexpr Nanoseconds kAnnounceEvery = std::chrono::milliseconds(250);
-
-// A thread inherits the mask of its maker: so signals find the threads that want them.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
-};
 
 // What this thread is running, and for whom.
 thread_local const Job* current = nullptr;

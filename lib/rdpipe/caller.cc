@@ -3,19 +3,19 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <new>
 #include <system_error>
 #include <utility>
 
+#include "ground/signals_blocked.h"
 #include "rdpipe/fabric_options.h"
 
 namespace rdpipe {
 namespace {
 
 constexpr Nanoseconds kLastWords = std::chrono::seconds(2);
-
-Error given_up() { return {Status::kSignal, "send to several receivers", "given up"}; }
 
 }  // namespace
 
@@ -26,6 +26,7 @@ Caller::Caller(Loop& loop, PeerAddress peer, const Key& key, const Options& opti
       options_(options),
       offer_(std::move(offer)),
       cut_(check(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), Status::kMemory, "make an eventfd")) {
+  const SignalsBlocked blocked;  // handlers of a program run on its own threads
   try {
     thread_ = std::thread([this] { run(); });
   } catch (const std::system_error& error) {
@@ -34,14 +35,23 @@ Caller::Caller(Loop& loop, PeerAddress peer, const Key& key, const Options& opti
 }
 
 Caller::~Caller() {
-  cut();
+  cut({Status::kSignal, "send to several receivers", "given up"});
   if (!asked_) wanted_.set_value(false);
   thread_.join();
 }
 
-void Caller::cut() {
+void Caller::cut(const Error& why) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!cut_why_) cut_why_ = why;
+  }
   const std::uint64_t one = 1;
   static_cast<void>(::write(cut_.get(), &one, sizeof one));
+}
+
+Error Caller::cut_why() {
+  const std::lock_guard lock(mutex_);
+  return cut_why_.value();
 }
 
 bool Caller::poll() {
@@ -56,7 +66,7 @@ bool Caller::poll() {
 void Caller::run() {
   try {
     Loop own(loop_options(options_));
-    own.interrupt_on(cut_.get(), [] { throw given_up(); });
+    own.interrupt_on(cut_.get(), [this] { throw Error(cut_why()); });
     call(own);
   } catch (const Error& error) {
     failure_ = error;
@@ -74,11 +84,12 @@ void Caller::call(Loop& own) {
   auto session = agree(own, authenticate(own, std::move(link), key_, deadline), deadline);
   agreed_ = true;
   loop_.notify();
-  if (!wanted_.get_future().get()) return session->fail(own, given_up(), kLastWords);
+  if (!wanted_.get_future().get()) return dismiss(own, *session, cut_why());
   try {
     session->link().move_to(loop_);
     session_ = std::move(session);
   } catch (...) {
+    lost_ = std::move(session);
     moved_.set_value();
     throw;
   }
@@ -87,12 +98,20 @@ void Caller::call(Loop& own) {
 
 std::unique_ptr<Session> Caller::agree(Loop& own, std::unique_ptr<Session> session, Deadline deadline) const {
   try {
-    static_cast<void>(session->exchange(own, offer_(session->link().info().fabric), deadline));
+    const Nanoseconds limit = std::max(options_.timeout, options_.connect_timeout);
+    static_cast<void>(
+        session->exchange(own, offer_(session->link().info().fabric), deadline, {.limit = limit}));
   } catch (const Error& error) {
-    session->fail(own, error, kLastWords);
+    dismiss(own, *session, error);
     throw;
   }
   return session;
+}
+
+// Also when it was cut: that does not cut short its last words.
+void Caller::dismiss(Loop& own, Session& session, const Error& error) const {
+  own.interrupt_on(-1, {});
+  session.fail(own, error, kLastWords);
 }
 
 }  // namespace rdpipe

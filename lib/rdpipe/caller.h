@@ -42,14 +42,16 @@ class Caller {
   [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
   // What a user may want to know of it: Options::notice is not called on another thread.
   [[nodiscard]] const std::vector<std::string>& notices() const { return notices_; }
-  // Ends it, if it has not come to an end.
-  void cut();
+  // Ends it, if it has not come to an end; a receiver that can hear it is told `why`.
+  void cut(const Error& why);
 
  private:
+  [[nodiscard]] Error cut_why();
   void run();
   void call(Loop& own);
   [[nodiscard]] std::unique_ptr<Session> agree(Loop& own, std::unique_ptr<Session> session,
                                                Deadline deadline) const;
+  void dismiss(Loop& own, Session& session, const Error& error) const;
 
   Loop& loop_;
   PeerAddress peer_;
@@ -57,6 +59,8 @@ class Caller {
   Options options_;
   MakeOffer offer_;
   Descriptor cut_;  // an eventfd
+  std::mutex mutex_;
+  std::optional<Error> cut_why_;  // with the mutex held
   // The thread's, until it has ended.
   std::vector<std::string> notices_;
   std::optional<Error> failure_;
@@ -64,8 +68,8 @@ class Caller {
   std::promise<bool> wanted_;  // the loop is not in use: the session can be moved to it
   bool asked_ = false;
   std::promise<void> moved_;
-  std::unique_ptr<Session> session_;
-  std::thread thread_;  // last: it uses the others
+  std::unique_ptr<Session> session_, lost_;  // lost_: half moved, and so the loop's thread's to destroy
+  std::thread thread_;                       // last: it uses the others
 };
 
 }  // namespace rdpipe

@@ -76,7 +76,7 @@ struct Connection::State {
 
   void agree_on(Role role, std::optional<std::uint64_t> size, Content content = Content::kStream);
   // What sends on what will be received, and also gives it to what `open` gives.
-  [[nodiscard]] std::shared_ptr<Sink> forward(const NextReceiver& next,
+  [[nodiscard]] std::shared_ptr<Sink> forward(NextReceiver receiver,
                                               const std::function<std::optional<Output>()>& open);
   // Waits for the other end to close as well, at most `limit`. What comes meanwhile, signals too, comes too
   // late.
@@ -118,7 +118,8 @@ void Connection::State::agree_on(Role role, std::optional<std::uint64_t> size, C
   offer.size = size;
   offer.content = content;
   offer.compressions = compressions(role, options);
-  const Terms& terms = session->exchange(*loop, offer, Deadline::in(options.connect_timeout));
+  const Terms& terms = session->exchange(*loop, offer, Deadline::in(options.connect_timeout),
+                                         {.limit = preparing_limit(options)});
   if (role == Role::kSends && offer.compressions != 0 && terms.compressions == 0) {
     notice_of(options)(fmt::format("not compressed: {} cannot undo it", terms.peer_host));
   }
@@ -259,27 +260,28 @@ Result Connection::send(Input input) {
   });
 }
 
-std::shared_ptr<Sink> Connection::State::forward(const NextReceiver& receiver,
+std::shared_ptr<Sink> Connection::State::forward(NextReceiver receiver,
                                                  const std::function<std::optional<Output>()>& open) {
   const Deadline deadline = Deadline::in(options.connect_timeout);
   session->prepare();
   const Offer& offer = session->await_offer(*loop, deadline);
   auto output = open();
-  next.emplace(*loop, receiver, options);
-  next->agree(offer, session->link().info().fabric);
+  next.emplace(*loop, std::move(receiver), options);
+  next->agree(offer, *session);
   agree_on(Role::kReceives, {});
   return next->sink(output ? std::move(output->sink_) : nullptr, session->terms());
 }
 
 Result Connection::receive(Output output) {
-  return receive([&output] { return std::move(output); });
+  return receive([&output] { return std::move(output); }, {});
 }
 
-Result Connection::receive(const std::function<std::optional<Output>()>& open, const NextReceiver* next) {
+Result Connection::receive(const std::function<std::optional<Output>()>& open,
+                           std::optional<NextReceiver> next) {
   State& state = *state_;
   return state.guarded([&] {
-    if (next != nullptr) {
-      state.sink = with_flow(state.forward(*next, open), state.options);
+    if (next) {
+      state.sink = with_flow(state.forward(std::move(*next), open), state.options);
     } else {
       state.sink = with_flow(open()->sink_, state.options);
       state.agree_on(Role::kReceives, {});

@@ -100,7 +100,7 @@ class __attribute__((visibility("default"))) Connection {
   // The same into what `open` gives, now that there is a sender, who is told when it throws. Where there is a
   // `next`, also on to there, as it comes, and `open` may give nothing; the sender sends only once it has
   // agreed to that. The next receiver commits first, then this host's output.
-  Result receive(const std::function<std::optional<Output>()>& open, const NextReceiver* next = nullptr);
+  Result receive(const std::function<std::optional<Output>()>& open, std::optional<NextReceiver> next);
 
   // A tree instead of a stream; the other end does the other. They return when everything is in place, but
   // for what the report counts as failed; throw Error for what ends the copy (then every file is the old or

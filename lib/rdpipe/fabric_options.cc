@@ -139,6 +139,11 @@ Choice seal_choice(const Options& options) {
                                            : Choice::kAuto;
 }
 
+std::chrono::nanoseconds preparing_limit(const Options& options) {
+  if (options.timeout.count() == 0) return options.timeout;
+  return std::max(options.timeout, options.connect_timeout);
+}
+
 std::function<void(const std::string&)> notice_of(const Options& options) {
   if (options.notice) return options.notice;
   return [](const std::string&) {};

@@ -3,6 +3,7 @@
 
 #include <rdpipe/options.h>
 
+#include <chrono>
 #include <functional>
 #include <string>
 
@@ -24,6 +25,8 @@ void require_valid(const Options& options);
 [[nodiscard]] __attribute__((visibility("default"))) FabricOptions fabric_options(const Options& options);
 [[nodiscard]] LoopOptions loop_options(const Options& options);  // of one connection's loop
 [[nodiscard]] Choice seal_choice(const Options& options);
+// How long a sender, who waits without limit otherwise, waits for a receiver that prepares; 0: no limit.
+[[nodiscard]] std::chrono::nanoseconds preparing_limit(const Options& options);
 [[nodiscard]] std::function<void(const std::string&)> notice_of(const Options& options);  // never empty
 [[nodiscard]] PeerAddress peer_address(const std::string& host, const std::string& port);
 

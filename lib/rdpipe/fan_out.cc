@@ -12,6 +12,7 @@
 #include "rdpipe/attach_ring.h"
 #include "rdpipe/caller.h"
 #include "rdpipe/fabric_options.h"
+#include "rdpipe/fan_rings.h"
 #include "rdpipe/flow.h"
 #include "seal/digest.h"
 #include "stream/fan.h"
@@ -21,39 +22,10 @@
 namespace rdpipe {
 namespace {
 
-// Of the shared slots, those that one receiver may hold, which may be one that has stopped. What is pinned is
-// pinned once for each receiver.
-constexpr std::size_t kMostHeld = 4;
-constexpr std::size_t kForTheSource = 4;
-constexpr RingShape kUsualRdmaShape{256_KiB, 20};
-
-RingShape usual_shape(const Options& options, Fabric fabric) {
-  const RingShape shape = stream_ring_shape(options, fabric, false);
-  const bool is_usual = options.slot_size == 0 && options.ring_size == 0;
-  const bool is_large = fabric == Fabric::kRdma && shape.slot_size > kUsualRdmaShape.slot_size;
-  return is_usual && is_large ? kUsualRdmaShape : shape;
-}
-
-// Of slots that all of `sessions` take.
-RingShape shared_shape(const Options& options, const std::vector<Session*>& sessions) {
-  const bool rdma = std::ranges::any_of(
-      sessions, [](Session* session) { return session->link().info().fabric == Fabric::kRdma; });
-  const RingShape usual = usual_shape(options, rdma ? Fabric::kRdma : Fabric::kTcp);
-  std::size_t slot = usual.slot_size;
-  for (const Session* session : sessions) slot = std::min(slot, session->terms().slot_size);
-  const std::size_t slots = std::max<std::size_t>(2, usual.payload_bytes() / slot);
-  if (options.ring_size > 0) return {slot, slots};
-  return {slot, std::max(slots, (rdma ? kMostHeld / 2 : kMostHeld) * sessions.size() + kForTheSource)};
-}
-
-std::size_t share_of_each(RingShape shape, std::size_t count) {
-  return std::clamp<std::size_t>((shape.slots - 2) / count, 1, kMostHeld);
-}
-
 Offer offer_of(const Options& options, std::optional<std::uint64_t> size, Fabric fabric) {
   Offer offer;
   offer.role = Role::kSends;
-  offer.slot_size = static_cast<std::uint32_t>(usual_shape(options, fabric).slot_size);
+  offer.slot_size = static_cast<std::uint32_t>(ring_of_one(options, fabric).slot_size);
   offer.digest = options.checksum ? Choice::kAuto : Choice::kNo;
   offer.seal = seal_choice(options);
   offer.size = size;
@@ -91,22 +63,6 @@ std::vector<std::string> names_of(const std::vector<Receiver>& receivers) {
   return names;
 }
 
-// The ring of all, which the links and, where none of them has pinned it, io_uring can reach.
-class SharedRing {
- public:
-  SharedRing(Loop& loop, std::unique_ptr<Ring> ring) : loop_(loop), ring_(std::move(ring)) {
-    if (!ring_->has_device()) static_cast<void>(loop.register_memory(ring_->memory()));
-  }
-  SharedRing(const SharedRing&) = delete;
-  SharedRing& operator=(const SharedRing&) = delete;
-  ~SharedRing() { static_cast<void>(loop_.register_memory({})); }
-  Ring& operator*() const { return *ring_; }
-
- private:
-  Loop& loop_;
-  std::unique_ptr<Ring> ring_;
-};
-
 }  // namespace
 
 std::string name_of(const Receiver& receiver) {
@@ -141,7 +97,7 @@ struct FanOut::State {
   Options options;
   std::function<void(const ReceiverResult&)> heard_failure;
   Loop loop;
-  std::optional<SharedRing> ring;
+  std::optional<AttachedRing> ring;
   Trunk trunk;
   Fan fan;
   std::optional<Key> key;
@@ -181,7 +137,7 @@ void FanOut::State::guarded(Work work) {
   }
   if (!failure) return;
   for (const auto& caller : callers) {
-    if (caller) caller->cut();
+    if (caller) caller->cut(*failure);
   }
   fan.give_up(*failure);
   callers.clear();
@@ -244,18 +200,22 @@ void FanOut::State::start(std::size_t index, Session& session) {
   }
   const bool alters = terms.sealed || terms.compressions != 0;
   const bool copies = !alters && fabric == Fabric::kRdma && options.buffer_size > 0;
-  const std::size_t slot = alters || copies ? terms.slot_size : kPageSize;
-  const std::size_t slots = alters ? usual_shape(options, fabric).payload_bytes() / slot : kMostHeld + 1;
-  const RingShape shape{slot, std::max<std::size_t>(2, slots)};
+  RingShape shape = ring_of_headers(terms.slot_size, copies);
+  if (alters) shape = ring_of_one(options, fabric, terms.slot_size);
   fan.start(index, attach_shared_ring({&session.link()}, shape, notice_of(options)), copies);
 }
 
 void FanOut::State::begin() {
   const std::vector<Session*> sessions = fan.sessions();
-  std::vector<Link*> links;
-  for (Session* session : sessions) links.push_back(&session->link());
-  ring.emplace(loop, attach_shared_ring(links, shared_shape(options, sessions), notice_of(options)));
+  const bool rdma = std::ranges::any_of(
+      sessions, [](Session* session) { return session->link().info().fabric == Fabric::kRdma; });
+  const Fabric fabric = rdma ? Fabric::kRdma : Fabric::kTcp;
+  ring.emplace(loop, fan.reaching_links(), ring_of_all(options, fabric, fan.max_payload(), sessions.size()),
+               notice_of(options));
   const RingShape shape = (**ring).shape();
+  if (options.buffer_size > 0 && shape.slots < sessions.size() + 2) {
+    notice_of(options)("the ring is so small that receivers that stop hold up the others, in spite of -m");
+  }
   trunk.start(loop, **ring, shape.slot_size, options.buffer_size);
   fan.begin(share_of_each(shape, sessions.size()));
 }

@@ -30,18 +30,18 @@ NextReceiver::NextReceiver(const std::string& host, const std::string& port, std
   if (host.empty()) throw Error(Status::kUsage, "forward", "the next host is missing");
 }
 
-NextLink::NextLink(Loop& loop, const NextReceiver& next, const Options& options)
-    : loop_(loop), options_(options) {
+NextLink::NextLink(Loop& loop, NextReceiver next, const Options& options) : loop_(loop), options_(options) {
   options_.notice = [notice = notice_of(options), host = next.host_](const std::string& text) {
     notice(fmt::format("on to {}: {}", host, text));
   };
+  const auto key = std::move(next.key_);
   const Deadline deadline = Deadline::in(options.connect_timeout);
   auto link =
       connect(loop, peer_address(next.host_, next.port_), onward_options(options), deadline, options_.notice);
-  session_ = authenticate(loop, std::move(link), *next.key_, deadline);
+  session_ = authenticate(loop, std::move(link), *key, deadline);
 }
 
-void NextLink::agree(const Offer& offer, Fabric from) {
+void NextLink::agree(const Offer& offer, Session& sender) {
   const RingShape shape = stream_ring_shape(options_, fabric(), false);
   Offer mine;
   mine.role = Role::kSends;
@@ -50,15 +50,23 @@ void NextLink::agree(const Offer& offer, Fabric from) {
   mine.seal = seal_choice(options_);
   mine.size = offer.size;
   mine.compressions = methods_of(options_.compression.use);
-  const Terms& terms = session_->exchange(loop_, mine, Deadline::in(options_.connect_timeout));
+  const Terms& terms = session_->exchange(loop_, mine, Deadline::in(options_.connect_timeout),
+                                          {.limit = preparing_limit(options_), .from = &sender});
   if (mine.compressions != 0 && terms.compressions == 0) {
     options_.notice(fmt::format("not compressed: {} cannot undo it", terms.peer_host));
   }
   // A buffer's memory is pinned nowhere, and may be gone before the link is.
-  copies_ = terms.sealed || terms.compressions != 0 || options_.buffer_size > 0;
-  const RingShape incoming = ring_shape(from);
-  ring_ = attach_ring(session_->link(), {copies_ ? incoming.slot_size : kPageSize, incoming.slots + 1},
+  const bool alters = terms.sealed || terms.compressions != 0;
+  buffers_ = !alters && options_.buffer_size > 0;
+  copies_ = alters || buffers_;
+  ring_ = attach_ring(session_->link(), carrier_shape(ring_shape(sender.link().info().fabric), copies_),
                       options_.notice);
+}
+
+RingShape carrier_shape(RingShape incoming, bool copies) {
+  constexpr std::size_t kMostOnTheirWay = 256;  // a queue pair has fewer
+  if (copies) return {incoming.slot_size, incoming.slots + 1};
+  return {kPageSize, std::min(incoming.slots, kMostOnTheirWay) + 1};
 }
 
 RingShape NextLink::ring_shape(Fabric from) const {
@@ -81,7 +89,7 @@ void NextLink::add_to(std::vector<Link*>& links) const {
 
 std::shared_ptr<Sink> NextLink::sink(std::shared_ptr<Sink> own, const Terms& terms) {
   const ForwardOptions forward{
-      .copies = copies_, .knows_root = terms.digest, .compression = options_.compression};
+      .copies = buffers_, .knows_root = terms.digest, .compression = options_.compression};
   return std::make_shared<ForwardSink>(std::move(own), *session_, *ring_, forward);
 }
 

@@ -15,12 +15,12 @@ namespace rdpipe {
 
 class NextLink {
  public:
-  // Connects, and shows the key. Throws Error.
-  NextLink(Loop& loop, const NextReceiver& next, const Options& options);
+  // Connects, and shows the key, which goes with `next`. Throws Error.
+  NextLink(Loop& loop, NextReceiver next, const Options& options);
 
-  // Agrees on what `offer` is about; it comes in over the fabric `from`. How long the next receiver prepares
-  // for it is its own affair.
-  void agree(const Offer& offer, Fabric from);
+  // Agrees on what `offer` is about, which has come from `sender`. The next receiver may take its time to
+  // prepare for it, but for Options::timeout, and as long as the sender is there.
+  void agree(const Offer& offer, Session& sender);
   // Of the ring that what comes in over `from` lies in: frames go on as they came.
   [[nodiscard]] RingShape ring_shape(Fabric from) const;
   // Adds the link where it must reach that ring.
@@ -38,9 +38,13 @@ class NextLink {
 
   Loop& loop_;
   Options options_;
-  bool copies_ = false;         // into ring_, what then goes out
+  bool copies_ = false;         // into ring_, what then goes out, here or by workers
+  bool buffers_ = false;        // what then lies where the link does not reach
   std::unique_ptr<Ring> ring_;  // outlives the link
   std::unique_ptr<Session> session_;
 };
+
+// Of what goes on: one slot more than frames that may be on their way, with room for payloads if it `copies`.
+[[nodiscard]] RingShape carrier_shape(RingShape incoming, bool copies);
 
 }  // namespace rdpipe

@@ -41,8 +41,11 @@ void ForwardSink::serve_own() {
   static_cast<void>(feed_own());
   own_->poll();
   if (feed_own()) loop_->wake_now();
-  const std::uint64_t state = own_->taken() + slots_with_own();
-  if (std::exchange(own_state_, state) != state) source_.stir();  // the next one may have to wait for it
+  const std::uint64_t taken = own_->taken();
+  const std::size_t slots = slots_with_own();
+  const bool took = std::exchange(own_taken_, taken) != taken;
+  const bool moved = std::exchange(own_slots_, slots) != slots;
+  if (took || moved) source_.stir();  // the next one may have to wait for it
 }
 
 // True when it has got something to do.

@@ -64,7 +64,8 @@ class ForwardSink final : public Sink {
   std::shared_ptr<Sink> own_;
   ForwardSource source_;
   std::optional<Sending> sending_;
-  std::uint64_t own_state_ = 0;
+  std::uint64_t own_taken_ = 0;  // when it was last looked at, and ...
+  std::size_t own_slots_ = 0;
   bool finishing_ = false;
   bool sent_ = false;  // the next receiver has committed
 };

@@ -15,7 +15,7 @@ std::optional<SourceEvent> ForwardSource::poll(bool /*urgent*/) {
   auto carrier = ring_->acquire();
   if (!carrier) return {};  // comes home when it was sent
   carrier->borrow(std::move(piece.slot));
-  if (copies_) carrier->own();  // here and not by a worker, which must not send slots home
+  if (copies_) carrier->own();
   pieces_.pop_front();
   return Filled{std::move(*carrier)};
 }

@@ -15,8 +15,8 @@ namespace rdpipe {
 
 class ForwardSource final : public Source {
  public:
-  // `copies`: what is sent is altered on its way out, or lies where the link cannot reach it. Otherwise slots
-  // of the ring it is started with have headers alone, and may be of any size.
+  // `copies`: what is sent lies where the link cannot reach it. Otherwise slots of the ring it is started
+  // with need no payload, unless what is sent is altered on its way out.
   explicit ForwardSource(bool copies) : copies_(copies) {}
 
   void expect(std::optional<std::uint64_t> size) { size_ = size; }

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <cstdint>
+#include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -13,7 +15,11 @@
 
 #include "catch.h"
 #include "ground/descriptor.h"
+#include "io/loop.h"
+#include "rdpipe/fabric_options.h"
 #include "rdpipe/fan_out.h"
+#include "session/session.h"
+#include "transport/fabric.h"
 
 using namespace rdpipe;
 using namespace std::chrono_literals;
@@ -35,13 +41,9 @@ class TestReceiver {
  public:
   explicit TestReceiver(const char* key = kKey, std::size_t slot_size = 0)
       : stop_(::eventfd(0, EFD_CLOEXEC)) {
-    Options options = tcp();
-    options.slot_size = slot_size;
-    options.interrupt_fd = stop_.get();
-    options.on_interrupt = [] { throw Error(Status::kSignal, "", "stopped"); };
-    listener_ = std::make_unique<Listener>("0", key, options);
-    address_ = {"localhost", std::to_string(listener_->port())};
-    thread_ = std::thread([this] { run(); });
+    std::promise<std::uint16_t> port;
+    thread_ = std::thread([this, key, slot_size, &port] { run(key, slot_size, port); });
+    address_ = {"localhost", std::to_string(port.get_future().get())};
   }
   TestReceiver(const TestReceiver&) = delete;
   TestReceiver& operator=(const TestReceiver&) = delete;
@@ -59,9 +61,15 @@ class TestReceiver {
   [[nodiscard]] Status status() const { return status_; }
 
  private:
-  void run() {
+  void run(const char* key, std::size_t slot_size, std::promise<std::uint16_t>& port) {
+    Options options = tcp();
+    options.slot_size = slot_size;
+    options.interrupt_fd = stop_.get();
+    options.on_interrupt = [] { throw Error(Status::kSignal, "", "stopped"); };
     try {
-      Connection connection = listener_->accept();
+      Listener listener("0", key, options);
+      port.set_value(listener.port());
+      Connection connection = listener.accept();
       std::array<std::byte, 65536> block{};
       while (const std::size_t count = connection.read(block)) {
         bytes_.append(reinterpret_cast<const char*>(block.data()), count);
@@ -72,10 +80,56 @@ class TestReceiver {
   }
 
   Descriptor stop_;
-  std::unique_ptr<Listener> listener_;
   Receiver address_;
   std::string bytes_;
   Status status_ = Status::kOk;
+  std::thread thread_;
+};
+
+// Has something to do before it agrees, and never comes to an end with that.
+class PreparingReceiver {
+ public:
+  PreparingReceiver() {
+    std::promise<std::uint16_t> port;
+    thread_ = std::thread([this, &port] { run(port); });
+    address_ = {"localhost", std::to_string(port.get_future().get())};
+  }
+  PreparingReceiver(const PreparingReceiver&) = delete;
+  PreparingReceiver& operator=(const PreparingReceiver&) = delete;
+  ~PreparingReceiver() { wait(); }
+
+  [[nodiscard]] const Receiver& address() const { return address_; }
+  void wait() {
+    if (thread_.joinable()) thread_.join();
+  }
+  // What it was told.
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
+
+ private:
+  void run(std::promise<std::uint16_t>& port) {
+    const Deadline limit = Deadline::in(20s);
+    Loop loop;
+    const auto acceptor = listen(loop, "0", fabric_options(tcp()), [](const std::string&) {});
+    Lobby lobby(loop, *acceptor, Key(Secret(std::string_view(kKey))), [](const std::string&) {});
+    port.set_value(acceptor->port());
+    std::unique_ptr<Session> session;
+    for (; !session && !limit.passed(); session = lobby.poll()) loop.wait(limit);
+    if (!session) return;
+    session->prepare();
+    try {
+      for (static_cast<void>(session->await_offer(loop, limit)); !limit.passed(); loop.wait(limit)) {
+        while (const auto event = session->link().poll()) {
+          if (const auto* control = std::get_if<Control>(&*event)) session->receive(*control);
+        }
+        static_cast<void>(session->next());
+      }
+    } catch (const Error& error) {
+      error_ = error;
+    }
+  }
+
+  Receiver address_;
+  std::optional<Error> error_;
   std::thread thread_;
 };
 
@@ -176,6 +230,47 @@ TEST_CASE("fan-out: with too few at first nothing is read, and those who are the
   first.wait();
   CHECK(first.status() == Status::kConnectTimeout);
   CHECK(first.bytes().empty());
+}
+
+TEST_CASE("fan-out: one that prepares for ever keeps nobody waiting for ever") {
+  TestReceiver first;
+  PreparingReceiver stuck;
+  const Descriptor pipe = pipe_of("hello");
+  Options options = tcp();
+  options.connect_timeout = 1s;
+  FanOutOptions rules;
+  rules.min_receivers = 1;
+  const auto begin = Clock::now();
+  FanOut fan_out(Input::descriptor(pipe.get(), "a pipe"), {first.address(), stuck.address()}, kKey, rules,
+                 options);
+  CHECK(Clock::now() - begin < 10s);
+  const FanOutReport report = fan_out.send();
+  CHECK(!report.error);
+  REQUIRE(report.receivers[1].error);
+  CHECK(report.receivers[1].error->status() == Status::kConnectTimeout);
+  first.wait();
+  CHECK(first.bytes() == "hello");
+  stuck.wait();
+  REQUIRE(stuck.error());
+  CHECK_THAT(stuck.error()->what(), Catch::Contains("it was not ready in time"));
+}
+
+TEST_CASE("fan-out: one that has not agreed yet hears why nothing comes of it, too") {
+  PreparingReceiver slow;
+  const Descriptor pipe = pipe_of("hello");
+  Options options = tcp();
+  options.connect_timeout = 1s;
+  options.timeout = 15s;
+  FanOut fan_out(Input::descriptor(pipe.get(), "a pipe"), {slow.address(), nobody()}, kKey, {}, options);
+  const FanOutReport report = fan_out.send();
+  REQUIRE(report.error);
+  CHECK(report.error->status() == Status::kConnectTimeout);
+  CHECK(report.receivers[0].given_up);
+  slow.wait();
+  REQUIRE(slow.error());
+  CHECK(slow.error()->from_peer());
+  CHECK(slow.error()->status() == Status::kConnectTimeout);
+  CHECK_THAT(slow.error()->what(), Catch::Contains("1 can commit and 2 must"));
 }
 
 TEST_CASE("fan-out: what makes no sense is refused before anything is tried") {

@@ -20,6 +20,7 @@ struct ChainSetup {
   bool digest = true;
   RingShape middle_ring{16_KiB, 8};
   CompressionUse next_compression = CompressionUse::kOff;
+  Nanoseconds last_stall_limit{0};
 };
 
 struct ChainOutcome {
@@ -66,7 +67,7 @@ inline Outcome pass_on(Loop& loop, const ChainSetup& setup, std::unique_ptr<Link
     session->link().attach(ring);
     static_cast<void>(session->exchange(loop, offer_of(Role::kReceives, setup), in_good_time()));
     ForwardSink sink(std::move(own), *next, carriers,
-                     {.copies = copies,
+                     {.copies = setup.copies,
                       .knows_root = session->terms().digest,
                       .compression = {.use = setup.next_compression}});
     outcome.result = receive_stream(loop, *session, ring, sink, {});
@@ -111,6 +112,7 @@ inline ChainOutcome chain(Source& source, std::shared_ptr<Sink> own, Sink& last,
   at_ends.digest = setup.digest;
   Setup at_last = at_ends;
   at_last.sealed = setup.seals_next;
+  at_last.options.stall_limit = setup.last_stall_limit;
   LoopThread receiver([&](Loop& loop) { return receive_end(loop, at_last, end.get_future().get(), last); });
   LoopThread middle([&](Loop& loop) {
     auto link = in.get_future().get();

@@ -24,6 +24,19 @@ class OrderedSink : public MemorySink {
   std::atomic<bool> is_finished{false};
 };
 
+// Gives a byte at a time.
+class ByteSource : public MemorySource {
+ public:
+  using MemorySource::MemorySource;
+  void start(Loop& loop, Ring& ring, std::size_t) override { MemorySource::start(loop, ring, 1); }
+};
+
+// Tells how many bytes it has written, slowly.
+class TellingSink : public SlowSink {
+ public:
+  std::uint64_t taken() const override { return bytes.size(); }
+};
+
 constexpr std::size_t kLateSize = 5 * 16_KiB;
 
 // Writes slowly, and looks until it has written kLateSize bytes.
@@ -86,6 +99,19 @@ TEST_CASE("the next receiver is not told of the end before this host has written
   const auto [sent, passed_on, received] = chain(source, own, last);
   REQUIRE(sent.result);
   CHECK(!own->seen);
+  CHECK(own->bytes == last.bytes);
+}
+
+TEST_CASE("the next receiver hears that this host writes on, be it byte by byte") {
+  const auto own = std::make_shared<TellingSink>();
+  MemorySink last;
+  ByteSource source(pattern(20));
+  ChainSetup setup;
+  setup.middle_ring = {4_KiB, 16};
+  setup.last_stall_limit = std::chrono::milliseconds(700);  // and 1.6 s are left when it has all
+  const auto [sent, passed_on, received] = chain(source, own, last, setup);
+  CAPTURE(sent.text(), passed_on.text(), received.text());
+  CHECK(received.result);
   CHECK(own->bytes == last.bytes);
 }
 
