@@ -130,6 +130,29 @@ test_fan_out_one_disk_is_full_and_all_must_commit() {
   says a.err 'No space left'
 }
 
+# limit 90
+test_fan_out_nobody_reads_what_it_says() {
+  make_small_disk 1M
+  make_data 20000000 in
+  mkfifo said
+  exec {said}<>said
+  timeout 1 cat /dev/zero >&"$said" || true  # until it is full
+  add_receiver a
+  add_receiver small/full
+  start "$bin/rdsend" --fabric="$fabric" "${targets[@]}" --min-receivers 1 "$key" in 2>&"$said"
+  sender=$!
+  ends small/full 11
+  ends a 0 40
+  same in a
+  timeout 60 tr -d '\0' <said >send.err &  # it has ended when that has
+  local reader=$!
+  exec {said}>&-
+  sender_exits 0
+  await_end "$reader"
+  has_line 'failed with status 11: .*No space left'
+  has_line 'committed'
+}
+
 test_fan_out_one_is_not_there() {
   choose_port
   local nobody=$port
