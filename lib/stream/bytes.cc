@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "io/loop.h"
+
 namespace rdpipe {
 
 void BytesSource::start(Loop&, Ring& ring, std::size_t max_payload) {
@@ -23,6 +25,11 @@ std::optional<SourceEvent> BytesSource::poll(bool urgent) {
   }
   if (ended_ && rest_.empty() && !slot_) return SourceEnd{};
   return {};
+}
+
+// Whoever takes them drives the loop: it is not to sleep on them.
+void BytesSink::poll() {
+  if (!pieces_.empty()) loop_->wake_now();
 }
 
 std::size_t BytesSink::take(std::span<std::byte> into) {

@@ -37,7 +37,7 @@ class BytesSink : public Sink {
   // Copies what has arrived, at most into.size() bytes; 0: nothing yet.
   [[nodiscard]] std::size_t take(std::span<std::byte> into);
 
-  void start(Loop&, Ring&, std::optional<std::uint64_t>) override {}
+  void start(Loop& loop, Ring&, std::optional<std::uint64_t>) override { loop_ = &loop; }
   void write(Slot slot) override {
     const std::size_t length = slot.size();
     pieces_.push_back(Piece{std::move(slot), length});
@@ -45,7 +45,7 @@ class BytesSink : public Sink {
   void write_hole(Slot slot, std::uint64_t length) override {
     pieces_.push_back(Piece{std::move(slot), length});
   }
-  void poll() override {}
+  void poll() override;
   void finish() override { finishing_ = true; }
   [[nodiscard]] bool committed() const override { return finishing_ && pieces_.empty(); }  // all was taken
   [[nodiscard]] const std::string& name() const override { return name_; }
@@ -57,6 +57,7 @@ class BytesSink : public Sink {
     std::uint64_t done = 0;
   };
   std::string name_ = "bytes";
+  Loop* loop_ = nullptr;
   std::deque<Piece> pieces_;
   bool finishing_ = false;
 };
