@@ -1,5 +1,5 @@
-// rdrecv PORT KEY [FILE | -- COMMAND], or -I PORT as mbuffer: receives one stream, or one after another; exit 0 means that it is
-// complete, checked, and in its place.
+// rdrecv PORT KEY [FILE | -- COMMAND], or -I PORT as mbuffer: receives one stream, or one after another; exit
+// 0 means that it is complete, checked, and in its place.
 #include <unistd.h>
 
 #include <utility>
