@@ -115,6 +115,8 @@ TEST_CASE("the last line of many is kept, whatever ends it and however long it i
   CHECK(line.text() == std::string(200, 'x'));
   line.add("\n\x1b[1mred");
   CHECK(line.text() == "?[1mred");
+  line.add("\n\t  indented");
+  CHECK(line.text() == "indented");
 }
 
 TEST_CASE("a producer's stream ends with its output and exit status 0") {
