@@ -205,13 +205,12 @@ Branch::~Branch() {
 
 void Branch::start(Loop& /*loop*/, Ring& ring, std::size_t /*max_payload*/) { ring_ = &ring; }
 
-std::uint64_t Branch::taken() const { return stirs_ + (trunk_.started() ? trunk_.source().taken() : 0); }
-
 std::optional<SourceEvent> Branch::poll(bool urgent) {
   waits_ = false;
   if (!trunk_.started()) return {};
   if (next_ == trunk_.pieces_.end() && !trunk_.read(urgent) && !trunk_.ended_) {
     waits_ = urgent;
+    seen_taken_ = trunk_.source().taken();
     return {};
   }
   if (next_ == trunk_.pieces_.end()) return SourceEnd{};  // read() has met it

@@ -112,7 +112,8 @@ class Branch final : public Source {
 
   void start(Loop& loop, Ring& ring, std::size_t max_payload) override;
   [[nodiscard]] std::optional<SourceEvent> poll(bool urgent) override;
-  [[nodiscard]] std::uint64_t taken() const override;
+  // What the source does counts for those who wait for it, and not for one that is behind.
+  [[nodiscard]] std::uint64_t taken() const override { return stirs_ + seen_taken_; }
   [[nodiscard]] std::optional<std::uint64_t> size_hint() const override {
     return trunk_.source().size_hint();
   }
@@ -129,6 +130,7 @@ class Branch final : public Source {
   std::size_t limit_ = SIZE_MAX;
   Trunk::Pieces::iterator next_;
   std::uint64_t stirs_ = 0;
+  std::uint64_t seen_taken_ = 0;
   bool waits_ = false;
 };
 
