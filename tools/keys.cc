@@ -13,8 +13,11 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "open_descriptor.h"
 
@@ -102,6 +105,24 @@ KeyText from_environment_or_terminal(Interrupts& interrupts) {
               "set RDPIPE_KEY, or use --key-file or --key-fd");
 }
 
+void hide_descriptor(int fd) {
+  if (fd > STDERR_FILENO) {
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return;
+  }
+  const OpenDescriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  ::dup2(nothing.get(), fd);
+}
+
+std::vector<int> open_descriptors() {
+  std::vector<int> all;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
+    all.push_back(std::stoi(entry.path().filename()));
+  }
+  return all;
+}
+
 bool is_hex_digit(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
@@ -149,13 +170,16 @@ void require_open(const KeyChoice& choice) {
   if (choice.fd && ::fcntl(*choice.fd, F_GETFD) == -1) reject_key(reading_from(*choice.fd), errno);
 }
 
-void hide_from_commands(int fd) {
-  if (fd > STDERR_FILENO) {
-    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-    return;
+void hide_from_commands(const std::optional<int>& key_fd, const std::optional<std::string>& key_file) {
+  if (key_fd) hide_descriptor(*key_fd);
+  struct stat key {
+  }, other{};
+  if (!key_file || ::stat(key_file->c_str(), &key) == -1 || S_ISCHR(key.st_mode)) return;
+  for (const int fd : open_descriptors()) {
+    if (::fstat(fd, &other) == 0 && other.st_dev == key.st_dev && other.st_ino == key.st_ino) {
+      hide_descriptor(fd);
+    }
   }
-  const OpenDescriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  ::dup2(nothing.get(), fd);
 }
 
 KeyText read_key(KeyChoice choice, Interrupts& interrupts) {

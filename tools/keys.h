@@ -1,6 +1,7 @@
 // Where a key comes from: a file, a descriptor, the environment or the terminal.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,8 +24,8 @@ void require_open(const KeyChoice& choice);
 // group may write it.
 void require_private(int fd, const std::string& path, const std::string& attempt);
 
-// What else the descriptor that the key came from has to give no command gets.
-void hide_from_commands(int fd);
+// What the key came from no command gets: not the descriptor, nor one of the same file.
+void hide_from_commands(const std::optional<int>& key_fd, const std::optional<std::string>& key_file);
 
 // What is probably not meant about this key, for a warning; empty: nothing.
 [[nodiscard]] std::string doubt_about(std::string_view key);

@@ -58,9 +58,10 @@ int make_transfer(Tool tool, CommandLine& line, Transfer transfer) {
     watch_signals(settings, interrupts);
     monitor.attach(settings.connection);
     if (!settings.keeps_listening.value_or(false)) monitor.start();
-    const std::optional<int> key_fd = settings.key.fd;
+    const auto key_fd = settings.key.fd;
+    const auto key_file = settings.key.file;
     KeyText key = read_key(std::move(settings.key), interrupts);
-    if (key_fd && !settings.command.empty()) hide_from_commands(*key_fd);
+    if (!settings.command.empty()) hide_from_commands(key_fd, key_file);
     const std::string doubt = doubt_about(key.text());
     if (!doubt.empty()) monitor.warn(doubt);
     transfer(settings, std::move(key), monitor);

@@ -62,6 +62,7 @@ Command::~Command() { end(); }
 
 bool Command::poll() {
   if (!ended_) look_at_end();
+  if (ended_ && !ended_->well()) throw failure(what_came_of(*ended_));
   errors_->pump();
   return ended_.has_value();
 }
@@ -71,11 +72,7 @@ void Command::look_at_end() {
   if (terminal_->has_terminal()) loop_.wake_at(Deadline::in(kLookAgain));
   if (ending_) ending_->arm(POLLIN);  // first, as it may end meanwhile
   ended_ = process_->ended();
-  if (ended_) {
-    errors_->finish();
-    if (!ended_->well()) throw failure(what_came_of(*ended_));
-    return;
-  }
+  if (ended_) return errors_->finish();
   try {
     if (const int signal = process_->stopped_by(); signal != 0) terminal_->answer(signal);
   } catch (const Error& error) {

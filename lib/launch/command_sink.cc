@@ -36,15 +36,21 @@ class CommandSink : public Sink {
     if (input_ && !refused_until_) feed([&] { input_->poll(); });
     if (refused_until_) return await_reason(exited);
     if (input_ && input_->committed()) end_input();
-    if (!input_ && exited && !committed_) {
-      command_->let_go();
-      committed_ = true;
-    }
+    if (!input_ && exited && !committed_) commit();
   }
 
   void finish() override { input_->finish(); }
   bool committed() const override { return committed_; }
+  // Nothing calls it back once its input has ended: it may have exited by now.
+  bool in_place_after_all() override {
+    try {
+      if (!input_ && !committed_ && command_->poll()) commit();
+    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): it has failed as well
+    }
+    return committed_;
+  }
   std::uint64_t taken() const override { return input_ ? input_->taken() : taken_; }
+  std::optional<std::size_t> backlog() const override { return input_ ? input_->backlog() : 0; }
   const std::string& name() const override { return name_; }
 
  private:
@@ -65,6 +71,11 @@ class CommandSink : public Sink {
       throw command_->failure("closed its standard input before it had taken every byte");
     }
     loop_->wake_at(*refused_until_);
+  }
+
+  void commit() {
+    command_->let_go();
+    committed_ = true;
   }
 
   void end_input() {

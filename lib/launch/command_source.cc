@@ -34,6 +34,8 @@ class CommandSource : public Source {
 
   void attend() override { static_cast<void>(command_->poll()); }
 
+  std::uint64_t taken() const override { return output_ ? output_->taken() : 0; }
+  std::size_t empty_slots() const override { return output_ ? output_->empty_slots() : 0; }
   std::optional<std::uint64_t> size_hint() const override { return {}; }
   const std::string& name() const override { return name_; }
 

@@ -1,6 +1,7 @@
 // Commands as Source and as Sink, and what ends them.
 #include <fcntl.h>
 #include <poll.h>
+#include <pty.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -194,6 +195,59 @@ TEST_CASE("a consumer that is given up sees no end of its input") {
   CHECK(::unlink(marker.c_str()) == 0);
 }
 
+TEST_CASE("what failed goes on failing, whoever asks again") {
+  Ends ends;
+  const auto source = make_command_source(shell("exit 7"), {.fd = ends.errors.get()});
+  source->start(ends.loop, ends.ring, 4_KiB);
+  CHECK(failure_of([&] { read_all(ends.loop, *source); }) == "run 'sh': exited with status 7");
+  CHECK(failure_of([&] { source->attend(); }) == "run 'sh': exited with status 7");
+  CHECK(failure_of([&] { static_cast<void>(source->poll(true)); }) == "run 'sh': exited with status 7");
+}
+
+TEST_CASE("a command shows what of it waits, and what was taken") {
+  Ends ends;
+  const auto source = make_command_source(shell("printf abc; exec sleep 1000"), {.fd = ends.errors.get()});
+  source->start(ends.loop, ends.ring, 4_KiB);
+  REQUIRE(next_event(ends.loop, *source));
+  CHECK_FALSE(source->poll(true));
+  CHECK(source->taken() == 3);
+  CHECK(source->empty_slots() == 1);
+  const auto sink = make_command_sink(shell("read -r word; exec cat >/dev/null"), {.fd = ends.errors.get()});
+  sink->start(ends.loop, ends.ring, {});
+  sink->write(ends.ring.acquire().value());
+  CHECK(sink->backlog() == 1);
+}
+
+TEST_CASE("a consumer that has exited with 0 behind the whole stream has it, however the transfer ends") {
+  const int status = GENERATE(0, 1);
+  Ends ends;
+  Pipe told = make_pipe();
+  const std::string script = "cat >/dev/null; echo all >&2; sleep 0.5; exit " + std::to_string(status);
+  const auto sink = make_command_sink(shell(script), {.fd = told.write.get()});
+  sink->start(ends.loop, ends.ring, {});
+  write_text(ends.loop, ends.ring, *sink, "abc");
+  CHECK_FALSE(sink->in_place_after_all());
+  sink->finish();
+  const Deadline limit = Deadline::in(std::chrono::seconds(20));
+  for (pollfd ready{told.read.get(), POLLIN, 0}; ::poll(&ready, 1, 10) == 0 && !limit.passed();) {
+    sink->poll();
+    ends.loop.poll();
+  }
+  CHECK_FALSE(sink->committed());
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  CHECK(sink->in_place_after_all() == (status == 0));
+  CHECK(sink->committed() == (status == 0));
+}
+
+TEST_CASE("what a command has left behind may write for ever to its standard error") {
+  Ends ends;
+  const auto source = make_command_source(shell("yes >&2 & sleep 0.3; exit 1"), {.fd = ends.errors.get()});
+  source->start(ends.loop, ends.ring, 4_KiB);
+  const auto begin = Clock::now();
+  CHECK(failure_of([&] { read_all(ends.loop, *source); }) == "run 'sh': exited with status 1: y");
+  CHECK(Clock::now() - begin < std::chrono::seconds(10));
+}
+
 TEST_CASE("a command that cannot be started is an error of the command") {
   Ends ends;
   const auto sink = make_command_sink({"/no/such/program"}, {.fd = ends.errors.get()});
@@ -211,6 +265,18 @@ TEST_CASE("standard error is passed on, and nobody who reads it late is waited f
   source->start(ends.loop, ends.ring, 4_KiB);
   CHECK(read_all(ends.loop, *source) == "abc");  // nobody has read anything yet
   CHECK(first_line(errors.read.get()) == "first");
+}
+
+// It says that there is room as long as there is some for a byte.
+TEST_CASE("a terminal that nobody reads holds up no command") {
+  Ends ends;
+  int master = -1, slave = -1;
+  REQUIRE(::openpty(&master, &slave, nullptr, nullptr, nullptr) == 0);
+  const Descriptor screen(master), terminal(slave);
+  const auto source = make_command_source(shell("head -c 40000 /dev/zero | tr '\\0' x >&2; printf abc"),
+                                          {.fd = terminal.get()});
+  source->start(ends.loop, ends.ring, 4_KiB);
+  CHECK(read_all(ends.loop, *source) == "abc");
 }
 
 TEST_CASE("the key is not in a command's environment") {

@@ -207,14 +207,18 @@ test_producer_that_heeds_no_signal_is_killed() {
 
 test_command_has_no_key_and_no_descriptors_of_ours() {
   local look='env; tr "\0" "\n" </proc/$PPID/cmdline; for fd in /proc/self/fd/*; do echo "$fd $(readlink "$fd")"; done'
-  target=out start_recv
   echo "$key" >key.txt
-  RDPIPE_KEY=$key start "$bin/rdsend" --fabric="$fabric" --key-fd 7 "$host" "$port" -- bash -c "$look" 7<key.txt 2>send.err
-  sender=$!
-  sender_exits 0
-  receiver_exits 0
-  ! grep "$key" out || fail "the command has the key"
-  ! grep -E '^/proc.*(infiniband|anon_inode|socket:|key.txt)' out || fail "the command has descriptors of ours"
+  chmod 600 key.txt
+  local from
+  for from in --key-fd=7 --key-file=/dev/fd/7 --key-file=key.txt; do
+    target=out start_recv
+    RDPIPE_KEY=$key start "$bin/rdsend" --fabric="$fabric" "$from" "$host" "$port" -- bash -c "$look" 7<key.txt 2>send.err
+    sender=$!
+    sender_exits 0
+    receiver_exits 0
+    ! grep "$key" out || fail "$from: the command has the key"
+    ! grep -E '^/proc.*(infiniband|anon_inode|socket:|key.txt)' out || fail "$from: the command has descriptors of ours"
+  done
 }
 
 # Its input is ours, and the signals that a shell's children have.
