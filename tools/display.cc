@@ -94,7 +94,7 @@ void Display::print_stats(const CopyReport& report) const {
 }
 
 int Display::conclude(const CopyReport& report) {
-  monitor_.settle();
+  monitor_.settle(report.status() == 0);
   if (stats_) print_stats(report);
   if (std::fflush(stdout) != 0 && output_error_ == 0) output_error_ = errno;
   if (report.failed + report.vanished > 0) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "interrupts.h"
 #include "report.h"
@@ -36,10 +37,11 @@ void require_writable(int fd) {
   if (fd > STDERR_FILENO) ::fcntl(fd, F_SETFD, FD_CLOEXEC);  // not for what is started
 }
 
-// One that the data take, or the user types them at.
+// One that the data take, or the user types them at; or that a receiver's command has to itself.
 bool is_busy_terminal(Tool tool, const Settings& settings) {
-  if (tool == Tool::kCopy || settings.path || !settings.command.empty()) return false;
-  return ::isatty(tool == Tool::kSend ? STDIN_FILENO : STDOUT_FILENO) == 1;
+  if (tool == Tool::kCopy || settings.path) return false;
+  if (tool == Tool::kSend) return settings.command.empty() && ::isatty(STDIN_FILENO) == 1;
+  return ::isatty(STDOUT_FILENO) == 1;
 }
 
 bool wants_line(Tool tool, const Settings& settings) {
@@ -50,7 +52,7 @@ bool wants_line(Tool tool, const Settings& settings) {
   return progress.use != ProgressUse::kNever && !is_busy_terminal(tool, settings);
 }
 
-// Where data go to standard output, nothing else may.
+// Where data, or what a command makes of them, go to standard output, nothing else may.
 void require_apart(const ProgressSettings& progress) {
   constexpr const char* kHint = "--json-fd=N takes another descriptor";
   const std::optional<int>& fd = progress.json_fd;
@@ -77,7 +79,7 @@ const CommandLine& sensible(Tool tool, const CommandLine& line) {
     reject("option --json", "what the command says goes to the same file",
            "--json-fd=N takes another descriptor");
   }
-  if (tool == Tool::kReceive && !line.settings.path && !has_command) require_apart(progress);
+  if (tool == Tool::kReceive && !line.settings.path) require_apart(progress);
   return line;
 }
 
@@ -90,10 +92,11 @@ Monitor::Monitor(Tool tool, const CommandLine& line)
       quiet_(line.settings.quiet),
       numeric_(settings_.numeric),
       log_(settings_.log_file),
-      line_(settings_.use == ProgressUse::kAlways) {
+      screen_(STDERR_FILENO),
+      line_(screen_, settings_.use == ProgressUse::kAlways) {
   if (settings_.json_fd) json_.emplace(*settings_.json_fd);
   draws_ = wants_line(tool, line.settings) && line_.wanted();
-  if (tool == Tool::kCopy || !line.settings.command.empty()) return;
+  if (tool == Tool::kCopy) return;
   log_.require_apart(tool == Tool::kSend ? STDIN_FILENO : STDOUT_FILENO);
   if (line.settings.path) log_.require_apart(*line.settings.path);
 }
@@ -114,12 +117,17 @@ void Monitor::log(const std::string& line) {
   warn("the log could not be written, and nothing more goes to it");  // not to the log
 }
 
+// A message is not lost where a terminal is stopped: it waits.
+void Monitor::print(const std::string& line) {
+  line_.clear();
+  screen_.write(line_text(line), Deadline::never());
+}
+
 void Monitor::say(const char* event, const std::string& text, const std::string& line, bool on_screen) {
   log(line);
   if (json_) json_->write(event, {{"text", text}});
   if (!on_screen || json_on_screen()) return;
-  line_.clear();
-  print_line(line);
+  print(line);
 }
 
 void Monitor::notice(const std::string& text) { say("notice", text, named(text), !quiet_); }
@@ -132,8 +140,7 @@ void Monitor::listening(std::uint16_t port, const std::string& where) {
   if (json_) json_->write("listening", {{"port", port}, {"fabrics", where}});
   const bool chosen = command_.settings.port == "0";
   if ((!chosen && !command_.settings.verbose) || json_on_screen()) return;
-  line_.clear();
-  print_line(line);
+  print(line);
 }
 
 void Monitor::start() {
@@ -155,18 +162,20 @@ void Monitor::show(const Reading& reading) {
 }
 
 void Monitor::tick(const Reading& reading) {
-  if (numeric_ && has_room(STDERR_FILENO)) print_number(reading, false);
+  if (numeric_) print_number(reading, false, Deadline::now());
   if (json_) json_->write_if_room("tick", tick_members(reading));
   if (draws_ && !line_.draws()) line_.show(reading);
 }
 
 // 100 is for what is in its place.
-void Monitor::print_number(const Reading& reading, bool done) const {
-  constexpr unsigned kNotYet = 99;
-  if (!reading.total && !reading.entries) return print_line(fmt::format("{}", reading.bytes));
-  if (done) return print_line("100");
-  const bool is_more = reading.total && reading.bytes > *reading.total;
-  print_line(fmt::format("{}", std::min(kNotYet, reading.percent().value_or(is_more ? kNotYet : 0))));
+void Monitor::print_number(const Reading& reading, bool done, Deadline until) {
+  constexpr unsigned kNotYet = 99, kDone = 100;
+  std::uint64_t number = reading.bytes;
+  if (reading.total || reading.entries) {
+    const bool is_more = reading.total && reading.bytes > *reading.total;
+    number = done ? kDone : std::min(kNotYet, reading.percent().value_or(is_more ? kNotYet : 0));
+  }
+  screen_.write(line_text(fmt::format("{}", number)), until);
 }
 
 ErrorOutput Monitor::command_errors() {
@@ -186,22 +195,22 @@ void Monitor::finish(const Result& result) {
   last_ = reading;
   settle();
   log(summary);
-  if (settings.verbose && !json_on_screen()) print_line(summary);
+  if (settings.verbose && !json_on_screen()) print(summary);
   if (!settings.connection.hash.empty()) {
     const std::string hash = hash_text(settings.connection.hash, result);
     log(named(hash));
-    if (!json_on_screen()) print_line(hash);
+    if (!json_on_screen()) print(hash);
   }
   if (!result.warning.empty()) warn(result.warning);
   if (json_) json_->write("end", end_members(result, settings.connection.hash));
 }
 
-void Monitor::settle() {
+void Monitor::settle(bool well) {
   // With -v a stream's line says more.
   const bool says_it_later = tool_ != Tool::kCopy && command_.settings.verbose;
   line_.clear();
   if (draws_ && last_ && !says_it_later) line_.finish(*last_);
-  if (numeric_) print_number(last_.value_or(Reading{}), true);
+  if (numeric_) print_number(last_.value_or(Reading{}), well, Deadline::never());
 }
 
 void Monitor::finish(const CopyReport& report) {
@@ -209,11 +218,12 @@ void Monitor::finish(const CopyReport& report) {
 }
 
 int Monitor::fail(const Error& error) {
+  std::vector<std::string> lines = {named(fmt::format("error: {}", error.what()))};
+  if (!error.hint().empty()) lines.push_back(named(fmt::format("hint: {}", error.hint())));
   line_.clear();
-  log(named(fmt::format("error: {}", error.what())));
-  if (!error.hint().empty()) log(named(fmt::format("hint: {}", error.hint())));
+  for (const std::string& line : lines) log(line);
   if (json_) json_->write("end", end_members(tool_, error, last_));
-  if (!json_on_screen()) print_error(tool_, error);
+  if (!json_on_screen()) std::ranges::for_each(lines, [this](const std::string& line) { print(line); });
   return static_cast<int>(error.status());
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include <rdpipe/connection.h>
+#include <rdpipe/shared_output.h>
 
 #include "message_log.h"
 #include "progress_json.h"
@@ -46,8 +47,9 @@ class Monitor {
   // For a command at this end of the stream: standard error, where it makes way.
   [[nodiscard]] ErrorOutput command_errors();
 
-  // A transfer has ended. settle() is the first half of finish(), for a copy that has more to say in between.
-  void settle();
+  // A transfer has ended. settle() is the first half of finish(), for a copy that has more to say in between;
+  // `well`: all is in its place.
+  void settle(bool well = true);
   void finish(const Result& result);  // a signal that came meanwhile hurries nothing any more
   void finish(const CopyReport& report);
   // Returns the exit status.
@@ -67,7 +69,8 @@ class Monitor {
  private:
   void show(const Reading& reading);
   void tick(const Reading& reading);
-  void print_number(const Reading& reading, bool done) const;
+  void print(const std::string& line);
+  void print_number(const Reading& reading, bool done, Deadline until);
   void say(const char* event, const std::string& text, const std::string& line, bool on_screen);
   void log(const std::string& line);
   [[nodiscard]] std::string named(const std::string& text) const;
@@ -79,6 +82,7 @@ class Monitor {
   bool quiet_, numeric_;
   MessageLog log_;
   std::optional<JsonStream> json_;
+  SharedOutput screen_;  // standard error
   ProgressLine line_;
   bool draws_ = false;
   RateMeter meter_;

@@ -1,10 +1,7 @@
 #include "progress_json.h"
 
-#include <unistd.h>
-
 #include <cmath>
 
-#include "progress_line.h"
 #include "report.h"
 
 namespace rdpipe::tools {
@@ -32,14 +29,6 @@ std::string text_of(const char* event, const Json& members) {
   return object.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
-void write_all(int fd, const std::string& text) {
-  for (std::size_t done = 0; done < text.size();) {
-    const auto count = ::write(fd, text.data() + done, text.size() - done);
-    if (count <= 0) return;  // nobody to tell
-    done += static_cast<std::size_t>(count);
-  }
-}
-
 template <typename Carried>
 Json link_members(const Carried& carried) {
   return {{"fabric", text_or_null(fabric_of(carried.fabric))},
@@ -65,12 +54,13 @@ Json verdict(int status, const char* result, const std::string& warning) {
 
 }  // namespace
 
-void JsonStream::write(const char* event, const Json& members) const {
-  write_all(fd_, text_of(event, members));
+void JsonStream::write(const char* event, const Json& members) {
+  constexpr auto kPatience = std::chrono::seconds(2);
+  output_.write(text_of(event, members), Deadline::in(kPatience));
 }
 
-void JsonStream::write_if_room(const char* event, const Json& members) const {
-  if (has_room(fd_)) write(event, members);
+void JsonStream::write_if_room(const char* event, const Json& members) {
+  output_.write(text_of(event, members), Deadline::now());
 }
 
 Json start_members(Tool tool, const CommandLine& line) {

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include <rdpipe/connection.h>
+#include <rdpipe/shared_output.h>
 
 #include "reading.h"
 #include "settings.h"
@@ -20,14 +21,14 @@ using Json = nlohmann::ordered_json;
 class JsonStream {
  public:
   // `fd` stays the caller's.
-  explicit JsonStream(int fd) : fd_(fd) {}
-  // Adds "event" and "time" in front.
-  void write(const char* event, const Json& members) const;
-  // Nothing where whoever reads it would have to be waited for.
-  void write_if_room(const char* event, const Json& members) const;
+  explicit JsonStream(int fd) : output_(fd) {}
+  // Adds "event" and "time" in front. Who reads it is waited for, but not for long.
+  void write(const char* event, const Json& members);
+  // The same, waiting for nobody.
+  void write_if_room(const char* event, const Json& members);
 
  private:
-  int fd_;
+  SharedOutput output_;
 };
 
 [[nodiscard]] Json start_members(Tool tool, const CommandLine& line);

@@ -1,6 +1,5 @@
 #include "progress_line.h"
 
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -40,20 +39,14 @@ std::string erased(std::size_t drawn_width) { return columns() == drawn_width ? 
 
 }  // namespace
 
-bool has_room(int fd) {
-  pollfd waits{fd, POLLOUT, 0};
-  return ::poll(&waits, 1, 0) == 1 && (waits.revents & POLLOUT) != 0;
-}
+ProgressLine::ProgressLine(SharedOutput& screen, bool always)
+    : screen_(screen), draws_(can_draw()), prints_(always && !draws_) {}
 
-ProgressLine::ProgressLine(bool always) : draws_(can_draw()), prints_(always && !draws_) {}
-
-void ProgressLine::write(const std::string& text) const {
-  if (!has_room(STDERR_FILENO)) return;
-  if (::write(STDERR_FILENO, text.data(), text.size()) == -1) return;  // nobody to show it to
-}
+// Of what finds no room nothing is left over: the next is as good.
+void ProgressLine::write(const std::string& text) { screen_.write(text, Deadline::now()); }
 
 void ProgressLine::show(const Reading& reading) {
-  if (prints_ && has_room(STDERR_FILENO)) print_line(progress_text(reading, kColumns));
+  if (prints_) write(line_text(progress_text(reading, kColumns)));
   if (!draws_ || in_background()) return;
   const std::size_t width = columns();
   write((drawn_ ? erased(width_) : "\r\033[K") + kNoWrap + progress_text(reading, width) + kWrap + "\r");
@@ -70,7 +63,7 @@ void ProgressLine::clear() {
 void ProgressLine::finish(const Reading& reading) {
   clear();
   if (!prints_ && (!draws_ || in_background())) return;
-  write(final_text(reading, prints_ ? kColumns : columns()) + "\n");
+  write(line_text(final_text(reading, prints_ ? kColumns : columns())));
 }
 
 }  // namespace rdpipe::tools

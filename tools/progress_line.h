@@ -7,14 +7,16 @@
 #include <cstddef>
 #include <string>
 
+#include <rdpipe/shared_output.h>
+
 #include "reading.h"
 
 namespace rdpipe::tools {
 
 class ProgressLine {
  public:
-  // `always`: also where there is no terminal that can draw.
-  explicit ProgressLine(bool always);
+  // `always`: also where there is no terminal that can draw. `screen`, standard error, outlives it.
+  ProgressLine(SharedOutput& screen, bool always);
   [[nodiscard]] bool wanted() const { return draws_ || prints_; }
   [[nodiscard]] bool draws() const { return draws_; }
 
@@ -25,14 +27,12 @@ class ProgressLine {
   void finish(const Reading& reading);
 
  private:
-  void write(const std::string& text) const;
+  void write(const std::string& text);
 
+  SharedOutput& screen_;
   bool draws_, prints_;
   bool drawn_ = false;
   std::size_t width_ = 0;  // of the terminal, when it was drawn
 };
-
-// A descriptor that takes a few hundred bytes without waiting.
-[[nodiscard]] bool has_room(int fd);
 
 }  // namespace rdpipe::tools

@@ -38,7 +38,8 @@ constexpr auto kOptions = std::to_array<Option>({
      .help = "bytes to expect where nothing tells: for per cent and time left",
      .apply =
          [](CommandLine& line, const std::string& value) {
-           line.settings.connection.expected_size = size_value("--size", value);
+           const std::uint64_t size = size_value("--size", value);
+           line.settings.connection.expected_size = size > 0 ? std::optional(size) : std::nullopt;
          }},
     {.name = "numeric",
      .tools = kAll,

@@ -29,9 +29,13 @@ void print_answer_line(std::string line) {
   print_answer(std::move(line) + "\n");
 }
 
-void print_line(std::string line) {
+std::string line_text(std::string line) {
   hide_controls(line);
-  line += '\n';
+  return line + "\n";
+}
+
+void print_line(std::string text) {
+  const std::string line = line_text(std::move(text));
   for (std::size_t done = 0; done < line.size();) {
     const auto count = ::write(STDERR_FILENO, line.data() + done, line.size() - done);
     if (count <= 0) return;  // nobody to tell

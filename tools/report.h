@@ -20,6 +20,8 @@ void hide_controls(std::string& text, unsigned char kept = 0);
 void print_answer(std::string text);
 void print_answer_line(std::string line);  // the same, one line
 
+// Without control characters, and with its end.
+[[nodiscard]] std::string line_text(std::string line);
 void print_line(std::string line);
 void print_error(Tool tool, const Error& error);  // and its hint
 void print_notice(Tool tool, const std::string& text);

@@ -1,13 +1,19 @@
 // What is shown of a transfer: which parts fit into how many columns, and what is not said where it is not
 // known.
+#include <pty.h>
+#include <unistd.h>
+
 #include <chrono>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "catch.h"
+#include "open_descriptor.h"
 #include "progress_json.h"
+#include "progress_line.h"
 #include "progress_text.h"
 #include "reading.h"
 
@@ -128,6 +134,23 @@ TEST_CASE("progress: found bytes are no rate") {
   progress.found_bytes = 900;
   progress.elapsed = std::chrono::seconds(1);
   CHECK(reading_of(progress, meter).mean == Approx(100));
+}
+
+// Where there is room for a byte and not for the line, it is not waited for.
+TEST_CASE("progress: a terminal that nobody reads is not waited for") {
+  int master = -1, slave = -1;
+  REQUIRE(::openpty(&master, &slave, nullptr, nullptr, nullptr) == 0);
+  ::setenv("TERM", "xterm", 1);
+  const OpenDescriptor screen(master), terminal(slave), before(::dup(STDERR_FILENO));
+  REQUIRE(::dup2(slave, STDERR_FILENO) == STDERR_FILENO);
+  {
+    SharedOutput output(STDERR_FILENO);
+    ProgressLine line(output, false);
+    CHECK(line.draws());
+    for (int i = 0; i < 5000; ++i) line.show(half_way());
+    line.finish(half_way());
+  }
+  REQUIRE(::dup2(before.get(), STDERR_FILENO) == STDERR_FILENO);
 }
 
 TEST_CASE("progress: a tick of a stream has the same members whatever is known") {

@@ -126,6 +126,28 @@ test_no_progress_on_a_dumb_terminal() {
   [[ -z $(screen) ]] || { screen; fail "it draws"; }
 }
 
+# What a command prints goes to the same terminal.
+# tcp only: the terminal is the same
+test_no_progress_where_a_command_has_the_terminal() {
+  need_tmux
+  make_data 4000000 in
+  # shellcheck disable=SC2016  # for the command's shell
+  printf '%q ' "$bin/rdrecv" --fabric="$fabric" 0 "$key" -- sh -c 'cat >out; echo "it has $(stat -c %s out) bytes"' >asked
+  run_on_terminal 80 asked
+  await_screen "listening on port [0-9]+"
+  port=$(screen | sed -n 's/.*listening on port \([0-9]*\).*/\1/p')
+  make_gate
+  start_writer source produce_with_gap 2000000
+  start_send --size 4000000 <source
+  await_bytes out 1
+  pause 1
+  [[ $(screen | wc -l) == 1 ]] || { screen; fail "it draws"; }
+  open_gate
+  sender_exits 0 40
+  await_line .ended 'exit 0'
+  [[ $(screen | tail -n 1) == "it has 4000000 bytes" ]] || { screen; fail "it draws at the end"; }
+}
+
 # tcp only: the terminal is the same
 test_no_progress_in_the_background() {
   prepare

@@ -55,8 +55,25 @@ test_progress_numeric_without_a_size() {
 test_progress_with_a_size_that_is_too_small() {
   send_with_a_rest --progress=always --interval 0.3 --size 1000
   ! grep % send.err | grep -v buffer || fail "it knows a per cent"
-  send_with_a_rest --numeric --interval 0.3 --size 0
+  send_with_a_rest --numeric --interval 0.3 --size 1
   [[ $(grep -vx 0 send.err | sort -u) == $'100\n99' ]] || fail "not 99 until the end"
+}
+
+test_progress_with_a_size_of_nothing() {
+  send_with_a_rest --numeric --interval 0.3 --size 0
+  says send.err '^200000$'
+  [[ $(tail -n 1 send.err) == 400000 ]] || fail "the last is not the number of bytes"
+}
+
+# tcp only: another rdcp is not started
+test_progress_numeric_of_a_copy_that_fails_in_part() {
+  echo one >one
+  mkdir into
+  local status=0
+  "$bin/rdcp" --numeric one nowhere into 2>copy.err || status=$?
+  ((status == 23)) || fail "exit $status, not 23: $(cat copy.err)"
+  says copy.err '^99$|^0$'
+  ! grep -x 100 copy.err || fail "all is in its place, it says"
 }
 
 # --- For programs -----------------------------------------------------------------------------------------------------
@@ -122,6 +139,20 @@ test_progress_json_of_a_failure() {
   fits_schema recv.err rdrecv
   jq -se '.[-1] | .result == "error" and .status == 3 and (.error | test("missing"))' recv.err >/dev/null ||
     fail "not what went wrong: $(cat recv.err)"
+}
+
+# Nobody reads the objects: none is begun, and the stream is there all the same.
+test_progress_json_whose_reader_is_stuck() {
+  make_data 400000 in
+  mkfifo objects
+  exec {stuck}<>objects
+  dd if=/dev/zero of=objects bs=4096 oflag=nonblock conv=notrunc 2>/dev/null && fail "the fifo does not fill"
+  target=out start_recv
+  source=in start_send --json-fd "$stuck"
+  both_succeed 400000
+  same in out
+  timeout 2 cat <&"$stuck" | tr -d '\0' >begun || true
+  [[ ! -s begun ]] || fail "something was begun: $(cat begun)"
 }
 
 test_progress_json_tells_of_retries() {
@@ -213,7 +244,9 @@ test_progress_that_makes_no_sense() {
   refuses 1 "exclude each other" "${send[@]}" --json --progress=always
   refuses 1 "not open for writing" "${send[@]}" --json-fd 77
   refuses 1 "same file" "${recv[@]}" --json-fd 1
+  refuses 1 "same file" "${recv[@]}" --json-fd 1 -- cat
   refuses 1 "data are in the same file" "${send[@]}" -l in in
+  refuses 1 "data are in the same file" "${recv[@]}" -l refused.out -- cat
   refuses 3 "log to 'missing/log'" "${send[@]}" -l missing/log
   refuses 1 "option --json" "$bin/rdcp" --serve --json .
   holds in data
@@ -222,6 +255,9 @@ test_progress_that_makes_no_sense() {
     status=0
     timeout 10 "${recv[@]}" "$option" 2>&1 </dev/null | cat >mixed || status=$?
     ((status == 1)) || fail "$option mixes with the data: exit $status"
+    status=0
+    timeout 10 "${recv[@]}" "$option" -- cat 2>&1 </dev/null | cat >mixed || status=$?
+    ((status == 1)) || fail "$option mixes with what a command prints: exit $status"
   done
 }
 
