@@ -76,5 +76,9 @@ int remove_name(void* registry, const char* name, char* error, std::size_t size)
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) const RegistryModule rdpipe_registry_module;
-const RegistryModule rdpipe_registry_module = {
-    .open = open_registry, .close = close_registry, .put = put, .get = get, .remove = remove_name};
+const RegistryModule rdpipe_registry_module = {  // NOLINT(readability-identifier-naming): a name of C's
+    .open = open_registry,
+    .close = close_registry,
+    .put = put,
+    .get = get,
+    .remove = remove_name};
