@@ -29,10 +29,6 @@ class Descriptor {
   int fd_ = -1;
 };
 
-// Another description, with O_NONBLOCK, of the pipe or terminal `fd`, opened for `mode`: O_NONBLOCK must not
-// be set on one that others share. Empty, with errno set, where that is not allowed.
-[[nodiscard]] Descriptor open_again(int fd, int mode) noexcept;
-
 // What close() would say of a file that stays open. 0 or an errno value.
 [[nodiscard]] int try_close(int fd) noexcept;
 

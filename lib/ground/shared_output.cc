@@ -8,10 +8,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 #include <limits>
 
 namespace rdpipe {
+
+Descriptor open_again(int fd, int mode) noexcept {
+  std::array<char, 32> path{};
+  std::snprintf(path.data(), path.size(), "/proc/self/fd/%d", fd);
+  return Descriptor(::open(path.data(), mode | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+}
 
 SharedOutput::SharedOutput(int fd) : fd_(fd) {
   struct stat status {};

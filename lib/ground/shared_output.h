@@ -12,6 +12,10 @@
 
 namespace rdpipe {
 
+// Another description, with O_NONBLOCK, of the pipe or terminal `fd`, opened for `mode`. Empty, with errno
+// set, where that is not allowed.
+[[nodiscard]] Descriptor open_again(int fd, int mode) noexcept;
+
 class __attribute__((visibility("default"))) SharedOutput {
  public:
   // `fd` stays its owner's, and open.

@@ -15,6 +15,7 @@
 
 #include "ground/descriptor.h"
 #include "ground/error.h"
+#include "ground/shared_output.h"
 #include "ground/units.h"
 #include "io/loop.h"
 
