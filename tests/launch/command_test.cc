@@ -243,7 +243,7 @@ TEST_CASE("a consumer that has exited with 0 behind the whole stream has it, how
 
 TEST_CASE("what a command has left behind may write for ever to its standard error") {
   Ends ends;
-  const auto source = make_command_source(shell("yes >&2 & exit 1"), {.fd = ends.errors.get()});
+  const auto source = make_command_source(shell("yes >&2 & sleep 0.3; exit 1"), {.fd = ends.errors.get()});
   source->start(ends.loop, ends.ring, 4_KiB);
   const auto begin = Clock::now();
   CHECK(failure_of([&] { read_all(ends.loop, *source); }) == "run 'sh': exited with status 1: y");
