@@ -49,6 +49,7 @@ void Slot::borrow(SharedSlot lender) {
 
 void Slot::own() {
   if (!lender_) return;
+  assert(size_ <= ring_->shape_.slot_size);
   std::ranges::copy(filled(), payload().begin());
   lender_.reset();
 }

@@ -23,6 +23,7 @@ Fan::Fan(Loop& loop, Trunk& trunk, std::vector<std::string> names, Rules rules)
   for (std::size_t i = 0; i < names.size(); ++i) receivers_[i].outcome.name = std::move(names[i]);
   rules_.stream.hash.clear();
   rules_.stream.root = [&trunk] { return trunk.root(); };
+  rules_.stream.shares_loop = true;
 }
 
 Fan::~Fan() = default;
@@ -37,6 +38,7 @@ void Fan::join(std::size_t index, std::unique_ptr<Session> session) {
 void Fan::start(std::size_t index, std::unique_ptr<Ring> headers, bool copies) {
   Receiver& receiver = receivers_[index];
   receiver.headers = std::move(headers);
+  receiver.copies = copies;
   receiver.branch = std::make_unique<Branch>(trunk_, copies);
   receiver.sending =
       std::make_unique<Sending>(loop_, *receiver.session, *receiver.headers, *receiver.branch, rules_.stream);
@@ -51,6 +53,26 @@ std::vector<Session*> Fan::sessions() {
   return sessions;
 }
 
+std::vector<Link*> Fan::reaching_links() {
+  std::vector<Link*> links;
+  for (const Receiver& receiver : receivers_) {
+    if (receiver.state != State::kSending || receiver.sending->alters()) continue;
+    links.push_back(&receiver.session->link());
+  }
+  return links;
+}
+
+std::size_t Fan::max_payload() const {
+  std::size_t size = SIZE_MAX;
+  for (const Receiver& receiver : receivers_) {
+    if (receiver.state != State::kSending) continue;
+    size = std::min(size, receiver.session->terms().slot_size);
+    const bool copies = receiver.copies || receiver.sending->alters();
+    if (copies) size = std::min(size, receiver.headers->shape().slot_size);
+  }
+  return size;
+}
+
 void Fan::begin(std::size_t share) {
   for (const Receiver& receiver : receivers_) {
     if (receiver.state != State::kSending) continue;
@@ -61,16 +83,14 @@ void Fan::begin(std::size_t share) {
 void Fan::turn() {
   wake_ = Deadline::never();
   trunk_.attend();
-  const std::uint64_t reads = trunk_.reads();
   bool busy = false;
   for (Receiver& receiver : receivers_) busy = step(receiver) || busy;
-  trunk_.read_ahead();
+  trunk_.read_ahead(anybody_waits());
   note_hold_ups();
   require_enough();
   keep_waiting();
   tell_progress();
-  const bool has_news = trunk_.reads() > reads || trunk_.has_new_room();
-  if (busy || (has_news && anybody_waits())) {
+  if (busy || std::ranges::any_of(receivers_, can_go_on)) {
     loop_.poll();  // the links have work; a signal must be seen all the same
   } else if (!over()) {
     loop_.wait(wake_);
@@ -133,6 +153,7 @@ void Fan::fail(Receiver& receiver, const Error& error) {
   receiver.outcome.error = error;
   if (receiver.sending) receiver.outcome.progress = receiver.sending->progress();
   leave(receiver);
+  loop_.wake_now();  // what it held may be what others wait for
   if (!receiver.session) {
     receiver.state = State::kGone;
   } else {
@@ -186,12 +207,24 @@ void Fan::give_up(const Error& error) noexcept {
   }
 }
 
-bool Fan::anybody_waits() const {
-  return std::ranges::any_of(
-      receivers_, [](const Receiver& receiver) { return receiver.branch && receiver.branch->waits(); });
+// It has taken and passed on all that was read, and would do so with more at once.
+bool Fan::waits(const Receiver& receiver) {
+  return receiver.state == State::kSending && receiver.branch->is_level() && receiver.branch->has_slot() &&
+         receiver.sending->may_take() && receiver.sending->line_is_idle();
 }
 
-// Whoever does not wait while others wait for room holds them up; and until it has caught up, each such time
+// It has pieces before it, or on their way, which are kept for it.
+bool Fan::is_behind(const Receiver& receiver) {
+  return receiver.state == State::kSending && !waits(receiver) &&
+         (!receiver.branch->is_level() || receiver.sending->held() > 0);
+}
+
+// Since it had its turn there is something for it to send.
+bool Fan::can_go_on(const Receiver& receiver) {
+  return receiver.state == State::kSending && receiver.branch->has_more() && receiver.sending->may_take();
+}
+
+// Whoever is behind while others wait for room holds them up; and until it has caught up, each such time
 // counts.
 void Fan::note_hold_ups() {
   const auto now = Clock::now();
@@ -200,9 +233,9 @@ void Fan::note_hold_ups() {
   for (Receiver& receiver : receivers_) {
     if (receiver.state != State::kSending) continue;
     if (receiver.holds_up) receiver.held_up += since;
-    const bool waits = receiver.branch->waits();
-    if (waits) receiver.held_up = Nanoseconds(0);
-    receiver.holds_up = held_up && !waits;
+    const bool behind = is_behind(receiver);
+    if (!behind) receiver.held_up = Nanoseconds(0);
+    receiver.holds_up = held_up && behind;
     if (rules_.drop_slow.count() == 0 || !receiver.holds_up) continue;
     if (receiver.held_up < rules_.drop_slow) {
       wake_by(Deadline::at(now + rules_.drop_slow - receiver.held_up));
@@ -214,17 +247,17 @@ void Fan::note_hold_ups() {
   }
 }
 
-// Those who wait for others, to come or to get on, hear that this is no standstill.
+// Those who wait for others, to come or to get on, or for a source that works, hear that this is no
+// standstill; nobody else does, in whom alone it is that nothing moves.
 void Fan::keep_waiting() {
-  const bool begun = trunk_.started();
-  if (begun && !trunk_.is_full()) return;
-  bool waited = false;
+  const std::uint64_t taken = trunk_.taken();
+  const bool works = std::exchange(taken_, taken) != taken;
+  const bool held_up = (!trunk_.started() || trunk_.is_full()) && anybody_waits();
+  if (!works && !held_up) return;
   for (const Receiver& receiver : receivers_) {
-    if (receiver.state != State::kSending || (begun && !receiver.branch->waits())) continue;
-    receiver.branch->stir();
-    waited = true;
+    if (waits(receiver)) receiver.branch->stir();
   }
-  if (waited) wake_by(Deadline::in(kSayEvery));
+  if (held_up) wake_by(Deadline::in(kSayEvery));
 }
 
 // That of the slowest: it is what all have.

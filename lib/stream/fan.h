@@ -4,6 +4,7 @@
 // loop.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -55,7 +56,12 @@ class Fan {
   // A receiver has failed or does not come; if it is there, it is told.
   void fail(std::size_t index, const Error& error);
 
-  [[nodiscard]] std::vector<Session*> sessions();  // of those who are there
+  // Of those who are there.
+  [[nodiscard]] std::vector<Session*> sessions();
+  // Of these, the links that must reach the trunk's slots: whose bytes are not altered on the way.
+  [[nodiscard]] std::vector<Link*> reaching_links();
+  // Bytes of a piece that each of them can take, at most.
+  [[nodiscard]] std::size_t max_payload() const;
   // The trunk has started: from now on data move. `share`: of its slots, how many one receiver may hold, but
   // for those whose bytes are altered on the way and so copied.
   void begin(std::size_t share);
@@ -80,6 +86,7 @@ class Fan {
     Outcome outcome;
     State state = State::kAwaited;
     std::unique_ptr<Ring> headers;
+    bool copies = false;  // into those, at least some
     std::unique_ptr<Session> session;
     std::unique_ptr<Branch> branch;
     std::unique_ptr<Sending> sending;
@@ -93,7 +100,10 @@ class Fan {
   void leave(Receiver& receiver);
   void see_off(Receiver& receiver);
   void fail(Receiver& receiver, const Error& error);
-  [[nodiscard]] bool anybody_waits() const;
+  [[nodiscard]] static bool waits(const Receiver& receiver);
+  [[nodiscard]] static bool is_behind(const Receiver& receiver);
+  [[nodiscard]] static bool can_go_on(const Receiver& receiver);
+  [[nodiscard]] bool anybody_waits() const { return std::ranges::any_of(receivers_, waits); }
   void note_hold_ups();
   void keep_waiting();
   void tell_progress();
@@ -105,6 +115,7 @@ class Fan {
   std::vector<Receiver> receivers_;
   std::optional<std::size_t> first_failed_;
   ProgressTeller teller_;
+  std::uint64_t taken_ = 0;  // of the trunk, when it was looked at last
   Clock::time_point last_look_;
   Deadline wake_ = Deadline::never();  // of the turn
 };

@@ -26,7 +26,8 @@ Sending::Sending(Loop& loop, Session& session, Ring& ring, Source& source, const
       wrapper_(session, options.compression),
       spare_(ring.acquire()),
       clock_(options.stall_limit),
-      teller_(options.progress) {
+      teller_(options.progress),
+      shares_loop_(options.shares_loop) {
   if (wrapper_.takes_long()) {
     lane_.emplace(loop, [&wrapper = wrapper_](Slot& slot, std::uint64_t) { wrapper.wrap(slot); });
   }
@@ -46,7 +47,8 @@ bool Sending::step() {
   take_events();
   if (committed_) return false;
   note_credits();
-  if (work_.is_news(loop_.job_steps() + source_.taken(), clock_)) session_.send(Working{});
+  note_jobs();
+  if (work_.is_news(own_steps_ + source_.taken(), clock_)) session_.send(Working{});
   const bool busy = advance();
   if (teller_.due().passed()) tell_progress();
   if (!busy) clock_.throw_if_stalled(session_.terms().peer_host);
@@ -58,6 +60,12 @@ void Sending::note_credits() {
   if (std::exchange(credits_, credits) >= credits) return;
   clock_.stirred();  // the receiver has room again
   ++taken_;
+}
+
+void Sending::note_jobs() {
+  const std::uint64_t steps = loop_.job_steps();
+  const std::uint64_t more = steps - std::exchange(job_steps_, steps);
+  if (!shares_loop_ || (lane_ && !lane_->empty())) own_steps_ += more;
 }
 
 void Sending::tell_progress() {

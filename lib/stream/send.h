@@ -44,6 +44,14 @@ class Sending {
   [[nodiscard]] bool committed() const noexcept { return committed_; }
   // What it sends is sealed or compressed: altered, and so copied where it was borrowed.
   [[nodiscard]] bool alters() const noexcept { return lane_.has_value(); }
+  // It would send what the source gave now.
+  [[nodiscard]] bool may_take() const {
+    return !source_ended_ && !hole_ && queued_ < session_.link().send_credits();
+  }
+  // Nagle's rule, without a timer: a partial slot goes when fewer than two frames are on their way.
+  [[nodiscard]] bool line_is_idle() const noexcept { return queued_ + in_flight_ < 2; }
+  // Frames that hold what the source gave: all that are on their way, but for those whose bytes were copied.
+  [[nodiscard]] std::size_t held() const noexcept { return queued_ + (alters() ? 0 : in_flight_); }
   // How far it is; but for the buffer.
   [[nodiscard]] StreamProgress progress() const;
   // The last word: BYE, and the result.
@@ -54,6 +62,7 @@ class Sending {
   void tell_progress();
   void take(Sent sent);
   void note_credits();
+  void note_jobs();
   void take_messages();
   void take(const Message& message);
   [[nodiscard]] bool frame_next();
@@ -61,8 +70,6 @@ class Sending {
   [[nodiscard]] bool frame_hole();
   [[nodiscard]] bool post_ready();
   [[nodiscard]] bool post_end();
-  // Nagle's rule, without a timer: a partial slot goes when fewer than two frames are on their way.
-  [[nodiscard]] bool line_is_idle() const noexcept { return queued_ + in_flight_ < 2; }
 
   Loop& loop_;
   Session& session_;
@@ -78,8 +85,10 @@ class Sending {
   ProgressClock clock_;
   ProgressTeller teller_;
   QuietWork work_;
-  std::uint64_t sequence_ = 0;  // of the next frame
-  std::uint64_t offset_ = 0;    // of the next byte
+  bool shares_loop_;
+  std::uint64_t job_steps_ = 0, own_steps_ = 0;  // of the loop's jobs, and those that count
+  std::uint64_t sequence_ = 0;                   // of the next frame
+  std::uint64_t offset_ = 0;                     // of the next byte
   std::uint64_t data_bytes_ = 0, wire_bytes_ = 0;
   std::size_t queued_ = 0;     // frames in the lane and in ready_
   std::size_t in_flight_ = 0;  // frames posted and not yet Sent

@@ -30,6 +30,7 @@ struct StreamOptions {
   ProgressListener progress{};
   // What is sent is digested already: asked at its end for the root, which is then not computed.
   std::function<Digest128()> root{};
+  bool shares_loop = false;  // with others, whose jobs are none of its own
 };
 
 struct StreamResult {

@@ -53,13 +53,14 @@ void Trunk::attend() {
   if (started() && !ended_) source_->attend();
 }
 
-void Trunk::read_ahead() {
+void Trunk::read_ahead(bool somebody_waits) {
   constexpr std::size_t kEnough = 1_MiB;  // then the links get their turn
   if (!started() || ended_ || failure_) return;
   source_->read_ahead();
   const std::uint64_t before = bytes_;
-  while (buffer_ && bytes_ - before < kEnough && read(false)) {
-  }
+  bool more = (somebody_waits || buffer_) && read(somebody_waits);
+  while (more && buffer_ && bytes_ - before < kEnough) more = read(false);
+  if (more) loop_->wake_now();  // there may be more yet, of which the source wakes nobody
 }
 
 bool Trunk::read(bool urgent) {
@@ -68,10 +69,7 @@ bool Trunk::read(bool urgent) {
   try {
     if (hole_ == 0) {
       auto event = source_->poll(urgent);
-      if (!event) {
-        seen_room_ = room();
-        return false;
-      }
+      if (!event) return false;
       take(std::move(*event));
     }
   } catch (const Error& error) {
@@ -80,7 +78,6 @@ bool Trunk::read(bool urgent) {
     return false;
   }
   if (hole_ > 0) take_hole();
-  ++reads_;
   return true;
 }
 
@@ -114,7 +111,17 @@ void Trunk::append(Piece piece) {
     branch->next_ = last;
     ++last->takers;
   }
+  join_hole(last);
   drop_taken();
+}
+
+// Holes take no slot, so nothing else bounds how many of them wait for a branch that has stopped.
+void Trunk::join_hole(Pieces::iterator piece) {
+  if (piece->hole == 0 || piece->takers > 0 || piece == pieces_.begin()) return;
+  Piece& before = *std::prev(piece);
+  if (before.hole == 0) return;
+  before.hole += piece->hole;
+  pieces_.erase(piece);
 }
 
 // What is in front of all branches.
@@ -198,27 +205,26 @@ Branch::Branch(Trunk& trunk, bool copies) : trunk_(trunk), copies_(copies), next
 
 Branch::~Branch() {
   std::erase(trunk_.branches_, this);
-  if (next_ == trunk_.pieces_.end()) return;
+  if (is_level()) return;
   --next_->takers;
+  trunk_.join_hole(next_);
   trunk_.drop_taken();
 }
 
 void Branch::start(Loop& /*loop*/, Ring& ring, std::size_t /*max_payload*/) { ring_ = &ring; }
 
+bool Branch::has_more() const {
+  if (is_level()) return trunk_.ended_;
+  return next_->hole > 0 || has_slot();
+}
+
 std::optional<SourceEvent> Branch::poll(bool urgent) {
-  waits_ = false;
   if (!trunk_.started()) return {};
-  if (next_ == trunk_.pieces_.end() && !trunk_.read(urgent) && !trunk_.ended_) {
-    waits_ = urgent;
-    seen_taken_ = trunk_.source().taken();
-    return {};
-  }
-  if (next_ == trunk_.pieces_.end()) return SourceEnd{};  // read() has met it
+  if (is_level() && !trunk_.read(urgent) && !trunk_.ended_) return {};
+  if (is_level()) return SourceEnd{};  // read() has met it
   if (next_->hole > 0) return give({});
-  if (ring_->shape().slots - ring_->free_slots() >= limit_) return {};
-  auto carrier = ring_->acquire();
-  if (!carrier) return {};
-  return give(std::move(*carrier));
+  if (!has_slot()) return {};
+  return give(std::move(*ring_->acquire()));
 }
 
 SourceEvent Branch::give(Slot carrier) {
@@ -233,9 +239,10 @@ SourceEvent Branch::give(Slot carrier) {
 }
 
 void Branch::advance() {
-  --next_->takers;
-  ++next_;
-  if (next_ != trunk_.pieces_.end()) ++next_->takers;
+  const auto left = next_++;
+  --left->takers;
+  if (!is_level()) ++next_->takers;
+  trunk_.join_hole(left);
   trunk_.drop_taken();
 }
 

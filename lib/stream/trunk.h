@@ -36,14 +36,14 @@ class Trunk {
   // To be called in each turn of the loop; throws what the source throws, also what it threw when a branch
   // had it read: that is no failure of the branch.
   void attend();
-  // Where there is a buffer: reads on, a bounded amount, whether anybody waits for it or not.
-  void read_ahead();
+  // Reads on, a piece where somebody waits for it, and where there is a buffer a bounded amount in any case.
+  void read_ahead(bool somebody_waits);
   // More can only be read when a branch that is behind gets on.
   [[nodiscard]] bool is_full() const { return started() && !ended_ && room() == 0; }
-  // There is more room than when somebody asked for more in vain.
-  [[nodiscard]] bool has_new_room() const { return started() && !ended_ && room() > seen_room_; }
-  // A number that grows with each piece, and at the end.
-  [[nodiscard]] std::uint64_t reads() const noexcept { return reads_; }
+  // A number that grows while the source gets on.
+  [[nodiscard]] std::uint64_t taken() const { return started() ? source_->taken() : 0; }
+  // Pieces that not every branch has taken.
+  [[nodiscard]] std::size_t pieces() const noexcept { return pieces_.size(); }
 
   [[nodiscard]] const Source& source() const noexcept { return *source_; }
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }  // that were read
@@ -66,6 +66,7 @@ class Trunk {
   void take(SourceEvent event);
   void take_hole();
   void append(Piece piece);
+  void join_hole(Pieces::iterator piece);
   void drop_taken();
   // Slots that are free to be read into, or will be read into next.
   [[nodiscard]] std::size_t room() const { return ring_->free_slots() + source_->empty_slots(); }
@@ -87,8 +88,6 @@ class Trunk {
   std::optional<Ring> buffer_;
   std::uint64_t hole_ = 0;  // of what the source gave, not yet a piece
   std::uint64_t bytes_ = 0;
-  std::uint64_t reads_ = 0;
-  std::size_t seen_room_ = 0;
   std::size_t in_ring_ = 0;  // of the pieces
   bool ended_ = false;
   std::optional<Error> failure_;
@@ -106,14 +105,19 @@ class Branch final : public Source {
   // Of its slots at most so many are on their way at once: whoever gets on no more holds no more of the
   // trunk's.
   void limit(std::size_t slots) noexcept { limit_ = slots; }
-  // It has taken all there is, and the line is idle.
-  [[nodiscard]] bool waits() const noexcept { return waits_; }
+  // It has taken all that was read.
+  [[nodiscard]] bool is_level() const { return next_ == trunk_.pieces_.end(); }
+  // There is a slot for what it takes next.
+  [[nodiscard]] bool has_slot() const {
+    return ring_->free_slots() > 0 && ring_->shape().slots - ring_->free_slots() < limit_;
+  }
+  // poll() would give something though nothing more were read.
+  [[nodiscard]] bool has_more() const;
   void stir() noexcept { ++stirs_; }  // what it waits for is no standstill
 
   void start(Loop& loop, Ring& ring, std::size_t max_payload) override;
   [[nodiscard]] std::optional<SourceEvent> poll(bool urgent) override;
-  // What the source does counts for those who wait for it, and not for one that is behind.
-  [[nodiscard]] std::uint64_t taken() const override { return stirs_ + seen_taken_; }
+  [[nodiscard]] std::uint64_t taken() const override { return stirs_; }
   [[nodiscard]] std::optional<std::uint64_t> size_hint() const override {
     return trunk_.source().size_hint();
   }
@@ -130,8 +134,6 @@ class Branch final : public Source {
   std::size_t limit_ = SIZE_MAX;
   Trunk::Pieces::iterator next_;
   std::uint64_t stirs_ = 0;
-  std::uint64_t seen_taken_ = 0;
-  bool waits_ = false;
 };
 
 }  // namespace rdpipe

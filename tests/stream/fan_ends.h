@@ -1,10 +1,12 @@
 // One sender and several receivers, each on a thread and a loop of its own, over the loopback link.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <deque>
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,16 +29,51 @@ struct FanSetup {
   RingShape ring{16_KiB, 16};
   std::size_t buffer = 0;
   std::size_t share = 2;
+  std::size_t altered_slot = 16_KiB;  // of a ring of what is altered on the way
+  // By receiver: data frames that may go to it, of those that it grants.
+  std::map<std::size_t, std::atomic<std::size_t>*> allowances{};
 };
 
 struct FanResult {
   std::vector<Fan::Outcome> sent{};
   std::vector<Outcome> received{};
   std::optional<Error> error{};  // what ended it for all
+  std::size_t max_payload = 0, reaching_links = 0;
   std::size_t slots_left_out = 0;
   [[nodiscard]] std::string text(std::size_t index) const {
     return sent[index].error ? sent[index].error->what() : "";
   }
+};
+
+// A link over which no more data frames go than are allowed.
+class AllowedLink final : public Link {
+ public:
+  AllowedLink(std::unique_ptr<Link> inner, const std::atomic<std::size_t>& allowance)
+      : inner_(std::move(inner)), allowance_(allowance) {}
+
+  void attach(Ring& ring) override { inner_->attach(ring); }
+  void post_send(Slot slot) override {
+    ++posted_;
+    inner_->post_send(std::move(slot));
+  }
+  void post_receive(Slot slot) override { inner_->post_receive(std::move(slot)); }
+  void post_control(std::span<const std::byte> bytes) override { inner_->post_control(bytes); }
+  [[nodiscard]] std::size_t send_credits() const override {
+    const std::size_t allowed = allowance_;
+    return std::min(inner_->send_credits(), allowed - std::min(allowed, posted_));
+  }
+  [[nodiscard]] bool drained() const override { return inner_->drained(); }
+  [[nodiscard]] std::optional<LinkEvent> poll() override { return inner_->poll(); }
+  [[nodiscard]] bool peer_closed() const override { return inner_->peer_closed(); }
+  void close() override { inner_->close(); }
+  void move_to(Loop& loop) override { inner_->move_to(loop); }
+  void set_keep_alive(Nanoseconds limit) override { inner_->set_keep_alive(limit); }
+  [[nodiscard]] const LinkInfo& info() const override { return inner_->info(); }
+
+ private:
+  std::unique_ptr<Link> inner_;
+  const std::atomic<std::size_t>& allowance_;
+  std::size_t posted_ = 0;
 };
 
 // A receiver, which waits for its link on a thread of its own.
@@ -53,10 +90,13 @@ class FanReceiver {
   ~FanReceiver() { static_cast<void>(outcome()); }
 
   // A session with agreed terms.
-  std::unique_ptr<Session> connect(Loop& loop, const Setup& setup) {
+  std::unique_ptr<Session> connect(Loop& loop, const Setup& setup,
+                                   const std::atomic<std::size_t>* allowance) {
     auto [first, second] = make_loopback(loop, *loop_.get_future().get(), setup.faults);
     link_.set_value(std::move(second));
-    auto session = authenticate(loop, std::move(first), test_key(), in_good_time());
+    std::unique_ptr<Link> link = std::move(first);
+    if (allowance != nullptr) link = std::make_unique<AllowedLink>(std::move(link), *allowance);
+    auto session = authenticate(loop, std::move(link), test_key(), in_good_time());
     Offer offer;
     offer.role = Role::kSends;
     offer.slot_size = static_cast<std::uint32_t>(setup.sender_ring.slot_size);
@@ -79,7 +119,7 @@ class FanReceiver {
 };
 
 inline void move_all(Loop& loop, Ring& ring, Trunk& trunk, Fan& fan, const FanSetup& setup) {
-  trunk.start(loop, ring, setup.ring.slot_size, setup.buffer);
+  trunk.start(loop, ring, std::min(setup.ring.slot_size, fan.max_payload()), setup.buffer);
   fan.begin(setup.share);
   const Deadline limit = in_good_time();
   while (!fan.over()) {
@@ -89,7 +129,7 @@ inline void move_all(Loop& loop, Ring& ring, Trunk& trunk, Fan& fan, const FanSe
   }
 }
 
-// `setup.receivers` are as many as `sinks`; all of the rules count but `failed`, which hears of nothing.
+// `setup.receivers` are as many as `sinks`.
 inline FanResult fan_out(const std::shared_ptr<Source>& source, const std::vector<Sink*>& sinks,
                          const FanSetup& setup) {
   FanResult result;
@@ -105,11 +145,16 @@ inline FanResult fan_out(const std::shared_ptr<Source>& source, const std::vecto
     Trunk trunk(source, true, "");
     Fan fan(loop, trunk, names, setup.rules);
     for (std::size_t i = 0; i < sinks.size(); ++i) {
-      auto session = receivers[i].connect(loop, setup.receivers[i]);
+      const auto allowance = setup.allowances.find(i);
+      auto session = receivers[i].connect(loop, setup.receivers[i],
+                                          allowance != setup.allowances.end() ? allowance->second : nullptr);
       const bool alters = session->terms().sealed || session->terms().compressions != 0;
       fan.join(i, std::move(session));
-      fan.start(i, std::make_unique<Ring>(RingShape{alters ? 16_KiB : 4_KiB, setup.share + 1}), false);
+      const RingShape shape{alters ? setup.altered_slot : 4_KiB, setup.share + 1};
+      fan.start(i, std::make_unique<Ring>(shape), false);
     }
+    result.max_payload = fan.max_payload();
+    result.reaching_links = fan.reaching_links().size();
     try {
       move_all(loop, ring, trunk, fan, setup);
     } catch (const Error& error) {
@@ -142,6 +187,55 @@ class HeldSink : public MemorySink {
  private:
   Loop* loop_ = nullptr;
   std::deque<Slot> waiting_;
+};
+
+// Tells how many bytes it has given.
+class CountingSource : public MemorySource {
+ public:
+  using MemorySource::MemorySource;
+  std::optional<SourceEvent> poll(bool urgent) override {
+    auto event = MemorySource::poll(urgent);
+    if (event && std::holds_alternative<Filled>(*event)) count += std::get<Filled>(*event).slot.size();
+    return event;
+  }
+  std::atomic<std::size_t> count = 0;
+};
+
+// Gives a slot each 10 ms.
+class TricklingSource : public MemorySource {
+ public:
+  using MemorySource::MemorySource;
+  void start(Loop& loop, Ring& ring, std::size_t max_payload) override {
+    MemorySource::start(loop, ring, max_payload);
+    loop_ = &loop;
+  }
+  std::optional<SourceEvent> poll(bool urgent) override {
+    ++taken_;
+    if (!next_.passed()) return loop_->wake_at(next_), std::nullopt;
+    auto event = MemorySource::poll(urgent);
+    if (event) next_ = Deadline::in(std::chrono::milliseconds(10));
+    return event;
+  }
+  std::uint64_t taken() const override { return taken_; }
+
+ private:
+  Loop* loop_ = nullptr;
+  Deadline next_ = Deadline::now();
+  std::uint64_t taken_ = 0;
+};
+
+// Gives nothing but holes, each as long as a frame may tell of.
+class HoleSource : public MemorySource {
+ public:
+  explicit HoleSource(int count) : MemorySource({}), left_(count) {}
+  std::optional<SourceEvent> poll(bool) override {
+    if (left_ == 0) return SourceEnd{};
+    --left_;
+    return Hole{kMaxHoleLength};
+  }
+
+ private:
+  int left_;
 };
 
 // Tells how many bytes it has.

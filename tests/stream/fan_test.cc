@@ -28,11 +28,19 @@ std::shared_ptr<Source> memory_source(std::size_t size) {
   return std::make_shared<MemorySource>(pattern(size));
 }
 
+// What others have when one keeps all that it got: that, and the trunk's ring.
+constexpr std::size_t kHeldPieces = 8 + 16;
+
+bool comes_to(const std::atomic<std::size_t>& count, std::size_t value) {
+  const Deadline limit = in_good_time();
+  while (count < value && !limit.passed()) std::this_thread::sleep_for(5ms);
+  return count >= value;
+}
+
 // Starts what waits for `count` bytes to have come to `sink`, and then opens `held`.
 std::thread open_when(const CountingSink& sink, std::size_t count, HeldSink& held) {
   return std::thread([&sink, count, &held] {
-    const Deadline limit = in_good_time();
-    while (sink.count < count && !limit.passed()) std::this_thread::sleep_for(5ms);
+    static_cast<void>(comes_to(sink.count, count));
     held.open = true;
   });
 }
@@ -244,6 +252,128 @@ TEST_CASE("fan: one that is stuck is given up by the time limit, and no other") 
   CHECK(result.sent[0].result.has_value());
   REQUIRE(result.sent[1].error);
   CHECK(result.sent[1].error->status() == Status::kTimeout);
+}
+
+// Over RDMA what it is told while it waits takes what it has granted.
+TEST_CASE("fan: one that stops while it waits for another is given up like any other") {
+  const bool by_limit = GENERATE(false, true);
+  CountingSink fast, stopped;
+  HeldSink slow;
+  std::atomic<std::size_t> allowance = SIZE_MAX;
+  FanSetup setup = setup_for(3);
+  setup.rules.least = 2;
+  setup.allowances[1] = &allowance;
+  (by_limit ? setup.rules.stream.stall_limit : setup.rules.drop_slow) = 2s;
+  std::thread opener([&] {
+    for (const CountingSink* sink : {&fast, &stopped}) CHECK(comes_to(sink->count, kHeldPieces * 16_KiB));
+    std::this_thread::sleep_for(100ms);
+    allowance = 0;
+    std::this_thread::sleep_for(300ms);
+    slow.open = true;
+  });
+  const FanResult result = fan_out(memory_source(3'000'000), {&fast, &stopped, &slow}, setup);
+  opener.join();
+  CAPTURE(by_limit, result.text(0), result.text(1), result.text(2));
+  CHECK(!result.error);
+  CHECK((fast.bytes == pattern(3'000'000)));
+  CHECK((slow.bytes == pattern(3'000'000)));
+  REQUIRE(result.sent[1].error);
+  CHECK(result.sent[1].error->status() == Status::kTimeout);
+}
+
+TEST_CASE("fan: one that has taken all, and has granted no more yet, holds up nobody") {
+  Rings rings;
+  MemorySink fast, level;
+  HeldSink stopped;
+  std::atomic<std::size_t> allowance = kHeldPieces;
+  FanSetup setup = setup_for(3);
+  setup.receivers[2].rings = &rings;
+  setup.rules.least = 2;
+  setup.rules.drop_slow = 500ms;
+  setup.rules.failed = [&](std::size_t) { allowance = SIZE_MAX; };
+  setup.allowances[1] = &allowance;
+  const FanResult result = fan_out(memory_source(3'000'000), {&fast, &level, &stopped}, setup);
+  CAPTURE(result.text(0), result.text(1), result.text(2));
+  CHECK(!result.error);
+  CHECK(!result.sent[1].error);
+  CHECK((level.bytes == pattern(3'000'000)));
+  CHECK(result.sent[2].error);
+}
+
+TEST_CASE("fan: the buffer is filled while all receivers pause") {
+  constexpr std::size_t kSize = 32_MiB;
+  HeldSink first, second;
+  FanSetup setup = setup_for(2);
+  setup.buffer = kSize + 1_MiB;
+  const auto source = std::make_shared<CountingSource>(pattern(kSize));
+  bool all_read = false;
+  std::thread opener([&] {
+    all_read = comes_to(source->count, kSize);
+    first.open = second.open = true;
+  });
+  const FanResult result = fan_out(source, {&first, &second}, setup);
+  opener.join();
+  CHECK(all_read);
+  CHECK(!result.error);
+  CHECK((first.bytes == second.bytes));
+}
+
+TEST_CASE("fan: the time limit is for each by itself, also while others are served out of a buffer") {
+  constexpr std::size_t kSize = 4_MiB;  // takes 2.5 s
+  Rings rings;
+  CountingSink fast;
+  HeldSink stopped;
+  FanSetup setup = setup_for(2);
+  setup.receivers[1].rings = &rings;
+  setup.rules.least = 1;
+  setup.rules.stream.stall_limit = 700ms;
+  setup.buffer = 2 * kSize;
+  std::size_t reached = 0;
+  setup.rules.failed = [&](std::size_t) { reached = fast.count; };
+  const FanResult result =
+      fan_out(std::make_shared<TricklingSource>(pattern(kSize)), {&fast, &stopped}, setup);
+  CAPTURE(result.text(0), result.text(1));
+  CHECK(!result.error);
+  CHECK(fast.count == kSize);
+  REQUIRE(result.sent[1].error);
+  CHECK(result.sent[1].error->status() == Status::kTimeout);
+  CHECK(reached > 0);
+  CHECK(reached < kSize);
+}
+
+TEST_CASE("fan: pieces fit where they are copied to, and only what sends them as they are must reach them") {
+  MemorySink first, second;
+  FanSetup setup = setup_for(2);
+  setup.receivers[1].sealed = true;
+  setup.altered_slot = 8_KiB;
+  const FanResult result = fan_out(memory_source(100'000), {&first, &second}, setup);
+  CHECK(!result.error);
+  CHECK(result.max_payload == 8_KiB);
+  CHECK(result.reaching_links == 1);
+  CHECK((first.bytes == pattern(100'000)));
+  CHECK((second.bytes == pattern(100'000)));
+}
+
+TEST_CASE("fan: holes that wait for one that has stopped are one") {
+  constexpr int kHoles = 1000;
+  Loop loop;
+  Ring ring({16_KiB, 4}), headers({4_KiB, 4}), other_headers({4_KiB, 4});
+  Trunk trunk(std::make_shared<HoleSource>(kHoles), false, "");
+  Branch branch(trunk, false), stopped(trunk, false);
+  branch.start(loop, headers, 16_KiB);
+  stopped.start(loop, other_headers, 16_KiB);
+  trunk.start(loop, ring, 16_KiB, 0);
+  std::uint64_t length = 0;
+  for (auto event = branch.poll(true); event && std::holds_alternative<Hole>(*event);
+       event = branch.poll(true)) {
+    length += std::get<Hole>(*event).length;
+    REQUIRE(trunk.pieces() <= 2);
+  }
+  CHECK(length == kHoles * kMaxHoleLength);
+  const auto event = stopped.poll(true);
+  REQUIRE(event);
+  CHECK(std::get<Hole>(*event).length == length);
+  CHECK(std::holds_alternative<SourceEnd>(stopped.poll(true).value()));
 }
 
 TEST_CASE("fan: with too few at first nothing is read") {
