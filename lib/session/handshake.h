@@ -5,7 +5,7 @@
 // HELLO:  magic u32, major u16, minor u16.                                   Connector to listener.
 // Answer: magic u32, major u16, minor u16, verdict u8 (0 go on, 1 other version), salt 16 bytes.   Back.
 // Every major version keeps these two, up to the verdict. Then TLS records, the connector being TLS's client;
-// ALPN "rdpipe/2"; the PSK identity is the key's id. Tickets and early data are off. A ClientHello is one
+// ALPN "rdpipe/3"; the PSK identity is the key's id. Tickets and early data are off. A ClientHello is one
 // record of at most 4 KiB.
 #pragma once
 

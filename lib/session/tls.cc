@@ -16,7 +16,7 @@
 namespace rdpipe {
 namespace {
 
-constexpr std::string_view kAlpn = "\x08rdpipe/2";                // length, name: as TLS wants it
+constexpr std::string_view kAlpn = "\x08rdpipe/3";                // length, name: as TLS wants it
 constexpr std::array<unsigned char, 2> kCipherId = {0x13, 0x02};  // TLS_AES_256_GCM_SHA384
 constexpr std::size_t kMaxRecordOut = 4096;                       // bytes; keeps OpenSSL's write buffer small
 

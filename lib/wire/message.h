@@ -18,7 +18,7 @@
 namespace rdpipe {
 
 constexpr std::uint32_t kProtocolMagic = 0x52445031;  // "RDP1"
-constexpr std::uint16_t kProtocolMajor = 2;
+constexpr std::uint16_t kProtocolMajor = 3;
 constexpr std::uint16_t kProtocolMinor = 0;
 constexpr std::size_t kMaxMessage = 16384;  // bytes, header included
 constexpr std::size_t kMaxNote = 8192;      // bytes of a note

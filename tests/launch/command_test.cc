@@ -115,6 +115,8 @@ TEST_CASE("the last line of many is kept, whatever ends it and however long it i
   CHECK(line.text() == std::string(200, 'x'));
   line.add("\n\x1b[1mred");
   CHECK(line.text() == "?[1mred");
+  line.add("\n\t  indented");
+  CHECK(line.text() == "indented");
 }
 
 TEST_CASE("a producer's stream ends with its output and exit status 0") {
@@ -241,7 +243,7 @@ TEST_CASE("a consumer that has exited with 0 behind the whole stream has it, how
 
 TEST_CASE("what a command has left behind may write for ever to its standard error") {
   Ends ends;
-  const auto source = make_command_source(shell("yes >&2 & exit 1"), {.fd = ends.errors.get()});
+  const auto source = make_command_source(shell("yes >&2 & sleep 0.3; exit 1"), {.fd = ends.errors.get()});
   source->start(ends.loop, ends.ring, 4_KiB);
   const auto begin = Clock::now();
   CHECK(failure_of([&] { read_all(ends.loop, *source); }) == "run 'sh': exited with status 1: y");

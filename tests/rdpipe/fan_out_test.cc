@@ -195,7 +195,7 @@ TEST_CASE("fan-out: those who are not there, or have another key, are told of, a
   TestReceiver other(kOtherKey);
   const Descriptor pipe = pipe_of("hello");
   Options options = tcp();
-  options.connect_timeout = 1s;
+  options.connect_timeout = 3s;
   std::vector<std::string> failed;
   FanOutOptions rules;
   rules.min_receivers = 1;
@@ -218,7 +218,7 @@ TEST_CASE("fan-out: with too few at first nothing is read, and those who are the
   TestReceiver first;
   const Descriptor pipe = pipe_of("hello");
   Options options = tcp();
-  options.connect_timeout = 500ms;
+  options.connect_timeout = 2s;
   FanOut fan_out(Input::descriptor(pipe.get(), "a pipe"), {first.address(), nobody()}, kKey, {}, options);
   const FanOutReport report = fan_out.send();
   REQUIRE(report.error);

@@ -234,7 +234,7 @@ TEST_CASE("the lobby tells other versions, garbage, silence and lost links apart
   lost.reset();
   CHECK(entrance.run([&] { return entrance.reports.size() == 3; }) == nullptr);
   CHECK_THAT(entrance.reports[0], Catch::EndsWith(": it said nothing for 0.03 s"));
-  CHECK_THAT(entrance.reports[1], Catch::EndsWith(": it speaks rdpipe protocol 9, this is 2"));
+  CHECK_THAT(entrance.reports[1], Catch::EndsWith(": it speaks rdpipe protocol 9, this is 3"));
   CHECK_THAT(entrance.reports[2], Catch::EndsWith(": not rdpipe"));
 }
 
@@ -286,7 +286,7 @@ TEST_CASE("a connector whose listener hangs up or says nothing gives up") {
     far->post_control(std::as_bytes(std::span("RDP1\0\11\0\0\1................", 25)));
     const Error error = error_of([&] { (void)authenticate(loop, std::move(near), key, soon()); });
     CHECK(error.status() == Status::kProtocol);
-    CHECK(error.cause() == "it speaks rdpipe protocol 9, this is 2");
+    CHECK(error.cause() == "it speaks rdpipe protocol 9, this is 3");
   }
 }
 

@@ -156,9 +156,9 @@ test_greeting_in_another_version() {
   echo hello >in
   target=out start_recv
   choose_attacker
-  timeout $((10 * scale)) "${attacker[@]}" hello "$host" "$port" 3 >answer || fail "no answer, or no end"
-  holds answer "magic 52445031, version 2, verdict 1"
-  await_line recv.err "^rdrecv: turned away $host:[0-9]+: .*protocol 3"
+  timeout $((10 * scale)) "${attacker[@]}" hello "$host" "$port" 2 >answer || fail "no answer, or no end"
+  holds answer "magic 52445031, version 3, verdict 1"
+  await_line recv.err "^rdrecv: turned away $host:[0-9]+: .*protocol 2"
   absent out
   source=in start_send
   both_succeed 6
@@ -171,7 +171,7 @@ test_listener_of_another_version() {
   start_attacker listen "$host" version
   source=/dev/null start_send
   sender_exits 2
-  one_error send.err "protocol 3"
+  one_error send.err "protocol 4"
 }
 
 test_listener_that_is_something_else() {

@@ -119,7 +119,7 @@ stop_postgres() {
 }
 ask() { "${wrap[@]}" env PGHOST="$PWD/sockets" PGUSER=nobody PGDATABASE=postgres "$postgres/psql" -qAt -c "$1" 2>psql.err || true; }
 
-# limit 180
+# limit 300
 # over rdma with --long: a database server takes minutes to start where all is emulated
 test_recipe_pg_basebackup() {
   postgres=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)

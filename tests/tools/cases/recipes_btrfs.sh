@@ -33,7 +33,7 @@ change_files() {
 same_trees() { diff -r "$1" "$2" || fail "$1 and $2 differ"; }  # DIRECTORY DIRECTORY
 property() { btrfs subvolume show "$2" | sed -n "s/^[[:space:]]*$1:[[:space:]]*//p"; }  # NAME SUBVOLUME
 
-# limit 120
+# limit 240
 test_recipe_btrfs() {
   make_btrfs
   start_recipe btrfs
@@ -50,7 +50,7 @@ test_recipe_btrfs() {
 }
 
 # Without what the differences are from; and on a disk that is too small.
-# limit 120
+# limit 240
 test_recipe_btrfs_receive_that_fails() {
   make_btrfs
   btrfs subvolume snapshot -r data/photos data/monday >/dev/null
