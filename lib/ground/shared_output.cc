@@ -21,6 +21,8 @@ Descriptor open_again(int fd, int mode) noexcept {
   return Descriptor(::open(path.data(), mode | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
 }
 
+SharedOutput::~SharedOutput() = default;
+
 SharedOutput::SharedOutput(int fd) : fd_(fd) {
   struct stat status {};
   if (::fstat(fd, &status) == -1) return;
