@@ -144,7 +144,7 @@ test_fan_out_nobody_reads_what_it_says() {
   ends small/full 11
   ends a 0 40
   same in a
-  timeout 60 tr -d '\0' <said >send.err &  # it has ended when that has
+  timeout 60 tr -d '\0' <said >send.err {said}>&- &  # it ends when rdsend does
   local reader=$!
   exec {said}>&-
   sender_exits 0
