@@ -31,6 +31,8 @@ SharedOutput::SharedOutput(int fd) : fd_(fd) {
   if (may_block_) own_ = open_again(fd, O_WRONLY);
 }
 
+SharedOutput::~SharedOutput() = default;
+
 std::size_t SharedOutput::write_now(std::string_view bytes) {
   ssize_t count = 0;
   if (is_socket_) {

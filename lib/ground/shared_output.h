@@ -20,6 +20,9 @@ class __attribute__((visibility("default"))) SharedOutput {
  public:
   // `fd` stays its owner's, and open.
   explicit SharedOutput(int fd);
+  SharedOutput(const SharedOutput&) = delete;
+  SharedOutput& operator=(const SharedOutput&) = delete;
+  ~SharedOutput();
 
   // How many bytes of the front of `bytes` were taken without waiting; 0: there is no room now.
   [[nodiscard]] std::size_t write_now(std::string_view bytes);
