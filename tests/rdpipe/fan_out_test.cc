@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -34,14 +35,8 @@ Options tcp() {
 class TestReceiver {
  public:
   explicit TestReceiver(const char* key = kKey, std::size_t slot_size = 0)
-      : stop_(::eventfd(0, EFD_CLOEXEC)) {
-    Options options = tcp();
-    options.slot_size = slot_size;
-    options.interrupt_fd = stop_.get();
-    options.on_interrupt = [] { throw Error(Status::kSignal, "", "stopped"); };
-    listener_ = std::make_unique<Listener>("0", key, options);
-    address_ = {"localhost", std::to_string(listener_->port())};
-    thread_ = std::thread([this] { run(); });
+      : stop_(::eventfd(0, EFD_CLOEXEC)), thread_([this, key, slot_size] { run(key, slot_size); }) {
+    address_ = {"localhost", port_.get_future().get()};
   }
   TestReceiver(const TestReceiver&) = delete;
   TestReceiver& operator=(const TestReceiver&) = delete;
@@ -59,9 +54,15 @@ class TestReceiver {
   [[nodiscard]] Status status() const { return status_; }
 
  private:
-  void run() {
+  void run(const char* key, std::size_t slot_size) {
     try {
-      Connection connection = listener_->accept();
+      Options options = tcp();
+      options.slot_size = slot_size;
+      options.interrupt_fd = stop_.get();
+      options.on_interrupt = [] { throw Error(Status::kSignal, "", "stopped"); };
+      Listener listener("0", key, options);
+      port_.set_value(std::to_string(listener.port()));
+      Connection connection = listener.accept();
       std::array<std::byte, 65536> block{};
       while (const std::size_t count = connection.read(block)) {
         bytes_.append(reinterpret_cast<const char*>(block.data()), count);
@@ -72,7 +73,7 @@ class TestReceiver {
   }
 
   Descriptor stop_;
-  std::unique_ptr<Listener> listener_;
+  std::promise<std::string> port_;
   Receiver address_;
   std::string bytes_;
   Status status_ = Status::kOk;
