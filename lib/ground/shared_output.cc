@@ -21,8 +21,6 @@ Descriptor open_again(int fd, int mode) noexcept {
   return Descriptor(::open(path.data(), mode | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
 }
 
-SharedOutput::~SharedOutput() = default;
-
 SharedOutput::SharedOutput(int fd) : fd_(fd) {
   struct stat status {};
   if (::fstat(fd, &status) == -1) return;
@@ -32,6 +30,8 @@ SharedOutput::SharedOutput(int fd) : fd_(fd) {
   surely_ = is_terminal ? 1 : PIPE_BUF;
   if (may_block_) own_ = open_again(fd, O_WRONLY);
 }
+
+SharedOutput::~SharedOutput() = default;
 
 std::size_t SharedOutput::write_now(std::string_view bytes) {
   ssize_t count = 0;

@@ -40,10 +40,8 @@ Options tcp() {
 class TestReceiver {
  public:
   explicit TestReceiver(const char* key = kKey, std::size_t slot_size = 0)
-      : stop_(::eventfd(0, EFD_CLOEXEC)) {
-    std::promise<std::uint16_t> port;
-    thread_ = std::thread([this, key, slot_size, &port] { run(key, slot_size, port); });
-    address_ = {"localhost", std::to_string(port.get_future().get())};
+      : stop_(::eventfd(0, EFD_CLOEXEC)), thread_([this, key, slot_size] { run(key, slot_size); }) {
+    address_ = {"localhost", port_.get_future().get()};
   }
   TestReceiver(const TestReceiver&) = delete;
   TestReceiver& operator=(const TestReceiver&) = delete;
@@ -61,14 +59,14 @@ class TestReceiver {
   [[nodiscard]] Status status() const { return status_; }
 
  private:
-  void run(const char* key, std::size_t slot_size, std::promise<std::uint16_t>& port) {
-    Options options = tcp();
-    options.slot_size = slot_size;
-    options.interrupt_fd = stop_.get();
-    options.on_interrupt = [] { throw Error(Status::kSignal, "", "stopped"); };
+  void run(const char* key, std::size_t slot_size) {
     try {
+      Options options = tcp();
+      options.slot_size = slot_size;
+      options.interrupt_fd = stop_.get();
+      options.on_interrupt = [] { throw Error(Status::kSignal, "", "stopped"); };
       Listener listener("0", key, options);
-      port.set_value(listener.port());
+      port_.set_value(std::to_string(listener.port()));
       Connection connection = listener.accept();
       std::array<std::byte, 65536> block{};
       while (const std::size_t count = connection.read(block)) {
@@ -80,6 +78,7 @@ class TestReceiver {
   }
 
   Descriptor stop_;
+  std::promise<std::string> port_;
   Receiver address_;
   std::string bytes_;
   Status status_ = Status::kOk;
