@@ -92,7 +92,6 @@ TEST_CASE("-O names a host and a port") {
     INFO(text);
     CHECK_THROWS_AS(target(text), Error);
   }
-  CHECK(refusal(Tool::kSend, {"-O", "a:1", "-O", "b:1"}) == Status::kUsage);
 }
 
 TEST_CASE("-I names a port, and nobody who may connect") {

@@ -190,7 +190,7 @@ test_mbuffer_watchdog() {
 
 test_mbuffer_options_that_are_not_ours() {
   local words
-  for words in "rdsend -I 1" "rdrecv -O a:1" "rdrecv -I db1:9090" "rdsend -b 1024 -O a:1" "rdrecv -I 1 -H" "rdsend -O a:1 -O b:1" \
+  for words in "rdsend -I 1" "rdrecv -O a:1" "rdrecv -I db1:9090" "rdsend -b 1024 -O a:1" "rdrecv -I 1 -H" \
     "rdrecv -I 1 -v 4 $key" "rdsend -O ::1:9090"; do
     local status=0
     # shellcheck disable=SC2086  # words
