@@ -58,7 +58,7 @@ class Pinger {
   bool told_ = false;  // that nobody serves there
   std::uint32_t session_ = std::random_device{}();
   std::vector<std::byte> message_;
-  std::array<IncomingDatagram, 64> came_{};  // made once: that costs as much as a datagram
+  std::array<IncomingDatagram, 64> came_{};  // of one call
   std::unordered_map<std::uint64_t, Clock::time_point> under_way_;
   std::uint64_t sent_ = 0;
   RoundTrips times_;

@@ -71,7 +71,7 @@ class Flooder {
   std::uint32_t session_ = std::random_device{}();
   Clock::time_point began_{}, ended_{};  // sending
   DatagramCounts counts_;
-  // Made once: that costs as much as a datagram.
+  // What one call works with.
   std::array<OutgoingDatagram, kLongestChain> out_{};
   std::array<IncomingDatagram, kLongestChain> came_{};
 };

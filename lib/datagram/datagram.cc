@@ -134,7 +134,7 @@ struct Datagram::State {
   std::vector<std::size_t> idle;
   DatagramCounts counts;
 
-  // What one call works with: to make these anew costs as much as a small datagram.
+  // What one call works with; nothing of it is kept from call to call.
   std::array<DatagramSend, kLongestChain> chain{};
   std::array<Completion, kLongestChain> done{};
   std::array<DatagramReceived, kLongestChain> came{};

@@ -35,7 +35,7 @@ struct rdpipe_datagram {
   explicit rdpipe_datagram(const DatagramEndpointOptions& options) : endpoint(options) {}
   DatagramEndpoint endpoint;
   std::vector<IncomingDatagram> came;
-  // What is sent next: to make them anew costs as much as a small datagram.
+  // What one call sends; nothing of it is kept from call to call.
   std::array<DatagramAddress, kLongestChain> addresses{};
   std::array<OutgoingDatagram, kLongestChain> out{};
 };
