@@ -75,7 +75,7 @@ std::string help_text(Tool tool) {
   std::string text = usage_of(tool);
   for (const Option* option : options_of(tool)) {
     if (option->help == nullptr) continue;
-    const char* mark = option->deny != nullptr ? "* " : tool == Tool::kCopy ? "  " : "";
+    const char* mark = tool != Tool::kCopy ? "" : option->deny != nullptr ? "* " : "  ";
     const std::string names = names_of(*option, tool);
     const char* gap = names.size() < kColumn ? "" : "  ";
     text += fmt::format("  {:<{}}{}{}{}\n", names, kColumn, gap, mark, option->help);

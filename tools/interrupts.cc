@@ -82,6 +82,13 @@ void Interrupts::throw_if_any() {
 
 bool Interrupts::came() noexcept { return was_taken; }
 
+bool Interrupts::pressing() noexcept {
+  sigset_t pending;
+  ::sigpending(&pending);
+  return was_taken || ::sigismember(&pending, SIGINT) == 1 || ::sigismember(&pending, SIGTERM) == 1 ||
+         ::sigismember(&pending, SIGHUP) == 1;
+}
+
 void Interrupts::outlived() { ::alarm(0); }
 
 }  // namespace rdpipe::tools

@@ -18,6 +18,8 @@ class Interrupts {
   void throw_if_any();
   // Whether one was taken, whatever became of what was thrown.
   [[nodiscard]] static bool came() noexcept;
+  // The same, or that one waits to be taken.
+  [[nodiscard]] static bool pressing() noexcept;
   // What had begun ended well all the same: nothing hurries any more.
   static void outlived();
 

@@ -1,5 +1,7 @@
 #include "keep_listening.h"
 
+#include <fmt/format.h>
+
 #include <ctime>
 #include <new>
 #include <optional>
@@ -26,7 +28,9 @@ Result receive_one(const Settings& settings, Connection connection, const std::o
   const auto open = [&]() -> std::optional<Output> {
     if (!settings.command.empty()) return Output::command(settings.command, monitor.command_errors());
     if (!settings.path) return {};
-    return Output::file(names.next(std::time(nullptr)), use);
+    const std::string name = names.next(std::time(nullptr));
+    monitor.notice(fmt::format("receiving into '{}'", name));
+    return Output::file(name, use);
   };
   Result result = connection.receive(open, next);
   names.used();

@@ -97,8 +97,8 @@ KeyText read_key_file(const std::string& path, Interrupts& interrupts) {
 }
 
 KeyText from_environment() {
-  if (!is_key_in_environment()) find_no_key("RDPIPE_KEY is not set");
   char* key = std::getenv("RDPIPE_KEY");
+  if (key == nullptr || *key == '\0') find_no_key("RDPIPE_KEY is not set");
   KeyText text{key};
   ::explicit_bzero(key, text.text().size());  // /proc/PID/environ shows this memory
   ::unsetenv("RDPIPE_KEY");

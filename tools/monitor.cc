@@ -94,7 +94,7 @@ Monitor::Monitor(Tool tool, const CommandLine& line)
       quiet_(line.settings.quiet),
       numeric_(settings_.numeric),
       log_(settings_.log_file),
-      screen_(STDERR_FILENO),
+      screen_(STDERR_FILENO, Interrupts::pressing),
       line_(screen_, settings_.use == ProgressUse::kAlways) {
   if (settings_.json_fd) json_.emplace(*settings_.json_fd);
   draws_ = wants_line(tool, line.settings) && line_.wanted();
@@ -119,7 +119,7 @@ void Monitor::log(const std::string& line) {
   warn("the log could not be written, and nothing more goes to it");  // not to the log
 }
 
-// A message is not lost where a terminal is stopped: it waits.
+// A message is not lost where a terminal is stopped: it waits, until a signal is to end this.
 void Monitor::print(const std::string& line) {
   line_.clear();
   print_unsaid();
@@ -230,6 +230,7 @@ void Monitor::end(Json members) {
 void Monitor::receiver_ended(const ReceiverResult& receiver) {
   const std::string line = receiver_text(tool_, receiver);
   log(line);
+  if (json_ && receiver.error) json_->write("receiver", receiver_members(receiver));
   if (json_on_screen() || (!receiver.error && quiet_ && !command_.settings.verbose)) return;
   if (receiver.error) return print_soon(line);
   print(line);
@@ -237,7 +238,8 @@ void Monitor::receiver_ended(const ReceiverResult& receiver) {
 
 void Monitor::finish(const FanOutReport& report) {
   print_unsaid();
-  receivers_ = receivers_members(report.receivers);
+  receivers_ = Json::array();
+  for (const ReceiverResult& receiver : report.receivers) receivers_.push_back(receiver_members(receiver));
   const bool all_committed = std::ranges::none_of(
       report.receivers, [](const ReceiverResult& receiver) { return receiver.error.has_value(); });
   for (const ReceiverResult& receiver : report.receivers) {

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <string_view>
 
 #include <rdpipe/error.h>
@@ -58,6 +61,13 @@ void require_name_pattern(const std::string& pattern) {
   throw Error(Status::kUsage, "",
               "with --keep-listening FILE must be a pattern, or each stream would replace the last",
               fmt::format("{}.%n, say; {}", pattern, kKnown));
+}
+
+void require_directory(const std::string& pattern) {
+  const std::size_t slash = pattern.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : pattern.substr(0, slash + 1);
+  if (directory.find('%') != std::string::npos || ::access(directory.c_str(), W_OK | X_OK) == 0) return;
+  throw Error(Status::kEndpoint, fmt::format("store '{}'", pattern), std::strerror(errno));
 }
 
 std::string name_from(const std::string& pattern, std::time_t when, unsigned long number) {

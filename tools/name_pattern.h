@@ -7,6 +7,9 @@
 
 namespace rdpipe::tools {
 
+// Throws Error{kEndpoint} where the directory of its names, unless that changes too, is not there.
+void require_directory(const std::string& pattern);
+
 // Throws Error{kUsage} for a pattern that has an unknown conversion, or none that changes.
 void require_name_pattern(const std::string& pattern);
 

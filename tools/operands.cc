@@ -34,7 +34,11 @@ void take_key(char* word, Settings& settings) {
 
 void take_path(const char* word, Settings& settings) {
   if (settings.path_by_option) reject("FILE is named twice, by an option and as an operand");
-  settings.path = word;
+  if (std::strcmp(word, "-") == 0) {
+    settings.path_by_option = true;  // as -i - and -o - say it
+  } else {
+    settings.path = word;
+  }
 }
 
 bool is_there(const char* name) { return ::faccessat(AT_FDCWD, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0; }

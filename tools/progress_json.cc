@@ -128,17 +128,14 @@ Json end_members(const CopyReport& report) {
   return members;
 }
 
-Json receivers_members(const std::vector<ReceiverResult>& receivers) {
-  Json array = Json::array();
-  for (const ReceiverResult& receiver : receivers) {
-    const auto& error = receiver.error;
-    array.push_back({{"host", receiver.name},
-                     {"status", error ? static_cast<int>(error->status()) : 0},
-                     {"cause", error ? Json(error->what()) : Json()},
-                     {"bytes", receiver.result.bytes},
-                     {"seconds", rounded(seconds_of(receiver.result.elapsed))}});
-  }
-  return array;
+Json receiver_members(const ReceiverResult& receiver) {
+  const auto& error = receiver.error;
+  return {{"host", receiver.name},
+          {"status", error ? static_cast<int>(error->status()) : 0},
+          {"cause", error ? Json(error->what()) : Json()},
+          {"given_up", receiver.given_up},
+          {"bytes", receiver.result.bytes},
+          {"seconds", rounded(seconds_of(receiver.result.elapsed))}};
 }
 
 Json end_members(Tool tool, const Error& error, const std::optional<Reading>& last) {

@@ -36,7 +36,7 @@ class JsonStream {
 // Of a transfer that is in place, and of one that has failed; `last`: what was seen of it then, if anything.
 [[nodiscard]] Json end_members(Tool tool, const Result& result, const std::string& hash);
 [[nodiscard]] Json end_members(const CopyReport& report);
-[[nodiscard]] Json receivers_members(const std::vector<ReceiverResult>& receivers);  // an array
+[[nodiscard]] Json receiver_members(const ReceiverResult& receiver);
 [[nodiscard]] Json end_members(Tool tool, const Error& error, const std::optional<Reading>& last);
 
 }  // namespace rdpipe::tools

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "keep_listening.h"
+#include "name_pattern.h"
 #include "tool.h"
 
 namespace {
@@ -39,6 +40,7 @@ Connection accept_one(const tools::Settings& settings, tools::KeyText key, tools
 void receive(const tools::Settings& settings, tools::KeyText key, tools::Monitor& monitor) {
   auto next = next_receiver(settings, key);
   if (settings.keeps_listening.value_or(false)) {
+    if (settings.path) tools::require_directory(*settings.path);
     return tools::keep_listening(settings, listen(settings, std::move(key), monitor), next, monitor);
   }
   auto output = open_output(settings, monitor);

@@ -66,10 +66,6 @@ void print_notice(Tool tool, const std::string& text) {
   print_line(fmt::format("{}: {}", tool_name(tool), text));
 }
 
-void print_warning(Tool tool, const std::string& text) {
-  print_line(fmt::format("{}: warning: {}", tool_name(tool), text));
-}
-
 std::string compression_text(std::uint64_t bytes, std::uint64_t wire_bytes) {
   if (wire_bytes == 0) return {};
   return fmt::format(", compressed {:.2f}:1 to {} B",

@@ -25,7 +25,6 @@ void print_answer_line(std::string line);  // the same, one line
 void print_line(std::string line);
 void print_error(Tool tool, const Error& error);  // and its hint
 void print_notice(Tool tool, const std::string& text);
-void print_warning(Tool tool, const std::string& text);
 
 // "Bandwidth 5.103 GB/s, 1073741824 bytes in 0.210 s, RDMA (mlx5_0), not sealed, digest 0123..."
 [[nodiscard]] std::string result_text(Tool tool, const Result& result);

@@ -8,6 +8,7 @@ namespace {
 
 std::vector<Receiver> receivers_of(const std::vector<Target>& targets) {
   std::vector<Receiver> receivers;
+  receivers.reserve(targets.size());
   for (const Target& target : targets) receivers.push_back({target.host, target.port});
   return receivers;
 }

@@ -182,7 +182,7 @@ std::vector<int> take_words(Tool tool, int argc, char** argv, Inspector inspect,
 
 void require_sense(std::size_t receivers, const FanOutOptions& fan_out) {
   if (fan_out.min_receivers > std::max<std::size_t>(1, receivers)) {
-    reject(fmt::format("--min-receivers={}, and there are {} -O", fan_out.min_receivers, receivers));
+    reject(fmt::format("--min-receivers={} needs at least as many -O", fan_out.min_receivers));
   }
   if (receivers < 2 && fan_out.drop_slow.count() > 0) reject("--drop-slow needs more than one -O");
 }
@@ -192,6 +192,7 @@ void require_sense(Tool tool, const Settings& settings) {
   const bool has_command = !settings.command.empty();
   const FileUse& use = settings.file_use;
   if (has_command && settings.path) reject("FILE and a command exclude each other");
+  if (settings.replaces && !settings.path_by_option) reject("-f goes with -o");
   const bool is_for_files = use.fsync || use.inplace || use.direct != Direct::kAuto;
   if (has_command && is_for_files) {
     reject(tool == Tool::kSend ? "--direct is for files, not for a command"

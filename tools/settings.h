@@ -35,13 +35,13 @@ struct Settings {
   Options connection;
   FileUse file_use;
   KeyChoice key;
-  std::vector<Target> targets;          // rdsend: HOST PORT, or each -O
-  FanOutOptions fan_out;                // rdsend, of several
-  std::string port;                     // rdrecv: PORT, or -I
-  std::optional<std::string> path;      // FILE; none: the command, or standard input or output
-  bool path_by_option = false;          // -i, -o: also where they say standard input or output
-  bool replaces = false;                // rdrecv: -f, for -o
-  std::vector<std::string> command;     // what follows `--` in FILE's place; empty: none
+  std::vector<Target> targets;       // rdsend: HOST PORT, or each -O
+  FanOutOptions fan_out;             // rdsend, of several
+  std::string port;                  // rdrecv: PORT, or -I
+  std::optional<std::string> path;   // FILE; none: the command, or standard input or output
+  bool path_by_option = false;       // -i, -o: also where they, or an operand, say standard input or output
+  bool replaces = false;             // rdrecv: -f, for -o
+  std::vector<std::string> command;  // what follows `--` in FILE's place; empty: none
   std::optional<bool> keeps_listening;  // rdrecv: --keep-listening, or --once
   std::optional<Target> next;           // rdrecv: --forward
   ProgressSettings progress;

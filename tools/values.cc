@@ -12,7 +12,8 @@ namespace {
 
 // A plain decimal number at the front of `text`, which it is taken off.
 std::optional<double> take_decimal(std::string_view& text) {
-  if (text.empty() || text[0] < '0' || text[0] > '9') return {};
+  const std::size_t digit = text.starts_with('.') ? 1 : 0;
+  if (text.size() <= digit || text[digit] < '0' || text[digit] > '9') return {};
   double value = 0;
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
@@ -57,7 +58,11 @@ std::chrono::nanoseconds seconds_value(const char* option, const std::string& te
   std::string_view rest = text;
   const auto value = take_decimal(rest);
   if (!value || !rest.empty() || *value < lowest || *value > 1e9) {
-    reject_value(option, text, lowest > 0 ? "a number of seconds above 0" : "a number of seconds");
+    constexpr double kMoment = 0.001;
+    reject_value(option, text,
+                 lowest > kMoment ? fmt::format("a number of seconds, {:g} or more", lowest)
+                 : lowest > 0     ? "a number of seconds above 0"
+                                  : "a number of seconds");
   }
   return std::chrono::nanoseconds(static_cast<std::int64_t>(*value * 1e9));
 }

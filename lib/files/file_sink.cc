@@ -75,6 +75,7 @@ void FileSink::open() {
 
 void FileSink::open_target() {
   int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY | (target_->old ? 0 : O_CREAT);
+  if (target_->fresh) flags |= O_EXCL;  // what has come to be there meanwhile stays
   if (placement_) flags |= O_NOFOLLOW | O_NONBLOCK;
   owned_ = Descriptor(::openat(target_->directory.get(), target_->leaf.c_str(), flags, 0666));
   fd_ = check(owned_.get(), Status::kFileIo, attempt());

@@ -34,6 +34,7 @@ class StreamFileSource final : public Source {
   }
 
   std::uint64_t taken() const override { return inner_->taken(); }
+  std::size_t empty_slots() const override { return inner_->empty_slots(); }
   std::optional<std::uint64_t> size_hint() const override { return {}; }
   const std::string& name() const override { return name_; }
 

@@ -21,7 +21,7 @@ Descriptor open_again(int fd, int mode) noexcept {
   return Descriptor(::open(path.data(), mode | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
 }
 
-SharedOutput::SharedOutput(int fd) : fd_(fd) {
+SharedOutput::SharedOutput(int fd, bool (*pressed)() noexcept) : fd_(fd), pressed_(pressed) {
   struct stat status {};
   if (::fstat(fd, &status) == -1) return;
   const bool is_terminal = S_ISCHR(status.st_mode) && ::isatty(fd) == 1;
@@ -51,9 +51,10 @@ std::size_t SharedOutput::write_now(std::string_view bytes) {
 
 bool SharedOutput::await_room(Deadline until) const {
   constexpr auto kRoundUp = std::chrono::microseconds(999);
+  constexpr int kLook = 100;  // milliseconds
   pollfd room{own_ ? own_.get() : fd_, POLLOUT, 0};
   for (;;) {
-    int patience = -1;  // milliseconds
+    int patience = kLook;
     if (!until.is_never()) {
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until.remaining() + kRoundUp);
       patience = static_cast<int>(std::min<std::int64_t>(left.count(), std::numeric_limits<int>::max()));
@@ -61,6 +62,7 @@ bool SharedOutput::await_room(Deadline until) const {
     const int ready = ::poll(&room, 1, patience);
     if (ready > 0) return true;
     if (ready == 0 && until.passed()) return false;
+    if (until.is_never() && pressed_ != nullptr && pressed_()) return false;
   }
 }
 

@@ -18,8 +18,9 @@ namespace rdpipe {
 
 class __attribute__((visibility("default"))) SharedOutput {
  public:
-  // `fd` stays its owner's, and open.
-  explicit SharedOutput(int fd);
+  // `fd` stays its owner's, and open. Deadline::never() is only as long as `pressed` does not say that there
+  // is no time any more.
+  explicit SharedOutput(int fd, bool (*pressed)() noexcept = nullptr);
   SharedOutput(const SharedOutput&) = delete;
   SharedOutput& operator=(const SharedOutput&) = delete;
   ~SharedOutput();
@@ -37,6 +38,7 @@ class __attribute__((visibility("default"))) SharedOutput {
   [[nodiscard]] bool end_begun(Deadline until);
 
   int fd_;
+  bool (*pressed_)() noexcept;
   bool is_socket_ = false, may_block_ = false;
   std::size_t surely_ = 0;  // bytes that it takes without blocking where it says that there is room
   Descriptor own_;          // the same terminal or pipe, with O_NONBLOCK; empty where that is not allowed

@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <exception>
@@ -24,6 +26,16 @@ std::string what_came_of(const Ended& ended) {
   const char* name = ::sigabbrev_np(ended.signal);
   return name != nullptr ? fmt::format("was ended by SIG{}", name)
                          : fmt::format("was ended by signal {}", ended.signal);
+}
+
+// Waits until nobody can write into the pipe any more; deaf to everything else.
+void await_no_writer(int pipe, Deadline deadline) {
+  pollfd end{pipe, 0, 0};
+  const auto left = [&] {
+    return std::chrono::ceil<std::chrono::milliseconds>(deadline.remaining()).count();
+  };
+  while (::poll(&end, 1, static_cast<int>(left())) == -1 && errno == EINTR) {
+  }
 }
 
 }  // namespace
@@ -72,7 +84,10 @@ void Command::look_at_end() {
   if (terminal_->has_terminal()) loop_.wake_at(Deadline::in(kLookAgain));
   if (ending_) ending_->arm(POLLIN);  // first, as it may end meanwhile
   ended_ = process_->ended();
-  if (ended_) return errors_->finish();
+  if (ended_) {
+    terminal_.reset();
+    return errors_->finish();
+  }
   try {
     if (const int signal = process_->stopped_by(); signal != 0) terminal_->answer(signal);
   } catch (const Error& error) {
@@ -102,19 +117,32 @@ void Command::end() noexcept {
 }
 
 void Command::end_group() noexcept {
-  if (guard_ && process_ && role_ == Role::kProducer) {
-    guard_->signal(SIGTERM);
-    guard_->signal(SIGCONT);
-    process_->await_end(kTidying);
-  }
-  if (guard_) guard_->kill();
+  if (guard_ && process_ && role_ == Role::kProducer) tidy_up();
+  const Deadline deadline = Deadline::in(kDying);
+  bool all_ended = !guard_ || guard_->kill(deadline);
   if (!process_) return;
   process_->signal(SIGKILL);  // where somebody has killed the guard
-  process_->await_end(kDying);
+  all_ended = process_->await_end(deadline.remaining()) && all_ended;
   try {
     if (errors_) errors_->finish();
+    if (errors_ && !all_ended) errors_->tell(why_it_lives());
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): its last words, and no memory for them
   }
+}
+
+std::string Command::why_it_lives() const {
+  return fmt::format("{}, or what it has started, cannot be ended from here, and runs as another user, say{}",
+                     name_, role_ == Role::kConsumer ? ": until it ends, its input stays open" : "");
+}
+
+// Whatever has its output or its standard error open is part of it.
+void Command::tidy_up() noexcept {
+  const Deadline deadline = Deadline::in(kTidying);
+  guard_->signal(SIGTERM);
+  guard_->signal(SIGCONT);
+  process_->await_end(deadline.remaining());
+  await_no_writer(pipe_.get(), deadline);
+  if (errors_) await_no_writer(errors_->pipe(), deadline);
 }
 
 }  // namespace rdpipe

@@ -48,6 +48,8 @@ class Command {
   void start(const std::vector<std::string>& words, ErrorOutput errors);
   void look_at_end();
   void end_group() noexcept;
+  void tidy_up() noexcept;
+  [[nodiscard]] std::string why_it_lives() const;
 
   Loop& loop_;
   Role role_;

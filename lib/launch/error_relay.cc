@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kLongestLine = 200;  // bytes that are kept of it
 constexpr std::size_t kPiece = PIPE_BUF;   // so much stays together in a pipe
 constexpr int kPiecesPerTurn = 16;
+constexpr int kLastPieces = 256;  // 1 MiB: what fits into a pipe, at most
 constexpr Nanoseconds kLastWords = std::chrono::seconds(1);
 
 }  // namespace
@@ -64,9 +65,22 @@ void ErrorRelay::pump() {
 void ErrorRelay::finish() {
   const Deadline limit = Deadline::in(kLastWords);
   while (!limit.passed()) {
-    if (pending_.empty() && read_some() != Step::kMoved) return;
+    if (pending_.empty() && read_some() != Step::kMoved) return end_line(limit);
     static_cast<void>(write_some(limit));
   }
+  // Nobody takes it: the last line is known all the same.
+  for (int piece = 0; piece < kLastPieces && read_some() == Step::kMoved; ++piece) {
+  }
+}
+
+// What is said next is a line of its own.
+void ErrorRelay::end_line(Deadline limit) {
+  if (std::exchange(is_in_line_, false)) static_cast<void>(output_.write("\n", limit));
+}
+
+void ErrorRelay::tell(const std::string& line) {
+  if (to_.before) to_.before();
+  static_cast<void>(output_.write(line + "\n", Deadline::in(kLastWords)));
 }
 
 ErrorRelay::Step ErrorRelay::read_some() {
@@ -86,6 +100,7 @@ ErrorRelay::Step ErrorRelay::write_some(Deadline until) {
   if (!output_.await_room(until)) return Step::kWaits;
   if (to_.before) to_.before();
   const std::size_t count = output_.write_now(pending_);
+  if (count > 0) is_in_line_ = pending_[count - 1] != '\n';
   pending_.erase(0, count);
   return count > 0 ? Step::kMoved : Step::kWaits;
 }

@@ -31,18 +31,22 @@ class ErrorRelay {
   void pump();
   // The command has ended: what it has left is passed on, within a second.
   void finish();
+  void tell(const std::string& line);  // of ours
+  [[nodiscard]] int pipe() const noexcept { return from_.get(); }
   [[nodiscard]] std::string last_line() const { return last_.text(); }
 
  private:
   enum class Step : unsigned char { kMoved, kWaits, kEnded };
   [[nodiscard]] Step read_some();
   [[nodiscard]] Step write_some(Deadline until);
+  void end_line(Deadline limit);
 
   Loop& loop_;
   Descriptor from_;
   ErrorOutput to_;
   SharedOutput output_;
-  std::string pending_;  // read and not yet written
+  std::string pending_;      // read and not yet written
+  bool is_in_line_ = false;  // what was written has not ended
   LastLine last_;
   Watch readable_;
   std::optional<Watch> writable_;

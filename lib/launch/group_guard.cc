@@ -1,7 +1,9 @@
 #include "launch/group_guard.h"
 
+#include <poll.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -12,12 +14,39 @@ namespace {
 
 constexpr Nanoseconds kFarewell = std::chrono::seconds(1);
 
-// Its input ends when this process does; its output is what it holds. It has its signals blocked, so that
-// those to the group miss it, but for SIGKILL.
-constexpr auto kScript =
-    "while read -r word; do case $word in held) exec >&- ;; done) exit 0 ;; esac; done; kill -s KILL 0";
+// Its input ends when this process does, or says so; its output is what it holds. It has its signals
+// blocked, so that those to the group miss it, but for SIGKILL. Before it kills the group, and so itself, it
+// hands what it holds to one that is in no danger, which lets go of it when all of the group are dead: those
+// of another user are not killed.
+constexpr auto kScript = R"(
+exec 3>&1 >/dev/null
+while read -r word; do
+  case $word in held) exec 3>&- ;; done) exit 0 ;; esac
+done
+setsid /bin/sh -c "$1" rdpipe-holder $$ </dev/null 4>&1 >&3 3>&- | { read -r ready; kill -s KILL 0; }
+kill -s KILL 0)";
 
-pid_t start_guard(const Descriptor* held, const Pipe& life) {
+// What is a zombie is dead. Who reads its standard error may be gone, so that nothing is written there.
+constexpr auto kHolderScript = R"(
+lives() {
+  for stat in /proc/[0-9]*/stat; do
+    read -r line <"$stat" || continue
+    set -- "$1" ${line##*) }
+    case $2 in Z | X) continue ;; esac
+    [ "$4" != "$1" ] || return 0
+  done
+  return 1
+}
+echo ready >&4
+exec 4>&- 5>&2 2>/dev/null
+looks=0
+while lives "$1"; do
+  looks=$((looks + 1))
+  if [ $looks -lt 100 ]; then sleep 0.05; else sleep 1; fi
+done)";
+
+// `gone`: is open until it, and who holds for it, have ended.
+pid_t start_guard(const Descriptor* held, const Pipe& life, const Pipe& gone) {
   SpawnPlan plan;
   plan.put(life.read, STDIN_FILENO);
   if (held != nullptr) {
@@ -25,19 +54,33 @@ pid_t start_guard(const Descriptor* held, const Pipe& life) {
   } else {
     plan.put_nothing(STDOUT_FILENO);
   }
-  plan.put_nothing(STDERR_FILENO);
+  plan.put(gone.write, STDERR_FILENO);
   plan.close_from(STDERR_FILENO + 1);
   plan.lead_group();
   plan.block_signals();
-  return plan.start({"/bin/sh", "-c", kScript, "rdpipe-guard"});
+  return plan.start({"/bin/sh", "-c", kScript, "rdpipe-guard", kHolderScript});
+}
+
+// Waits for the end of what can be read there. False: it does not come in time.
+bool await_end_of(const Descriptor& pipe, Deadline deadline) noexcept {
+  std::array<char, 256> words{};
+  for (;;) {
+    pollfd ready{pipe.get(), POLLIN, 0};
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline.remaining());
+    const int count = ::poll(&ready, 1, static_cast<int>(left.count()));
+    if (count == 0) return false;
+    if (count > 0 && ::read(pipe.get(), words.data(), words.size()) == 0) return true;
+  }
 }
 
 }  // namespace
 
-GroupGuard::GroupGuard(const Descriptor* held) : GroupGuard(held, make_pipe()) {}
+GroupGuard::GroupGuard(const Descriptor* held) : GroupGuard(held, make_pipe(), make_pipe()) {}
 
-GroupGuard::GroupGuard(const Descriptor* held, Pipe life)
-    : process_(start_guard(held, life)), life_(std::move(life.write)) {}
+GroupGuard::GroupGuard(const Descriptor* held, Pipe life, Pipe gone)
+    : process_(start_guard(held, life, gone)), life_(std::move(life.write)), gone_(std::move(gone.read)) {
+  if (held == nullptr) let_go_of_held();
+}
 
 GroupGuard::~GroupGuard() {
   if (process_.ended()) return;
@@ -55,9 +98,12 @@ void GroupGuard::signal(int number) noexcept {
   ::kill(-group(), number);
 }
 
-void GroupGuard::kill() noexcept {
-  signal(SIGKILL);
+bool GroupGuard::kill(Deadline deadline) noexcept {
+  life_.reset();
+  const bool gone = await_end_of(gone_, deadline);
+  signal(SIGKILL);  // where the guard could not
   process_.await_end(kFarewell);
+  return gone;
 }
 
 // A guard that somebody has killed hears nothing.

@@ -4,6 +4,7 @@
 // thread.
 #pragma once
 
+#include "ground/deadline.h"
 #include "ground/descriptor.h"
 #include "launch/process.h"
 #include "launch/spawn.h"
@@ -21,14 +22,17 @@ class GroupGuard {
   [[nodiscard]] pid_t group() const noexcept { return process_.pid(); }
   void let_go_of_held() noexcept;    // this process may close it from now on
   void signal(int number) noexcept;  // to all of the group, but the guard
-  void kill() noexcept;              // all of the group, and the guard
+  // All of the group, and the guard. False where some of it are not dead at the deadline, since they run as
+  // another user, say: what was held is held until they are.
+  [[nodiscard]] bool kill(Deadline deadline) noexcept;
 
  private:
-  GroupGuard(const Descriptor* held, Pipe life);
+  GroupGuard(const Descriptor* held, Pipe life, Pipe gone);
   void say(const char* word) const noexcept;
 
   Process process_;
   Descriptor life_;  // while it is open we live
+  Descriptor gone_;
 };
 
 }  // namespace rdpipe

@@ -59,6 +59,7 @@ void require_valid(const Options& options, const FanOutOptions& fan_out,
 
 std::vector<std::string> names_of(const std::vector<Receiver>& receivers) {
   std::vector<std::string> names;
+  names.reserve(receivers.size());
   for (const Receiver& receiver : receivers) names.push_back(name_of(receiver));
   return names;
 }

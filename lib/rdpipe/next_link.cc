@@ -96,7 +96,7 @@ std::shared_ptr<Sink> NextLink::sink(std::shared_ptr<Sink> own, const Terms& ter
 void NextLink::dismiss(const Error& error, const Session& sender) noexcept {
   try {
     session_->dismiss(error, &sender);
-  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the first failure is the one to report
+  } catch (...) {  // NOLINT(bugprone-empty-catch): the first failure is the one to report
   }
 }
 

@@ -18,7 +18,8 @@
 
 namespace rdpipe {
 
-// What a ring is made of. slot_size: a multiple of 4 KiB, 4 KiB to 4 MiB. slots: 2 to 65536.
+// What a ring is made of. slot_size: a multiple of 4 KiB, 4 KiB to 4 MiB. slots: 2 or more; to
+// 65536 where a link uses them.
 struct RingShape {
   std::size_t slot_size = 256_KiB;
   std::size_t slots = 16;

@@ -1,6 +1,6 @@
 // Compression of single frames with zstd or LZ4, which depend on nothing but themselves. The payload is
 // replaced in its slot by way of memory that each call of several at once has for itself: of the size of a
-// slot, and what the method needs (zstd: by level and size of frames up to 65 MiB to compress, 2 MiB at the
+// slot, and what the method needs (zstd: by level and size of frames up to 65 MiB to compress, 1 MiB at the
 // usual level; 100 KiB to decompress).
 // Thread-safe; slots may be those of a worker.
 #pragma once

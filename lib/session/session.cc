@@ -22,6 +22,8 @@ std::string host_name() {
   return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
+constexpr auto kTransfer = "transfer with ";  // what has a time limit
+
 // A status from outside: one of those the manual names.
 Status documented(int status) {
   constexpr std::array known = {
@@ -36,8 +38,8 @@ Status documented(int status) {
 Error failure_of(const Failed& failed, const std::string& host) {
   const Status status = documented(failed.status);
   const std::string attempt = printable(failed.attempt), cause = printable(failed.cause);
-  if (status == Status::kTimeout) {
-    return {status, "transfer with " + host, "it gave up by its --timeout: " + cause};
+  if (status == Status::kTimeout && attempt.starts_with(kTransfer)) {
+    return {status, kTransfer + host, "it gave up by its --timeout: " + cause};
   }
   return {status, attempt.empty() ? host : attempt + " on " + host, cause};
 }
@@ -88,7 +90,7 @@ std::optional<LinkEvent> wait_for_greeting(Loop& loop, Link& link, Deadline dead
 
 Error too_late(const std::string& peer) {
   return {Status::kConnectTimeout, "connect to " + peer, "it did not finish the handshake in time",
-          "another program may listen there: check host and port; or it is slow: --connect-timeout"};
+          "another program may listen there: check host and port; or it is busy, or slow: --connect-timeout"};
 }
 
 // Runs scrypt on a worker, so that signals are still seen meanwhile.
@@ -266,13 +268,19 @@ Secret Session::receiving_key() const {
   return handshake_.export_key(connects ? kListenerLabel : kConnectorLabel, kSealKeySize);
 }
 
+void Session::close() {
+  closed_ = true;
+  link_->close();
+}
+
 void Session::dismiss(const Error& error, const Session* other) {
+  if (closed_) return;
   if (other != nullptr && other->failed_) {
     send(*other->failed_);
   } else if (!error.from_peer()) {
     send(Failed{static_cast<int>(error.status()), error.attempt(), error.cause(), host_name()});
   }
-  link_->close();
+  close();
 }
 
 void Session::fail(Loop& loop, const Error& error, Nanoseconds limit, const Session* other) noexcept {
@@ -286,7 +294,7 @@ void Session::fail(Loop& loop, const Error& error, Nanoseconds limit, const Sess
 bool Session::finish(Loop& loop, Nanoseconds limit) {
   const Deadline deadline = Deadline::in(limit);
   try {
-    link_->close();
+    close();
     for (;;) {
       while (link_->poll()) {
         if (deadline.passed()) return false;  // a peer that goes on talking

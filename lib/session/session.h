@@ -83,8 +83,11 @@ class Session {
   [[nodiscard]] Secret sending_key() const;
   [[nodiscard]] Secret receiving_key() const;
 
-  // Tells the peer why this end gives up, unless the peer said so itself, and that nothing more will come;
-  // waits for nothing. What the peer of `other` said is passed on as it was said there.
+  // Nothing more will be said.
+  void close();
+  // Tells the peer why this end gives up, unless the peer said so itself or this end has closed, and
+  // that nothing more will come; waits for nothing. What the peer of `other` said is passed on as it was said
+  // there.
   void dismiss(const Error& error, const Session* other = nullptr);
   // The same, and waits at most `limit` for it to leave. Never throws.
   void fail(Loop& loop, const Error& error, Nanoseconds limit, const Session* other = nullptr) noexcept;
@@ -103,7 +106,8 @@ class Session {
   Handshake::Side side_;
   MessageReader reader_;
   std::optional<Offer> mine_, theirs_;
-  bool is_preparing_ = false;     // the other end
+  bool is_preparing_ = false;  // the other end
+  bool closed_ = false;
   std::optional<Failed> failed_;  // what it said
   Terms terms_;
   std::string name_;  // of the other end, as we call it

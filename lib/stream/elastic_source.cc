@@ -22,7 +22,9 @@ void ElasticSource::start(Loop& loop, Ring& ring, std::size_t max_payload) {
 std::optional<SourceEvent> ElasticSource::poll(bool urgent) {
   // As much is read as is given, so that a buffer that is being emptied keeps nobody waiting.
   static_cast<void>(read_one(urgent && fifo_->empty()));
-  return give();
+  auto event = give();
+  note_work();
+  return event;
 }
 
 void ElasticSource::read_ahead() {
@@ -35,6 +37,14 @@ void ElasticSource::read_ahead() {
     bytes += more;
   }
   if (bytes > 0) loop_->wake_now();  // it may be what was waited for
+  note_work();
+}
+
+// Where there is something to be had, what is read behind it brings nobody on.
+void ElasticSource::note_work() {
+  const std::uint64_t done = inner().taken() + events_;
+  const bool works = std::exchange(done_, done) != done;
+  if (works && (fifo_->empty() || !fifo_->gives())) ++taken_;
 }
 
 // Returns how many bytes came; 1 for a hole, and for the end. 0: nothing can be read now.

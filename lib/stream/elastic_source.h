@@ -19,7 +19,7 @@ class ElasticSource final : public SourceAround {
   void start(Loop& loop, Ring& ring, std::size_t max_payload) override;
   [[nodiscard]] std::optional<SourceEvent> poll(bool urgent) override;
   void read_ahead() override;
-  [[nodiscard]] std::uint64_t taken() const override { return inner().taken() + events_; }
+  [[nodiscard]] std::uint64_t taken() const override { return taken_; }
   [[nodiscard]] std::optional<BufferFill> buffer() const override {
     return fifo_ ? std::optional(fifo_->fill()) : std::nullopt;
   }
@@ -28,6 +28,7 @@ class ElasticSource final : public SourceAround {
  private:
   [[nodiscard]] std::size_t read_one(bool urgent);
   [[nodiscard]] std::optional<SourceEvent> give();
+  void note_work();
   void choose_ring() { fifo_->ring().lend_from(fifo_->empty() ? ring_ : nullptr); }
 
   BufferOptions options_;
@@ -35,6 +36,8 @@ class ElasticSource final : public SourceAround {
   Ring* ring_ = nullptr;
   std::optional<MemoryFifo> fifo_;
   std::uint64_t events_ = 0;
+  std::uint64_t done_ = 0;  // of events and of the inner source, when it was looked at last
+  std::uint64_t taken_ = 0;
   bool ended_ = false;  // the inner source
 };
 

@@ -107,16 +107,24 @@ bool Fan::step(Receiver& receiver) {
     if (receiver.sending) wake_by(receiver.sending->due());
     return busy;
   } catch (const Error& error) {
+    if (is_of_source(receiver, error)) {
+      throw Error(error.status(), "read from " + trunk_.source().name(), error.cause(), error.hint());
+    }
     fail(receiver, error);
     return false;
   }
+}
+
+// Nothing has come for so long, to send to a receiver that has had all there was.
+bool Fan::is_of_source(const Receiver& receiver, const Error& error) const {
+  return trunk_.started() && waits(receiver) && error.status() == Status::kTimeout && !error.from_peer();
 }
 
 void Fan::conclude(Receiver& receiver) {
   receiver.outcome.progress = receiver.sending->progress();
   receiver.outcome.result = receiver.sending->finish();
   leave(receiver);
-  receiver.session->link().close();
+  receiver.session->close();
   see_off(receiver);
 }
 

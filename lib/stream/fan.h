@@ -96,6 +96,7 @@ class Fan {
   };
 
   [[nodiscard]] bool step(Receiver& receiver);
+  [[nodiscard]] bool is_of_source(const Receiver& receiver, const Error& error) const;
   void conclude(Receiver& receiver);
   void leave(Receiver& receiver);
   void see_off(Receiver& receiver);

@@ -89,7 +89,7 @@ void ForwardSink::send() {
 void ForwardSink::close_next() {
   static_cast<void>(sending_->finish());
   try {
-    next_.link().close();
+    next_.close();
   } catch (const Error&) {  // NOLINT(bugprone-empty-catch): nobody needs it any more
   }
 }

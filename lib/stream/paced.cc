@@ -58,6 +58,7 @@ bool PacedSink::give() {
     const auto now = Clock::now();
     if (!may_go(pace_, now, *loop_)) {
       ++waits_;
+      inner().stirred();
       return gave;
     }
     Piece piece = std::move(pieces_.front());

@@ -100,6 +100,7 @@ void Receiving::take_events() {
       ++frames;
       --granted_;
       clock_.moved();
+      sink_.stirred();
       if (end_) throw_damaged("data after the end");
       wire_bytes_ += received->slot.size();
       if (lane_) {

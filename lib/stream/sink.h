@@ -44,7 +44,7 @@ class Sink {
   // A number that grows with every byte that its reader takes, where it can see that: by it a slow reader is
   // told from one that has stopped, whatever a slot holds. What jobs do shows in Loop::job_steps().
   [[nodiscard]] virtual std::uint64_t taken() const { return 0; }
-  // The sender works on something that brings no bytes.
+  // The sender works: a frame has come, or it says so.
   virtual void stirred() {}
   // How many slots it holds that are not written yet, where it can tell: what stands before it passes slots
   // on as they come while these are few.

@@ -56,7 +56,6 @@ void Trunk::attend() {
 void Trunk::read_ahead(bool somebody_waits) {
   constexpr std::size_t kEnough = 1_MiB;  // then the links get their turn
   if (!started() || ended_ || failure_) return;
-  source_->read_ahead();
   const std::uint64_t before = bytes_;
   bool more = (somebody_waits || buffer_) && read(somebody_waits);
   while (more && buffer_ && bytes_ - before < kEnough) more = read(false);
@@ -103,9 +102,12 @@ void Trunk::take_hole() {
 }
 
 void Trunk::append(Piece piece) {
-  if (piece.slot) ++in_ring_;
   pieces_.push_back(std::move(piece));
   const auto last = std::prev(pieces_.end());
+  if (last->slot) {
+    in_ring_.push_back(last);
+    held_ += last->slot->filled().size();
+  }
   for (Branch* branch : branches_) {
     if (branch->next_ != pieces_.end()) continue;
     branch->next_ = last;
@@ -127,7 +129,9 @@ void Trunk::join_hole(Pieces::iterator piece) {
 // What is in front of all branches.
 void Trunk::drop_taken() {
   while (!pieces_.empty() && pieces_.front().takers == 0) {
-    if (is_in_ring(pieces_.front())) --in_ring_;
+    const Piece& piece = pieces_.front();
+    if (piece.slot) held_ -= piece.slot->filled().size();
+    if (is_in_ring(piece)) in_ring_.pop_front();
     pieces_.pop_front();
   }
 }
@@ -138,18 +142,6 @@ void Trunk::make_room() {
   const std::size_t least = std::max<std::size_t>(1, ring_->shape().slots / 4);
   while (room() < least && spill_oldest()) {
   }
-}
-
-// From the end, where those of the ring are: of the buffer there may be many.
-Trunk::Pieces::iterator Trunk::oldest_to_spill() {
-  auto oldest = pieces_.end();
-  std::size_t left = in_ring_;
-  for (auto piece = pieces_.end(); left > 0;) {
-    --piece;
-    if (is_in_ring(*piece)) --left;
-    if (may_spill(*piece)) oldest = piece;
-  }
-  return oldest;
 }
 
 // Whether `piece` goes to the end of a slot of the buffer, in which it is nobody's next.
@@ -171,31 +163,31 @@ std::optional<Slot> Trunk::slot_before(Pieces::iterator piece) {
 
 // Together with those behind it that fit: small ones are not to take a slot each.
 bool Trunk::spill_oldest() {
-  auto piece = oldest_to_spill();
-  if (piece == pieces_.end()) return false;
+  const auto oldest = std::ranges::find_if(in_ring_, [this](auto piece) { return may_spill(*piece); });
+  if (oldest == in_ring_.end()) return false;
+  auto piece = *oldest;
   auto slot = slot_before(piece);
   const auto target = slot ? std::prev(piece) : piece;
   if (!slot && !(slot = buffer_->acquire())) return false;
+  auto behind = oldest;
   do {
     const auto bytes = piece->slot->filled();
     std::ranges::copy(bytes, slot->payload().subspan(slot->size()).begin());
     slot->resize(slot->size() + bytes.size());
-    --in_ring_;
+    ++behind;
     piece = piece == target ? std::next(piece) : pieces_.erase(piece);
   } while (piece != pieces_.end() && fits_behind(*piece, *slot));
+  in_ring_.erase(oldest, behind);
   target->slot = std::move(*slot).share();
   return true;
 }
 
 BufferFill Trunk::fill() const {
   if (!started()) return {};
-  const auto used = [](const Ring& ring, std::size_t empty) {
-    const RingShape shape = ring.shape();
-    return BufferFill{shape.payload_bytes() - std::min(empty, shape.slots) * shape.slot_size,
-                      shape.payload_bytes()};
-  };
-  if (buffer_) return used(*buffer_, buffer_->free_slots());
-  return used(*ring_, room());
+  if (!buffer_) return {.held = held_, .size = ring_->shape().payload_bytes()};
+  BufferFill fill{.held = held_, .size = buffer_->shape().payload_bytes()};
+  for (const auto piece : in_ring_) fill.held -= piece->slot->filled().size();
+  return fill;
 }
 
 Branch::Branch(Trunk& trunk, bool copies) : trunk_(trunk), copies_(copies), next_(trunk.pieces_.end()) {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <list>
 #include <memory>
 #include <optional>
@@ -76,7 +77,6 @@ class Trunk {
     return is_in_ring(piece) && piece.slot->is_last();
   }
   void make_room();
-  [[nodiscard]] Pieces::iterator oldest_to_spill();
   [[nodiscard]] bool fits_behind(const Piece& piece, const Slot& slot) const;
   [[nodiscard]] std::optional<Slot> slot_before(Pieces::iterator piece);
   [[nodiscard]] bool spill_oldest();
@@ -88,11 +88,12 @@ class Trunk {
   std::optional<Ring> buffer_;
   std::uint64_t hole_ = 0;  // of what the source gave, not yet a piece
   std::uint64_t bytes_ = 0;
-  std::size_t in_ring_ = 0;  // of the pieces
+  std::uint64_t held_ = 0;  // bytes of the pieces
   bool ended_ = false;
   std::optional<Error> failure_;
   std::vector<Branch*> branches_;
-  Pieces pieces_;  // after the rings whose slots they are
+  Pieces pieces_;                         // after the rings whose slots they are
+  std::deque<Pieces::iterator> in_ring_;  // of these, in their order; of the buffer there may be many more
 };
 
 // What one receiver is sent of it. In each slot of its ring there is only a header, unless `copies`: then it

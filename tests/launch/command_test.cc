@@ -197,6 +197,21 @@ TEST_CASE("a consumer that is given up sees no end of its input") {
   CHECK(::unlink(marker.c_str()) == 0);
 }
 
+TEST_CASE("all of a producer has a moment to tidy up, not only who leads it") {
+  Ends ends;
+  std::string litter = "/tmp/rdpipe-litter-XXXXXX";
+  const Descriptor made(::mkstemp(litter.data()));
+  {
+    const auto source =
+        make_command_source(shell("(trap 'sleep 0.2; rm " + litter +
+                                  "; exit' TERM; echo begun; while :; do sleep 0.02; done); :"),
+                            {.fd = ends.errors.get()});
+    source->start(ends.loop, ends.ring, 4_KiB);
+    REQUIRE(next_event(ends.loop, *source));
+  }
+  CHECK(::unlink(litter.c_str()) == -1);
+}
+
 TEST_CASE("what failed goes on failing, whoever asks again") {
   Ends ends;
   const auto source = make_command_source(shell("exit 7"), {.fd = ends.errors.get()});
@@ -310,6 +325,31 @@ TEST_CASE("signals to its group miss a guard, but for the last") {
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) guard.signal(number);
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   CHECK(::kill(guard.group(), 0) == 0);
-  guard.kill();
+  CHECK(guard.kill(Deadline::in(std::chrono::seconds(20))));
   CHECK(::kill(guard.group(), 0) == -1);
+}
+
+TEST_CASE("a command's last words are a line of their own") {
+  Ends ends;
+  Pipe told = make_pipe();
+  {
+    const auto source = make_command_source(shell("printf oops >&2; exit 3"), {.fd = told.write.get()});
+    source->start(ends.loop, ends.ring, 4_KiB);
+    CHECK(failure_of([&] { read_all(ends.loop, *source); }) == "run 'sh': exited with status 3: oops");
+  }
+  told.write.reset();
+  std::array<char, 100> text{};
+  CHECK(::read(told.read.get(), text.data(), text.size()) == 5);
+  CHECK(std::string(text.data()) == "oops\n");
+}
+
+TEST_CASE("what a command said last is known though nobody reads it") {
+  Ends ends;
+  Pipe told = make_pipe();
+  REQUIRE(::fcntl(told.write.get(), F_SETPIPE_SZ, 4096) == 4096);
+  const auto source =
+      make_command_source(shell("head -c 20000 /dev/zero | tr '\\0' x >&2; echo >&2; echo fire >&2; exit 3"),
+                          {.fd = told.write.get()});
+  source->start(ends.loop, ends.ring, 4_KiB);
+  CHECK(failure_of([&] { read_all(ends.loop, *source); }) == "run 'sh': exited with status 3: fire");
 }

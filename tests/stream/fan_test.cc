@@ -172,6 +172,7 @@ TEST_CASE("fan: one that holds up the others for too long is left behind, and to
   CHECK_THAT(result.text(1), Catch::Contains("held up the others for 0.3 s"));
   CHECK(result.received[1].status() == Status::kTimeout);
   CHECK_THAT(result.received[1].text(), Catch::Contains("held up the others"));
+  CHECK_THAT(result.received[1].text(), !Catch::Contains("--timeout"));
   CHECK(!slow.finished);
 }
 

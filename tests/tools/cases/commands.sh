@@ -13,7 +13,7 @@ declare -A producers=(
 declare -A consumers=(
   [well]='cat >part && touch ended'
   [early]='echo no such pool >&2; exit 3'
-  [late]='cat >part; echo out of space >&2; exit 3'
+  [late]='cat >part && touch ended; echo out of space >&2; exit 3'
   [signal]='head -c 100000 >part; kill -KILL $$'
   [closes]='head -c 100000 >part; exec <&-; sleep 0.2; exit 0'
 )
@@ -45,8 +45,7 @@ test_commands_in_every_combination() {
       receiver_exits 14
       (($(grep -c '^rdsend: error: ' send.err) == 1)) || fail "$from to $to: not one error line of rdsend"
       (($(grep -c '^rdrecv: error: ' recv.err) == 1)) || fail "$from to $to: not one error line of rdrecv"
-      # A cut stream never looks like an end.
-      [[ $to == late ]] || absent ended
+      [[ $from == well ]] || absent ended  # a cut stream never looks like an end
     done
   done
 }
@@ -278,4 +277,33 @@ test_command_that_asks_on_the_terminal() {
   both_succeed 7
   holds out secret
   says send.out 'Password:'
+}
+
+# It cannot be killed: its input stays open, so that it does not take a cut stream for a whole one.
+test_consumer_of_another_user() {
+  need_root
+  local user=65534 left=100
+  if findmnt -no OPTIONS -T . | grep -q nosuid; then skip "no set-user-ID programs here"; fi
+  install -m 4755 "$(type -P setpriv)" become
+  install -d -m 777 work
+  make_gate
+  make_data 300000 in
+  start_writer from produce_with_gap 200000
+  wrap=(setpriv --reuid "$user" --clear-groups)
+  consumer=(-- ./become --reuid 0 --clear-groups sh -c 'echo $$ >work/pid; exec cat >work/part')
+  start_recv
+  wrap=()
+  start_send <from
+  await_bytes work/part 200000
+  kill -KILL "$sender"
+  await_end "$receiver" 30
+  [[ $status == 12 ]] || fail "rdrecv exited with $status, not with 12"
+  says recv.err "'./become', or what it has started, cannot be ended from here"
+  pause 1
+  runs "$(<work/pid)" || fail "it has met an end"
+  kill -KILL "$(<work/pid)"
+  while pgrep -f "rdpipe-holder [0-9]" >/dev/null; do
+    ((left-- > 0)) || fail "who holds its input has outlived it"
+    pause 0.1
+  done
 }

@@ -61,10 +61,12 @@ test_fan_out_sealed_and_compressed() {
   yes 'the same again' | head -c 3000000 >in || true
   add_receiver a --encrypt
   add_receiver b
-  source=in send_to_all -z -m 16M
+  source=in send_to_all -v -z -m 16M
   sender_exits 0
   ends a 0
   ends b 0
+  (($(grep -c ' committed: .*, compressed ' send.err) == 2)) || fail "not compressed for both"
+  (($(grep -c ' committed: .*, sealed' send.err) == 1)) || fail "not sealed for one of them alone"
   same in a
   same in b
 }
@@ -271,6 +273,8 @@ test_fan_out_in_json() {
   sender_exits 0
   fits_schema send.err rdsend
   ends a 0
+  [[ $(jq -c 'select(.event == "receiver") | [.host, .status, .given_up]' send.err) == "[\"$host:$nobody\",35,false]" ]] ||
+    fail "it is not told of at once"
   [[ $(jq -c 'select(.event == "end") | [.result, .bytes, (.receivers[] | .status, .bytes)]' send.err) == '["ok",100000,0,100000,35,0]' ]] ||
     fail "the end says something else"
   [[ $(jq -r 'select(.event == "start") | .receivers[1]' send.err) == "$host:$nobody" ]] || fail "the start names them not"

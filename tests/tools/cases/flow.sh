@@ -186,3 +186,15 @@ test_rdcp_rate_limit() {
   same in back
   stop_server
 }
+
+# What is read into the buffer brings a receiver that has stopped no further.
+test_watchdog_behind_a_buffer() {
+  start_recv >/dev/null
+  start_send -m 512M -r 20M -W 2 </dev/zero
+  pause 1
+  kill -STOP "$receiver"
+  await_end "$sender" 12
+  [[ $status == 30 ]] || fail "rdsend exited with $status, not with 30"
+  kill -CONT "$receiver"
+  receiver_fails
+}

@@ -370,6 +370,7 @@ test_chain_whose_last_stands_still() {
   sender_exits 30
   kill -CONT "${hops[last]}"
   hop_exits first 30
+  hop_exits mid 30
   hop_exits last 30
   nothing_is_there
 }
@@ -382,10 +383,38 @@ test_chain_whose_middle_cannot_be_put_in_place() {
   open_gate
   sender_fails
   one_error send.err "on $(hostname)"
-  await_end "${hops[last]}"
-  [[ $status == 0 ]] || fail "the last one has all of it"
+  hop_exits last 0
   same in last/out
   absent first/out
+}
+
+test_chain_whose_middle_command_fails_behind_all() {
+  echo hello >in
+  target=out start_hop last
+  consumer=(-- sh -c 'cat >/dev/null; echo no such pool >&2; exit 3')
+  start_hop mid
+  consumer=()
+  target=out start_hop first
+  source=in start_send
+  sender_exits 14
+  one_error send.err "exited with status 3: no such pool"
+  hop_exits mid 14
+  hop_says mid "run 'sh': exited with status 3: no such pool"
+  hop_exits first 14
+  hop_exits last 0
+  same in last/out
+  absent first/out
+}
+
+# Whoever is waited for says so along the whole chain.
+test_chain_that_is_slow_on_purpose() {
+  make_data 12288 in
+  target=out start_hop last -W 1
+  target=out start_hop mid -R 2k
+  target=out start_hop first
+  source=in start_send
+  chain_succeeds 12288
+  same in last/out
 }
 
 # Without a stream that it may touch.

@@ -20,6 +20,7 @@ test_keep_listening_into_files() {
   holds got.1 mine
   holds got.2 one
   holds got.3 two
+  says recv.err "^rdrecv: receiving into 'got.3'$"
   no_temporaries
   ! grep -q error recv.err || fail "an end that was asked for is no error"
 }
@@ -108,7 +109,9 @@ test_keep_listening_replaces_nothing() {
 }
 
 test_keep_listening_tells_the_sender_of_a_bad_target() {
+  mkdir missing
   target=missing/%Y%m%d-%H%M%S start_recv -k
+  rmdir missing
   start_send < <(echo hello)
   sender_exits 3
   one_error send.err "store 'missing/2[0-9]*-[0-9]*' on .*: No such file"
@@ -120,6 +123,10 @@ test_keep_listening_tells_the_sender_of_a_bad_target() {
 
 test_keep_listening_refuses_what_makes_no_sense() {
   local words
+  start "$bin/rdrecv" -k 0 "$key" missing/out.%n 2>recv.err </dev/null
+  receiver=$!
+  receiver_exits 3
+  one_error recv.err "store 'missing/out.%n': No such file"
   for words in "0 $key" "0 $key out" "0 $key out.%q" "0 $key out%" "0 $key 100%%" "--inplace 0 $key out.%n"; do
     # shellcheck disable=SC2086
     start "$bin/rdrecv" -k $words 2>recv.err </dev/null

@@ -167,6 +167,15 @@ test_mbuffer_file_that_appears() {
   holds out other
 }
 
+test_mbuffer_file_that_appears_in_its_place() {
+  echo hello >in
+  recv_like_mbuffer -o out --inplace
+  echo other >out
+  send_like_mbuffer <in
+  both_exit 11
+  holds out other
+}
+
 test_mbuffer_over_ipv6() {
   make_data 100001 in
   recv_like_mbuffer -6 >out
