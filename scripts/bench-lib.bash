@@ -221,7 +221,7 @@ compressed_row() {
     start=$EPOCHREALTIME
     { "$bin/rdrecv" -q --fabric=tcp "$port" "$key" | zstd -qdc >/dev/null; } & receiver=$!
     wait_for_listener "$port"
-    zstd -qc <"$work/logs" | "$bin/rdsend" -q --fabric=tcp 127.0.0.1 "$port" "$key"
+    zstd -qc -T0 <"$work/logs" | "$bin/rdsend" -q --fabric=tcp 127.0.0.1 "$port" "$key"
     wait "$receiver" || say "bench: zstd at each end failed"
     theirs+=("$(calc "$size / ($EPOCHREALTIME - $start) / 1e6" 1)")
     say "tcp compressed run $((i + 1)): ours ${mine[-1]} ($(compression_of "$work/sent")), with zstd ${theirs[-1]}"

@@ -52,6 +52,26 @@ produce_into_gate() {
   wait_gate
 }
 
+test_keep_listening_serves_in_turn() {
+  make_gate
+  echo hello >in
+  target=got.%n start_recv -k
+  start_writer from produce_with_gap 2
+  start_send <from
+  local first=$sender
+  until [[ -n $(find . -name '.got.*.rdpipe-*') ]]; do pause 0.02; both_alive; done
+  start_send --connect-timeout 60 < <(echo second)
+  pause 0.5
+  both_alive
+  open_gate
+  await_end "$first"
+  [[ $status == 0 ]] || fail "the first exited with $status"
+  sender_exits 0
+  ends_listening 0
+  same in got.1
+  holds got.2 second
+}
+
 test_keep_listening_into_commands() {
   consumer=(-- sh -c 'cat >>all; echo . >>all; [ "$(tail -c 6 all)" != "$(printf "bad\n.")" ]')
   start_recv --keep-listening

@@ -177,6 +177,8 @@ test_mbuffer_file_that_appears_in_its_place() {
 }
 
 test_mbuffer_over_ipv6() {
+  [[ -n $host6 ]] || skip "no IPv6 address known for the device"
+  [[ -e /proc/net/if_inet6 ]] || skip "no IPv6 on this host"
   make_data 100001 in
   recv_like_mbuffer -6 >out
   start env RDPIPE_KEY="$key" "$bin/rdsend" --fabric="$fabric" -O "[$host6]:$port" <in 2>send.err
