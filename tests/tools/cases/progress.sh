@@ -101,7 +101,7 @@ test_progress_of_a_receiver() {
   [[ $fabric != rdma ]] || echo 4000000 >>"$run/moved"
   same in out
   await_screen "^4\.00 MB  100%"
-  screen | grep -q "^rdrecv: listening on port" || fail "the message is gone"
+  [[ $'\n'$(screen) == *$'\n'"rdrecv: listening on port"* ]] || fail "the message is gone"
 }
 
 # tcp only: the terminal is the same
@@ -111,7 +111,7 @@ test_progress_makes_way_for_an_error() {
   kill -KILL "$receiver"
   await_line .ended 'exit 10'
   await_screen "^rdsend: error:"
-  ! screen | grep -q "50%" || fail "the progress line is still there"
+  [[ $(screen) != *50%* ]] || fail "the progress line is still there"
 }
 
 # tcp only: the terminal is the same
