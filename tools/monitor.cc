@@ -119,8 +119,10 @@ void Monitor::log(const std::string& line) {
   warn("the log could not be written, and nothing more goes to it");  // not to the log
 }
 
-// A message is not lost where a terminal is stopped: it waits, until a signal is to end this.
+// A message is not lost where a terminal is stopped: it waits, until a signal is to end this; but not before
+// whoever is to be served next.
 void Monitor::print(const std::string& line) {
+  if (command_.settings.keeps_listening.value_or(false)) return print_soon(line);
   line_.clear();
   print_unsaid();
   screen_.write(line_text(line), Deadline::never());
@@ -129,8 +131,11 @@ void Monitor::print(const std::string& line) {
 // In mid stream nobody waits for a terminal that is stopped.
 void Monitor::print_soon(const std::string& line) {
   constexpr auto kAMoment = std::chrono::milliseconds(200);
+  constexpr std::size_t kMost = 1000;  // lines; what nobody reads for so long is lost
   line_.clear();
+  while (!unsaid_.empty() && screen_.write(line_text(unsaid_.front()), Deadline::now())) unsaid_.pop_front();
   if (unsaid_.empty() && screen_.write(line_text(line), Deadline::in(kAMoment))) return;
+  if (unsaid_.size() == kMost) unsaid_.pop_front();
   unsaid_.push_back(line);
 }
 
@@ -195,7 +200,7 @@ void Monitor::print_number(const Reading& reading, bool done, Deadline until) {
 }
 
 ErrorOutput Monitor::command_errors() {
-  return {STDERR_FILENO, [this] { make_way(); }};
+  return {STDERR_FILENO, [this] { make_way(); }, [this](const std::string& text) { warn(text); }};
 }
 
 void Monitor::finish(const Result& result) {

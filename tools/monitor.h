@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <new>
 #include <optional>
 #include <string>
@@ -94,8 +95,8 @@ class Monitor {
   bool draws_ = false;
   RateMeter meter_;
   std::optional<Reading> last_;
-  Json receivers_;                   // of several
-  std::vector<std::string> unsaid_;  // that are to be printed in the end
+  Json receivers_;                  // of several
+  std::deque<std::string> unsaid_;  // that are to be printed when somebody reads them
   std::chrono::steady_clock::time_point next_tick_{};
 };
 

@@ -28,7 +28,7 @@ int why_not_in(std::string_view directories, const std::string& name) {
   for (;;) {
     const auto colon = directories.find(':');
     const std::string directory(directories.substr(0, colon));
-    const int here = why_not(directory.empty() ? name : directory + "/" + name);
+    const int here = why_not(directory.empty() ? name : fmt::format("{}/{}", directory, name));
     if (here == 0) return 0;
     if (here == EACCES) error = EACCES;
     if (colon == std::string_view::npos) return error;

@@ -191,7 +191,8 @@ void require_sense(std::size_t receivers, const FanOutOptions& fan_out) {
 void require_sense(Tool tool, const Settings& settings) {
   const bool has_command = !settings.command.empty();
   const FileUse& use = settings.file_use;
-  if (has_command && settings.path) reject("FILE and a command exclude each other");
+  const bool has_file = settings.path || settings.path_by_option;
+  if (has_command && has_file) reject("FILE and a command exclude each other");
   if (settings.replaces && !settings.path_by_option) reject("-f goes with -o");
   const bool is_for_files = use.fsync || use.inplace || use.direct != Direct::kAuto;
   if (has_command && is_for_files) {

@@ -119,20 +119,22 @@ void Command::end() noexcept {
 void Command::end_group() noexcept {
   if (guard_ && process_ && role_ == Role::kProducer) tidy_up();
   const Deadline deadline = Deadline::in(kDying);
-  bool all_ended = !guard_ || guard_->kill(deadline);
+  if (guard_) guard_->kill();
   if (!process_) return;
   process_->signal(SIGKILL);  // where somebody has killed the guard
-  all_ended = process_->await_end(deadline.remaining()) && all_ended;
+  const bool ended = process_->await_end(kDying).has_value();
+  const bool is_held = guard_ && !guard_->all_gone(deadline);
   try {
     if (errors_) errors_->finish();
-    if (errors_ && !all_ended) errors_->tell(why_it_lives());
+    if (errors_ && (!ended || is_held)) errors_->warn(why_it_lives(is_held));
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): its last words, and no memory for them
   }
 }
 
-std::string Command::why_it_lives() const {
-  return fmt::format("{}, or what it has started, cannot be ended from here, and runs as another user, say{}",
-                     name_, role_ == Role::kConsumer ? ": until it ends, its input stays open" : "");
+std::string Command::why_it_lives(bool is_held) const {
+  const bool waits = is_held && role_ == Role::kConsumer;
+  return fmt::format("{}, or what it has started, does not end, as one that runs as another user{}", name_,
+                     waits ? "; until it ends, its input stays open" : "");
 }
 
 // Whatever has its output or its standard error open is part of it.

@@ -49,7 +49,7 @@ class Command {
   void look_at_end();
   void end_group() noexcept;
   void tidy_up() noexcept;
-  [[nodiscard]] std::string why_it_lives() const;
+  [[nodiscard]] std::string why_it_lives(bool is_held) const;
 
   Loop& loop_;
   Role role_;

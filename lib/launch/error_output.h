@@ -2,12 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 namespace rdpipe {
 
 struct ErrorOutput {
   int fd = -1;                     // stays its owner's, and open
   std::function<void()> before{};  // is called before anything is written to it; may be empty
+  std::function<void(const std::string& text)> warn{};  // hears what is wrong with a command; may be empty
 };
 
 }  // namespace rdpipe

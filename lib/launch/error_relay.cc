@@ -65,7 +65,9 @@ void ErrorRelay::pump() {
 void ErrorRelay::finish() {
   const Deadline limit = Deadline::in(kLastWords);
   while (!limit.passed()) {
-    if (pending_.empty() && read_some() != Step::kMoved) return end_line(limit);
+    const Step step = pending_.empty() ? read_some() : Step::kMoved;
+    if (step == Step::kEnded) return end_line(limit);
+    if (step == Step::kWaits) return;
     static_cast<void>(write_some(limit));
   }
   // Nobody takes it: the last line is known all the same.
@@ -78,17 +80,17 @@ void ErrorRelay::end_line(Deadline limit) {
   if (std::exchange(is_in_line_, false)) static_cast<void>(output_.write("\n", limit));
 }
 
-void ErrorRelay::tell(const std::string& line) {
-  if (to_.before) to_.before();
-  static_cast<void>(output_.write(line + "\n", Deadline::in(kLastWords)));
+void ErrorRelay::warn(const std::string& text) {
+  if (to_.warn) to_.warn(text);
 }
 
 ErrorRelay::Step ErrorRelay::read_some() {
   std::array<char, kPiece> piece{};
   const auto count = ::read(from_.get(), piece.data(), piece.size());
   if (count > 0) {
-    pending_.assign(piece.data(), static_cast<std::size_t>(count));
-    last_.add(pending_);
+    const std::string_view bytes(piece.data(), static_cast<std::size_t>(count));
+    pending_.append(bytes);
+    last_.add(bytes);
     return Step::kMoved;
   }
   if (count == 0) return Step::kEnded;

@@ -31,7 +31,7 @@ class ErrorRelay {
   void pump();
   // The command has ended: what it has left is passed on, within a second.
   void finish();
-  void tell(const std::string& line);  // of ours
+  void warn(const std::string& text);  // of ours
   [[nodiscard]] int pipe() const noexcept { return from_.get(); }
   [[nodiscard]] std::string last_line() const { return last_.text(); }
 

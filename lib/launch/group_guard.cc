@@ -19,16 +19,20 @@ constexpr Nanoseconds kFarewell = std::chrono::seconds(1);
 // hands what it holds to one that is in no danger, which lets go of it when all of the group are dead: those
 // of another user are not killed.
 constexpr auto kScript = R"(
+trap 'kill -s KILL 0' EXIT
 exec 3>&1 >/dev/null
 while read -r word; do
-  case $word in held) exec 3>&- ;; done) exit 0 ;; esac
+  case $word in held) exec 3>&- ;; done) trap - EXIT; exit 0 ;; esac
 done
-setsid /bin/sh -c "$1" rdpipe-holder $$ </dev/null 4>&1 >&3 3>&- | { read -r ready; kill -s KILL 0; }
-kill -s KILL 0)";
+setsid /bin/sh -c "$1" rdpipe-holder $$ </dev/null 4>&1 >&3 3>&- | { read -r ready; kill -s KILL 0; })";
 
-// What is a zombie is dead. Who reads its standard error may be gone, so that nothing is written there.
+// What is a zombie is dead; what may not be killed lives, also where it cannot be seen. One look may miss who
+// is just being started. Who reads its standard error may be gone, so that nothing is written there.
 constexpr auto kHolderScript = R"(
+LC_ALL=C
+export LC_ALL
 lives() {
+  case $(kill -s 0 -- "-$1" 2>&1) in *ermitted*) return 0 ;; esac
   for stat in /proc/[0-9]*/stat; do
     read -r line <"$stat" || continue
     set -- "$1" ${line##*) }
@@ -40,7 +44,7 @@ lives() {
 echo ready >&4
 exec 4>&- 5>&2 2>/dev/null
 looks=0
-while lives "$1"; do
+while lives "$1" || { sleep 0.05; lives "$1"; }; do
   looks=$((looks + 1))
   if [ $looks -lt 100 ]; then sleep 0.05; else sleep 1; fi
 done)";
@@ -68,7 +72,7 @@ bool await_end_of(const Descriptor& pipe, Deadline deadline) noexcept {
     pollfd ready{pipe.get(), POLLIN, 0};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline.remaining());
     const int count = ::poll(&ready, 1, static_cast<int>(left.count()));
-    if (count == 0) return false;
+    if (count == 0 && deadline.passed()) return false;
     if (count > 0 && ::read(pipe.get(), words.data(), words.size()) == 0) return true;
   }
 }
@@ -98,13 +102,16 @@ void GroupGuard::signal(int number) noexcept {
   ::kill(-group(), number);
 }
 
-bool GroupGuard::kill(Deadline deadline) noexcept {
+// The guard does it, and dies of it. Right after its end its number is still the group's, and nobody else's.
+void GroupGuard::kill() noexcept {
+  if (process_.ended()) return;
   life_.reset();
-  const bool gone = await_end_of(gone_, deadline);
-  signal(SIGKILL);  // where the guard could not
   process_.await_end(kFarewell);
-  return gone;
+  ::kill(-group(), SIGKILL);  // where it could not
+  process_.await_end(kFarewell);
 }
+
+bool GroupGuard::all_gone(Deadline deadline) const noexcept { return await_end_of(gone_, deadline); }
 
 // A guard that somebody has killed hears nothing.
 void GroupGuard::say(const char* word) const noexcept {

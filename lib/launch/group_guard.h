@@ -22,9 +22,10 @@ class GroupGuard {
   [[nodiscard]] pid_t group() const noexcept { return process_.pid(); }
   void let_go_of_held() noexcept;    // this process may close it from now on
   void signal(int number) noexcept;  // to all of the group, but the guard
-  // All of the group, and the guard. False where some of it are not dead at the deadline, since they run as
-  // another user, say: what was held is held until they are.
-  [[nodiscard]] bool kill(Deadline deadline) noexcept;
+  void kill() noexcept;              // all of the group, and the guard
+  // After that: false where some of the group are not dead at the deadline, since they run as another user,
+  // say. What was held is held until they are.
+  [[nodiscard]] bool all_gone(Deadline deadline) const noexcept;
 
  private:
   GroupGuard(const Descriptor* held, Pipe life, Pipe gone);

@@ -92,4 +92,9 @@ void ElasticSink::finish() {
   fifo_->end();
 }
 
+// Where there is something to be taken, what arrives behind it is no news.
+void ElasticSink::stirred() {
+  if (fifo_->empty() || !fifo_->gives()) inner().stirred();
+}
+
 }  // namespace rdpipe

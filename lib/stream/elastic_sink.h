@@ -23,6 +23,7 @@ class ElasticSink final : public SinkAround {
   void write_hole(Slot slot, std::uint64_t length) override;
   void poll() override;
   void finish() override;
+  void stirred() override;
   [[nodiscard]] std::uint64_t taken() const override;
   [[nodiscard]] std::optional<std::size_t> backlog() const override;
   [[nodiscard]] std::optional<BufferFill> buffer() const override {

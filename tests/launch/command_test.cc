@@ -325,7 +325,8 @@ TEST_CASE("signals to its group miss a guard, but for the last") {
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) guard.signal(number);
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   CHECK(::kill(guard.group(), 0) == 0);
-  CHECK(guard.kill(Deadline::in(std::chrono::seconds(20))));
+  guard.kill();
+  CHECK(guard.all_gone(Deadline::in(std::chrono::seconds(20))));
   CHECK(::kill(guard.group(), 0) == -1);
 }
 

@@ -375,6 +375,18 @@ test_chain_whose_last_stands_still() {
   nothing_is_there
 }
 
+# What the middle one takes into its buffer brings the last one nothing.
+test_chain_whose_last_stands_still_behind_a_buffer() {
+  consumer=(-- sleep 60)
+  start_hop last -W 2
+  consumer=()
+  start_hop mid -m 512M
+  start_send -r 20M </dev/zero
+  sender_exits 30
+  hop_exits mid 30
+  hop_exits last 30
+}
+
 # The next one commits first: what fails behind that leaves those at the end of the chain ahead, and says so.
 test_chain_whose_middle_cannot_be_put_in_place() {
   stall_chain
