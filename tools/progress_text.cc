@@ -39,7 +39,10 @@ std::string clock_text(double seconds) {
 
 std::size_t columns_of(std::string_view text) {
   std::size_t columns = 0;
-  for (const unsigned char c : text) columns += c < 0x80 ? 1 : (c & 0xC0U) == 0x80 ? 0 : 2;
+  for (const char byte : text) {
+    const auto c = static_cast<unsigned char>(byte);
+    columns += c < 0x80 ? 1 : (c & 0xC0U) == 0x80 ? 0 : 2;
+  }
   return columns;
 }
 
