@@ -280,6 +280,21 @@ test_fan_out_in_json() {
   [[ $(jq -r 'select(.event == "start") | .receivers[1]' send.err) == "$host:$nobody" ]] || fail "the start names them not"
 }
 
+# The receivers have done nothing wrong.
+test_fan_out_whose_source_is_silent() {
+  add_receiver a
+  add_receiver b
+  producer=(-- sh -c 'echo begun; exec sleep 60')
+  send_to_all -W 1 </dev/null
+  sender_exits 30
+  one_error send.err "read from 'sh': no data moved for 1 s"
+  (($(grep -c ': given up with status 30$' send.err) == 2)) || fail "the receivers are blamed"
+  ends a 30
+  ends b 30
+  absent a
+  absent b
+}
+
 test_fan_out_that_makes_no_sense() {
   refused() {  # REGEX WORD...
     status=0

@@ -25,6 +25,15 @@ test_closed_stdin() {
   one_error send.err "standard input|stdin"
 }
 
+test_dash_is_standard_input_and_output() {
+  make_data 100001 in
+  target=- start_recv >out
+  source=- start_send <in
+  both_succeed 100001
+  same in out
+  absent ./-
+}
+
 # In each of the following somebody rests for SECONDS, longer than the OPTION --keep-alive or its default.
 
 producer_pauses() {  # SECONDS [OPTION...]

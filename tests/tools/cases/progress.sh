@@ -83,17 +83,22 @@ test_progress_on_a_terminal_of_one_column() {
   sent_on_terminal
 }
 
-# The receiver's, of a stream whose size only the sender knows; it makes way for a message, and the rest stays whole.
-test_progress_of_a_receiver() {
-  need_tmux
-  make_data 4000000 in
-  printf '%q ' "$bin/rdrecv" --fabric="$fabric" 0 "$key" out >asked
+# Runs the rdrecv in `asked`, and sends it 4000000 bytes, of which half wait at the gate.
+receive_on_terminal() {
   run_on_terminal 80 asked
   await_screen "listening on port [0-9]+"
   port=$(screen | sed -n 's/.*listening on port \([0-9]*\).*/\1/p')
   make_gate
   start_writer source produce_with_gap 2000000
   start_send --size 4000000 <source
+}
+
+# The receiver's, of a stream whose size only the sender knows; it makes way for a message, and the rest stays whole.
+test_progress_of_a_receiver() {
+  need_tmux
+  make_data 4000000 in
+  printf '%q ' "$bin/rdrecv" --fabric="$fabric" 0 "$key" out >asked
+  receive_on_terminal
   await_screen "^2\.00 MB  50%"
   open_gate
   sender_exits 0 40
@@ -133,12 +138,7 @@ test_no_progress_where_a_command_has_the_terminal() {
   make_data 4000000 in
   # shellcheck disable=SC2016  # for the command's shell
   printf '%q ' "$bin/rdrecv" --fabric="$fabric" 0 "$key" -- sh -c 'cat >out; echo "it has $(stat -c %s out) bytes"' >asked
-  run_on_terminal 80 asked
-  await_screen "listening on port [0-9]+"
-  port=$(screen | sed -n 's/.*listening on port \([0-9]*\).*/\1/p')
-  make_gate
-  start_writer source produce_with_gap 2000000
-  start_send --size 4000000 <source
+  receive_on_terminal
   await_bytes out 1
   pause 1
   [[ $(screen | wc -l) == 1 ]] || { screen; fail "it draws"; }
