@@ -68,10 +68,10 @@ bursty_rows() {
     theirs+=("$(mbuffer_flow $resting)")
     say "tcp bursty run $((i + 1)): steady ${steady[-1]}, ours ${mine[-1]}, mbuffer ${theirs[-1]}"
   done
-  rested=$(printf '%s\n' "${mine[@]}" | median)
+  rested=$(median_of "${mine[@]}")
   local at_best other
-  at_best=$(printf '%s\n' "${steady[@]}" | median)
-  other=$(printf '%s\n' "${theirs[@]}" | median)
+  at_best=$(median_of "${steady[@]}")
+  other=$(median_of "${theirs[@]}")
   row "tcp bursty: consumer rests half the time, MB/s" "$rested" "$at_best" "ours, unstalled" \
     "$(calc "$rested / $at_best")" ">= 0.95"
   row "tcp bursty: the same beside mbuffer, MB/s" "$rested" "$other" mbuffer "$(calc "$rested / $other")" ">= 0.98"
@@ -139,9 +139,9 @@ fan_out_rows() {
     apart+=("$(sent_apart 4 $bytes)")
     say "tcp fan-out run $((i + 1)): to one ${one[-1]}, to four ${four[-1]}, by four rdsends ${apart[-1]}"
   done
-  single=$(printf '%s\n' "${one[@]}" | median)
-  all=$(printf '%s\n' "${four[@]}" | median)
-  each=$(printf '%s\n' "${apart[@]}" | median)
+  single=$(median_of "${one[@]}")
+  all=$(median_of "${four[@]}")
+  each=$(median_of "${apart[@]}")
   row "tcp fan-out: 2 GiB to 4 beside to 1, MB/s" "$all" "$single" "ours, to one" "$(calc "$all / $single")" ">= 0.25"
   row "tcp fan-out: the same by 4 rdsends, MB/s" "$all" "$each" "4 rdsends" "$(calc "$all / $each")" ">= 1"
 }

@@ -19,6 +19,7 @@ prepare() {
 say() { echo "$@" >&2; }
 calc() { awk "BEGIN { printf \"%.${2:-3}f\", ($1) }"; }  # in brackets: a > there would write a file
 median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+median_of() { printf '%s\n' "$@" | median; }
 next_port() { port=$((port + 1)); }
 
 wait_for_listener() {  # PORT: of TCP or of rdma_cm
@@ -157,7 +158,7 @@ idle_rows() {  # NAME HOST SECONDS GOAL-MS
     delays+=("$(calc "($now - $line) * 1000")")
     sleep 0.05
   done
-  line=$(printf '%s\n' "${delays[@]}" | median)
+  line=$(median_of "${delays[@]}")
   row "$1: first byte of a trickle, ms" "$line" - limit "$line" "<= $4"
   exec 9>&-
   wait "$sender" || true
@@ -199,7 +200,7 @@ pipe_row() {
     [[ $(calc "$value > $best" 0) == 0 ]] || { best=$value best_name=$name; }
   done
   local ours_median
-  ours_median=$(printf '%s\n' "${mine[@]}" | median)
+  ours_median=$(median_of "${mine[@]}")
   row "tcp pipe: 4 GiB to /dev/null, digest, MB/s" "$ours_median" "$best" "$best_name" "$(calc "$ours_median / $best")" ">= 1.2"
 }
 
@@ -227,8 +228,8 @@ compressed_row() {
     say "tcp compressed run $((i + 1)): ours ${mine[-1]} ($(compression_of "$work/sent")), with zstd ${theirs[-1]}"
   done
   rm -f "$work/log" "$work/logs"
-  ours_median=$(printf '%s\n' "${mine[@]}" | median)
-  theirs_median=$(printf '%s\n' "${theirs[@]}" | median)
+  ours_median=$(median_of "${mine[@]}")
+  theirs_median=$(median_of "${theirs[@]}")
   row "tcp compressed: 1 GiB of log, -z, MB/s" "$ours_median" "$theirs_median" "zstd | rdsend" \
     "$(calc "$ours_median / $theirs_median")" ">= 1"
 }
@@ -277,9 +278,9 @@ file_rows() {
   done
   kill "$sshd"
   rm -f "$work/source" "$work/target"
-  scp_median=$(printf '%s\n' "${scp[@]}" | median)
-  ours_median=$(printf '%s\n' "${plain[@]}" | median)
+  scp_median=$(median_of "${scp[@]}")
+  ours_median=$(median_of "${plain[@]}")
   row "tcp file: 3 GiB file to file, MB/s" "$ours_median" "$scp_median" scp "$(calc "$ours_median / $scp_median")" ">= 3"
-  ours_median=$(printf '%s\n' "${sealed[@]}" | median)
+  ours_median=$(median_of "${sealed[@]}")
   row "tcp file: the same, sealed, MB/s" "$ours_median" "$scp_median" scp "$(calc "$ours_median / $scp_median")" ">= 2"
 }

@@ -54,8 +54,8 @@ ping_row() {  # NAME PEER-NAME GOAL
   for ((i = 0; i < ${#mine[@]}; ++i)); do
     [[ ${other[i]} == 0 ]] || ratios+=("$(calc "${mine[i]} / ${other[i]}")")
   done
-  row "$1" "$(printf '%s\n' "${mine[@]}" | median)" "$(printf '%s\n' "${other[@]}" | median)" "$2" \
-    "$(printf '%s\n' "${ratios[@]}" | median)" "$3"
+  row "$1" "$(median_of "${mine[@]}")" "$(median_of "${other[@]}")" "$2" \
+    "$(median_of "${ratios[@]}")" "$3"
 }
 
 # The message rate stands in the fifth column, in millions; the median latency in the fifth, too, in microseconds.

@@ -230,7 +230,7 @@ rdma_file_row() {  # ADDRESS
     mine+=("$(sed -n 's/.* s, \([0-9.]*\) MB\/s.*/\1/p' "$work/sent" | grep . || echo 0)")
     say "rdcp rdma file run $((i + 1)): rdcp ${mine[-1]}, rdsend ${other[-1]} MB/s"
   done
-  middle=$(printf '%s\n' "${mine[@]}" | median) peer=$(printf '%s\n' "${other[@]}" | median)
+  middle=$(median_of "${mine[@]}") peer=$(median_of "${other[@]}")
   row "rdcp rdma file: 256 MiB, MB/s" "$middle" "$peer" "rdsend, rdrecv" "$(ratio "$middle / $peer" rdcp)" ">= 0.90"
   rm -rf "$trees/source" "$trees/target"
 }

@@ -56,8 +56,8 @@ serve_rdma_rows() {  # ADDRESS
   stop_server
   [[ -z ${failures["rdcp --serve"]-} ]] || one=("${one[@]/*/failed}")
   rate_row "serve rdma: upload of 256 MiB, MB/s" ">= 0.85" "${one[@]}"
-  row "serve rdma: four clients at once, MB/s" "$(printf '%s\n' "${four[@]}" | median)" \
-    "$(printf '%s\n' "${one[@]}" | median)" "one client" "$(ratio "$(printf '%s\n' "${ratios[@]}" | median)" "rdcp --serve")" ">= 0.95"
+  row "serve rdma: four clients at once, MB/s" "$(median_of "${four[@]}")" \
+    "$(median_of "${one[@]}")" "one client" "$(ratio "$(median_of "${ratios[@]}")" "rdcp --serve")" ">= 0.95"
   idle_server_rows "serve rdma" rdma
   strangers_row "serve rdma" rdma "$1"
   rm -rf "$trees"

@@ -37,8 +37,8 @@ latency_row() {  # NAME HOST BUSY-POLL [OPTION...]
     say "$name, round $round: ib_send_lat ${theirs[-1]}, stream ${mine[-1]}"
     [[ ${theirs[-1]} == 0 || ${mine[-1]} == 0 ]] || ratios+=("$(calc "${mine[-1]} / ${theirs[-1]}")")
   done
-  row "$name, us" "$(printf '%s\n' "${mine[@]}" | median)" "$(printf '%s\n' "${theirs[@]}" | median)" "ib_send_lat $*" \
-    "$(printf '%s\n' "${ratios[@]}" | median)" "<= 1.2"
+  row "$name, us" "$(median_of "${mine[@]}")" "$(median_of "${theirs[@]}")" "ib_send_lat $*" \
+    "$(median_of "${ratios[@]}")" "<= 1.2"
 }
 
 stream_rows() {  # HOST

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <utility>
 
+#include "ground/await_ready.h"
 #include "ground/error.h"
 
 namespace rdpipe {
@@ -21,12 +22,10 @@ constexpr auto kPatience = milliseconds(250);  // for a neighbour that is known,
 constexpr auto kAfterWaitInVain = 10 * kPatience;
 constexpr Nanoseconds kPause = seconds(1), kLongestPause = seconds(16);
 
-// Sleeps until it is raised, and lowers it. False when it was not by `deadline`, or for no reason.
+// Sleeps until it is raised, and lowers it. False when it was not by `deadline`.
 bool await(Wakeup& wakeup, Deadline deadline) {
-  const auto left = std::chrono::ceil<milliseconds>(deadline.remaining());
-  pollfd look{.fd = wakeup.fd(), .events = POLLIN, .revents = 0};
   std::uint64_t count = 0;
-  if (::poll(&look, 1, static_cast<int>(left.count())) <= 0) return false;
+  if (await_ready(wakeup.fd(), POLLIN, deadline) == 0) return false;
   if (::read(wakeup.fd(), &count, sizeof count) != sizeof count) return false;
   wakeup.lower();
   return true;

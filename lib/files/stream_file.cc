@@ -9,6 +9,7 @@
 #include <deque>
 #include <optional>
 
+#include "ground/await_ready.h"
 #include "ground/error.h"
 #include "io/loop.h"
 #include "stream/pipes.h"
@@ -41,8 +42,7 @@ class StreamFileSource final : public Source {
  private:
   // A FIFO that nobody has opened for writing yet reads as ended; only poll(2) tells the difference.
   bool has_writer() {
-    pollfd fifo{file_.get(), POLLIN, 0};
-    if (::poll(&fifo, 1, 0) <= 0) {
+    if (await_ready(file_.get(), POLLIN, Deadline::now()) == 0) {
       watch_->arm(POLLIN);
       return false;
     }

@@ -11,7 +11,8 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <limits>
+
+#include "ground/await_ready.h"
 
 namespace rdpipe {
 
@@ -50,20 +51,13 @@ std::size_t SharedOutput::write_now(std::string_view bytes) {
 }
 
 bool SharedOutput::await_room(Deadline until) const {
-  constexpr auto kRoundUp = std::chrono::microseconds(999);
-  constexpr int kLook = 100;  // milliseconds
-  pollfd room{own_ ? own_.get() : fd_, POLLOUT, 0};
-  for (;;) {
-    int patience = kLook;
-    if (!until.is_never()) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until.remaining() + kRoundUp);
-      patience = static_cast<int>(std::min<std::int64_t>(left.count(), std::numeric_limits<int>::max()));
-    }
-    const int ready = ::poll(&room, 1, patience);
-    if (ready > 0) return true;
-    if (ready == 0 && until.passed()) return false;
-    if (until.is_never() && pressed_ != nullptr && pressed_()) return false;
+  constexpr auto kLook = std::chrono::milliseconds(100);  // whether somebody presses
+  const int fd = own_ ? own_.get() : fd_;
+  if (!until.is_never()) return await_ready(fd, POLLOUT, until) != 0;
+  while (await_ready(fd, POLLOUT, Deadline::in(kLook)) == 0) {
+    if (pressed_ != nullptr && pressed_()) return false;
   }
+  return true;
 }
 
 bool SharedOutput::end_begun(Deadline until) {

@@ -4,13 +4,13 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstring>
 #include <exception>
 #include <utility>
 
+#include "ground/await_ready.h"
 #include "launch/spawn.h"
 
 namespace rdpipe {
@@ -26,16 +26,6 @@ std::string what_came_of(const Ended& ended) {
   const char* name = ::sigabbrev_np(ended.signal);
   return name != nullptr ? fmt::format("was ended by SIG{}", name)
                          : fmt::format("was ended by signal {}", ended.signal);
-}
-
-// Waits until nobody can write into the pipe any more; deaf to everything else.
-void await_no_writer(int pipe, Deadline deadline) {
-  pollfd end{pipe, 0, 0};
-  const auto left = [&] {
-    return std::chrono::ceil<std::chrono::milliseconds>(deadline.remaining()).count();
-  };
-  while (::poll(&end, 1, static_cast<int>(left())) == -1 && errno == EINTR) {
-  }
 }
 
 }  // namespace
@@ -143,8 +133,9 @@ void Command::tidy_up() noexcept {
   guard_->signal(SIGTERM);
   guard_->signal(SIGCONT);
   process_->await_end(deadline.remaining());
-  await_no_writer(pipe_.get(), deadline);
-  if (errors_) await_no_writer(errors_->pipe(), deadline);
+  const auto await_no_writer = [&](int pipe) { await_ready(pipe, 0, deadline); };
+  await_no_writer(pipe_.get());
+  if (errors_) await_no_writer(errors_->pipe());
 }
 
 }  // namespace rdpipe

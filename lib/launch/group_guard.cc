@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "ground/await_ready.h"
+
 namespace rdpipe {
 namespace {
 
@@ -68,13 +70,10 @@ pid_t start_guard(const Descriptor* held, const Pipe& life, const Pipe& gone) {
 // Waits for the end of what can be read there. False: it does not come in time.
 bool await_end_of(const Descriptor& pipe, Deadline deadline) noexcept {
   std::array<char, 256> words{};
-  for (;;) {
-    pollfd ready{pipe.get(), POLLIN, 0};
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline.remaining());
-    const int count = ::poll(&ready, 1, static_cast<int>(left.count()));
-    if (count == 0 && deadline.passed()) return false;
-    if (count > 0 && ::read(pipe.get(), words.data(), words.size()) == 0) return true;
+  while (await_ready(pipe.get(), POLLIN, deadline) != 0) {
+    if (::read(pipe.get(), words.data(), words.size()) == 0) return true;
   }
+  return false;
 }
 
 }  // namespace

@@ -12,6 +12,8 @@
 #include <climits>
 #include <utility>
 
+#include "ground/await_ready.h"
+
 namespace rdpipe {
 namespace {
 
@@ -23,10 +25,7 @@ std::size_t total(std::span<const iovec> parts) {
   return bytes;
 }
 
-bool is_ready(int fd, short events) {
-  pollfd one{fd, events, 0};
-  return ::poll(&one, 1, 0) > 0;
-}
+bool is_ready(int fd, short events) { return await_ready(fd, events, Deadline::now()) != 0; }
 
 msghdr message_of(std::span<iovec> parts) {
   msghdr message{};

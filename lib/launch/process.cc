@@ -7,7 +7,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+
+#include "ground/await_ready.h"
 
 namespace rdpipe {
 namespace {
@@ -29,11 +32,10 @@ std::optional<Ended> Process::ended() {
 }
 
 std::optional<Ended> Process::await_end(Nanoseconds limit) {
-  constexpr int kLook = 20;  // milliseconds
+  constexpr Nanoseconds kLook = std::chrono::milliseconds(20);  // where there is no descriptor
   const Deadline deadline = Deadline::in(limit);
   while (!ended() && !deadline.passed()) {
-    pollfd end{descriptor_.get(), POLLIN, 0};
-    ::poll(&end, 1, kLook);
+    await_ready(descriptor_.get(), POLLIN, deadline.earlier(Deadline::in(kLook)));
   }
   return ended_;
 }

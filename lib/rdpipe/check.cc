@@ -9,7 +9,7 @@ namespace rdpipe {
 CheckReport check_rdma(const std::string& host, const std::string& port, const Options& options) {
   require_valid(options);
   Loop loop(LoopOptions{.use_uring = options.use_uring});
-  if (options.interrupt_fd >= 0) loop.interrupt_on(options.interrupt_fd, options.on_interrupt);
+  hear_interrupts(loop, options);
   CheckRequest request;
   request.peer = {host, port};
   request.fabric = fabric_options(options);

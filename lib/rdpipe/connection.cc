@@ -15,8 +15,8 @@
 #include "rdpipe/fabric_options.h"
 #include "rdpipe/flow.h"
 #include "rdpipe/next_link.h"
+#include "rdpipe/stream_result.h"
 #include "ring/ring.h"
-#include "seal/digest.h"
 #include "serve/request.h"
 #include "session/session.h"
 #include "stream/bytes.h"
@@ -31,23 +31,6 @@ namespace {
 
 // How long the last words may take: FAILED after an error, and the closing of a connection that did its work.
 constexpr Nanoseconds kLastWords = std::chrono::seconds(2);
-
-std::unique_ptr<Loop> make_loop(const Options& options) {
-  auto loop = std::make_unique<Loop>(loop_options(options));
-  if (options.interrupt_fd >= 0) loop->interrupt_on(options.interrupt_fd, options.on_interrupt);
-  return loop;
-}
-
-// A receiver's own guess is heard where the sender has none.
-StreamOptions stream_options(const Options& options) {
-  StreamOptions stream{options.timeout, options.hash, options.compression, options.progress};
-  if (!options.progress || !options.expected_size) return stream;
-  stream.progress = [tell = options.progress, size = options.expected_size](StreamProgress progress) {
-    if (!progress.total) progress.total = size;
-    tell(progress);
-  };
-  return stream;
-}
 
 // Whoever moves a tree knows more of it.
 template <typename Tree>
@@ -150,20 +133,13 @@ void Connection::State::fail(const Error& error) {
 Result Connection::State::close(const StreamResult& stream, Nanoseconds limit) {
   over = true;
   const LinkInfo& info = session->link().info();
-  Result result;
-  result.bytes = stream.bytes;
-  result.data_bytes = stream.data_bytes;
-  result.wire_bytes = stream.wire_bytes;
+  Result result = result_of(stream);
   result.compressed = session->terms().compressions != 0;
-  result.elapsed = stream.elapsed;
-  if (stream.root) result.digest = hex(*stream.root);
-  result.hash = stream.hash;
   result.fabric = fabric_name(info.fabric);
   result.device = info.device;
   result.peer = session->terms().peer_host;
   result.sealed = session->terms().sealed;
   result.retries = session->link().retries();
-  result.warning = stream.warning;
   try {
     static_cast<void>(session->finish(*loop, limit));
   } catch (const Error&) {
@@ -362,41 +338,6 @@ std::size_t Connection::read(std::span<std::byte> into) {
       state.receiving->turn();
     }
   });
-}
-
-struct Listener::State {
-  State(const std::string& port, std::string_view key, const Options& its_options)
-      : options(its_options),
-        loop(make_loop(options)),
-        acceptor(listen(*loop, port, fabric_options(options), notice_of(options))),
-        lobby(*loop, *acceptor, Key(Secret(key)), notice_of(options)) {}
-
-  Options options;
-  std::shared_ptr<Loop> loop;
-  std::unique_ptr<Acceptor> acceptor;
-  Lobby lobby;
-};
-
-Listener::Listener(const std::string& port, std::string_view key, const Options& options) {
-  require_valid(options);
-  state_ = std::make_unique<State>(port, key, options);
-}
-
-Listener::Listener(Listener&&) noexcept = default;
-Listener& Listener::operator=(Listener&&) noexcept = default;
-Listener::~Listener() = default;
-
-std::uint16_t Listener::port() const { return state_->acceptor->port(); }
-std::string Listener::describe() const { return state_->acceptor->describe(); }
-
-Connection Listener::accept() {
-  for (;;) {
-    if (auto session = state_->lobby.poll()) {
-      return Connection(
-          std::make_unique<Connection::State>(state_->loop, std::move(session), state_->options));
-    }
-    state_->loop->wait();
-  }
 }
 
 }  // namespace rdpipe

@@ -202,7 +202,7 @@ CopyReport copy_tree(const std::vector<std::string>& sources, const std::string&
   here.hears_peer = true;
   const std::string key = generate_key();
   Loop loop({.use_uring = options.use_uring});
-  if (options.interrupt_fd >= 0) loop.interrupt_on(options.interrupt_fd, options.on_interrupt);
+  hear_interrupts(loop, options);
   const auto local = std::make_shared<LocalFiles>();
   std::optional<SourceRemovals> removals;
   SenderThread sender(loop, [&](SenderThread& self) {

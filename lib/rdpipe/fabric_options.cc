@@ -133,6 +133,26 @@ LoopOptions loop_options(const Options& options) {
   return loop;
 }
 
+void hear_interrupts(Loop& loop, const Options& options) {
+  if (options.interrupt_fd >= 0) loop.interrupt_on(options.interrupt_fd, options.on_interrupt);
+}
+
+std::shared_ptr<Loop> make_loop(const Options& options) {
+  auto loop = std::make_shared<Loop>(loop_options(options));
+  hear_interrupts(*loop, options);
+  return loop;
+}
+
+StreamOptions stream_options(const Options& options) {
+  StreamOptions stream{options.timeout, options.hash, options.compression, options.progress};
+  if (!options.progress || !options.expected_size) return stream;
+  stream.progress = [tell = options.progress, size = options.expected_size](StreamProgress progress) {
+    if (!progress.total) progress.total = size;
+    tell(progress);
+  };
+  return stream;
+}
+
 Choice seal_choice(const Options& options) {
   return options.encrypt == Switch::kOn    ? Choice::kYes
          : options.encrypt == Switch::kOff ? Choice::kNo

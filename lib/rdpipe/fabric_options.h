@@ -5,10 +5,12 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "io/loop.h"
 #include "ring/ring.h"
+#include "stream/stream.h"
 #include "transport/fabric.h"
 #include "transport/link.h"
 #include "wire/message.h"
@@ -24,6 +26,10 @@ void require_valid(const Options& options);
 [[nodiscard]] RingShape duplex_ring_shape(const Options& options);
 [[nodiscard]] __attribute__((visibility("default"))) FabricOptions fabric_options(const Options& options);
 [[nodiscard]] LoopOptions loop_options(const Options& options);  // of one connection's loop
+void hear_interrupts(Loop& loop, const Options& options);
+[[nodiscard]] std::shared_ptr<Loop> make_loop(const Options& options);  // that hears them
+// A receiver's own guess of the size is heard where the sender has none.
+[[nodiscard]] StreamOptions stream_options(const Options& options);
 [[nodiscard]] Choice seal_choice(const Options& options);
 // How long a sender, who waits without limit otherwise, waits for a receiver that prepares; 0: no limit.
 [[nodiscard]] std::chrono::nanoseconds preparing_limit(const Options& options);

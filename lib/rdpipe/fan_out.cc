@@ -14,7 +14,7 @@
 #include "rdpipe/fabric_options.h"
 #include "rdpipe/fan_rings.h"
 #include "rdpipe/flow.h"
-#include "seal/digest.h"
+#include "rdpipe/stream_result.h"
 #include "stream/fan.h"
 #include "stream/trunk.h"
 #include "transport/address.h"
@@ -79,7 +79,7 @@ struct FanOut::State {
         loop(loop_options(options)),
         trunk(with_flow(std::move(source), without_buffer(options)), options.checksum, options.hash),
         fan(loop, trunk, names_of(its_receivers), rules(fan_out, its_receivers.size())) {
-    if (options.interrupt_fd >= 0) loop.interrupt_on(options.interrupt_fd, options.on_interrupt);
+    hear_interrupts(loop, options);
   }
 
   [[nodiscard]] Fan::Rules rules(const FanOutOptions& fan_out, std::size_t count);
@@ -111,15 +111,8 @@ Fan::Rules FanOut::State::rules(const FanOutOptions& fan_out, std::size_t count)
   Fan::Rules rules;
   rules.least = fan_out.min_receivers == 0 ? count : fan_out.min_receivers;
   rules.drop_slow = fan_out.drop_slow;
-  rules.stream.stall_limit = options.timeout;
-  rules.stream.compression = options.compression;
-  rules.stream.progress = options.progress;
-  if (options.progress && options.expected_size) {
-    rules.stream.progress = [tell = options.progress, size = options.expected_size](StreamProgress progress) {
-      if (!progress.total) progress.total = size;
-      tell(progress);
-    };
-  }
+  rules.stream = stream_options(options);
+  rules.stream.hash.clear();  // the trunk's, once for all
   rules.failed = [this](std::size_t index) {
     if (heard_failure) heard_failure(result_of(index));
   };
@@ -228,21 +221,18 @@ ReceiverResult FanOut::State::result_of(std::size_t index) const {
   one.error = outcome.error;
   one.given_up = outcome.given_up;
   Result& result = one.result;
-  result.bytes = outcome.progress.bytes;
-  result.elapsed = outcome.progress.elapsed;
+  if (outcome.result) {
+    result = rdpipe::result_of(*outcome.result);
+    result.compressed = outcome.compressed;
+  } else {
+    result.bytes = outcome.progress.bytes;
+    result.elapsed = outcome.progress.elapsed;
+  }
   result.fabric = outcome.progress.fabric;
   result.device = outcome.progress.device;
   result.peer = outcome.progress.peer;
   result.sealed = outcome.progress.sealed;
   result.retries = outcome.progress.retries;
-  if (!outcome.result) return one;
-  result.bytes = outcome.result->bytes;
-  result.data_bytes = outcome.result->data_bytes;
-  result.wire_bytes = outcome.result->wire_bytes;
-  result.compressed = outcome.compressed;
-  result.elapsed = outcome.result->elapsed;
-  if (outcome.result->root) result.digest = hex(*outcome.result->root);
-  result.warning = outcome.result->warning;
   return one;
 }
 
@@ -260,8 +250,9 @@ FanOutReport FanOut::State::report() {
   if (failure) return report;
   StreamResult digests;
   trunk.finish(digests);
-  stream.digest = digests.root ? hex(*digests.root) : "";
-  stream.hash = digests.hash;
+  Result of_all = rdpipe::result_of(digests);
+  stream.digest = std::move(of_all.digest);
+  stream.hash = std::move(of_all.hash);
   return report;
 }
 

@@ -115,7 +115,7 @@ Server::State::State(ServeOptions its_serve, Options its_options)
             return judge(session, words);
           },
           [this](const std::string& line) { say(line); }) {
-  if (options.interrupt_fd >= 0) loop.interrupt_on(options.interrupt_fd, options.on_interrupt);
+  hear_interrupts(loop, options);
   acceptor =
       listen(loop, serve.port, fabric_options(options), [this](const std::string& line) { say(line); });
   port = acceptor->port();

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "ground/await_ready.h"
 #include "ground/descriptor.h"
 #include "ground/error.h"
 #include "ground/shared_output.h"
@@ -63,8 +64,7 @@ Access find_access(int fd, int open_mode, const std::string& name) {
 // What a pipe's reader has not taken, bytes. Throws when it is gone and has left some.
 std::size_t waiting_in_pipe(int fd, const std::string& name) {
   // First whether the reader is gone: it then takes no more.
-  pollfd state{.fd = fd, .events = 0, .revents = 0};
-  const bool reader_gone = ::poll(&state, 1, 0) > 0 && (state.revents & POLLERR) != 0;
+  const bool reader_gone = (await_ready(fd, 0, Deadline::now()) & POLLERR) != 0;
   int unread = 0;
   check(::ioctl(fd, FIONREAD, &unread), Status::kFileIo, "write " + name);
   if (reader_gone && unread > 0) throw_errno(EPIPE, Status::kFileIo, "write " + name);

@@ -1,9 +1,16 @@
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <thread>
 
 #include "catch.h"
+#include "ground/await_ready.h"
 #include "ground/deadline.h"
 #include "ground/descriptor.h"
 #include "ground/error.h"
@@ -27,6 +34,43 @@ TEST_CASE("each checker understands its convention") {
   CHECK_THROWS_WITH(check_negative(-EPERM, Status::kMemory, "pin"), "pin: Operation not permitted");
   CHECK(check(3, Status::kEndpoint, "open") == 3);
   CHECK(check_negative(7, Status::kEndpoint, "open") == 7);
+}
+
+TEST_CASE("a descriptor is awaited until it has something, its end included, or the time is up") {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  const Descriptor reader(ends[0]);
+  Descriptor writer(ends[1]);
+  CHECK(await_ready(reader.get(), POLLIN, Deadline::now()) == 0);
+  CHECK(await_ready(writer.get(), POLLOUT, Deadline::never()) == POLLOUT);
+  REQUIRE(::write(writer.get(), "x", 1) == 1);
+  CHECK(await_ready(reader.get(), POLLIN, Deadline::never()) == POLLIN);
+  CHECK(await_ready(reader.get(), 0, Deadline::now()) == 0);
+  writer.reset();
+  CHECK(await_ready(reader.get(), 0, Deadline::now()) == POLLHUP);
+}
+
+TEST_CASE("a signal does not end waiting for a descriptor") {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  const Descriptor reader(ends[0]), writer(ends[1]);
+  struct sigaction ignored {};
+  struct sigaction before {};
+  ignored.sa_handler = [](int) {};
+  REQUIRE(::sigaction(SIGUSR1, &ignored, &before) == 0);
+  const pthread_t self = ::pthread_self();
+  static constexpr auto kWait = std::chrono::milliseconds(200);
+  std::jthread disturber([self] {
+    for (int i = 0; i < 3; ++i) {
+      std::this_thread::sleep_for(kWait / 8);
+      ::pthread_kill(self, SIGUSR1);
+    }
+  });
+  const auto begin = Clock::now();
+  CHECK(await_ready(reader.get(), POLLIN, Deadline::in(kWait)) == 0);
+  CHECK(Clock::now() - begin >= kWait);
+  disturber.join();
+  REQUIRE(::sigaction(SIGUSR1, &before, nullptr) == 0);
 }
 
 TEST_CASE("names are escaped as rsync does, and can be told from the line") {
