@@ -258,4 +258,23 @@ class PieceSource : public MemorySource {
   std::size_t size_;
 };
 
+// All of them must commit.
+inline FanSetup setup_for(std::size_t receivers) {
+  FanSetup setup;
+  setup.receivers.resize(receivers);
+  setup.rules.least = receivers;
+  return setup;
+}
+
+inline std::shared_ptr<Source> memory_source(std::size_t size) {
+  return std::make_shared<MemorySource>(pattern(size));
+}
+
+// False: not in good time.
+inline bool comes_to(const std::atomic<std::size_t>& count, std::size_t value) {
+  const Deadline limit = in_good_time();
+  while (count < value && !limit.passed()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  return count >= value;
+}
+
 }  // namespace rdpipe
