@@ -13,6 +13,7 @@
 
 #include "catch.h"
 #include "datagram/registry_module.h"
+#include "error_of.h"
 #include "ground/descriptor.h"
 #include "ground/error.h"
 
@@ -89,16 +90,6 @@ struct Fixture {
   Loop loop;
   Registry registry{loop, kModule, "here"};
 };
-
-template <typename Call>
-Error error_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  return {Status::kOk, "", ""};
-}
 
 }  // namespace
 

@@ -71,4 +71,11 @@ inline SessionPair make_sessions(Loop& loop) {
   return make_sessions(loop, std::move(talk));
 }
 
+inline Offer offer(Role role) {
+  Offer offer;
+  offer.role = role;
+  offer.slot_size = 1 << 18;
+  return offer;
+}
+
 }  // namespace rdpipe
