@@ -6,7 +6,8 @@
 namespace rdpipe {
 
 // Sleeps until `fd` has one of `events`, which are poll(2)'s, or an error or its end, which always count; or
-// until `deadline`, which signals do not bring nearer. What it has; 0: nothing, in time. Any thread.
+// until `deadline`, which signals do not bring nearer. What it has; 0: nothing, in time, or poll(2) failed. A
+// negative `fd` never has anything. Any thread.
 short await_ready(int fd, short events, Deadline deadline) noexcept;
 
 }  // namespace rdpipe

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 
 #include "ground/await_ready.h"
@@ -53,9 +54,9 @@ std::size_t SharedOutput::write_now(std::string_view bytes) {
 bool SharedOutput::await_room(Deadline until) const {
   constexpr auto kLook = std::chrono::milliseconds(100);  // whether somebody presses
   const int fd = own_ ? own_.get() : fd_;
-  if (!until.is_never()) return await_ready(fd, POLLOUT, until) != 0;
+  if (!until.is_never() || pressed_ == nullptr) return await_ready(fd, POLLOUT, until) != 0;
   while (await_ready(fd, POLLOUT, Deadline::in(kLook)) == 0) {
-    if (pressed_ != nullptr && pressed_()) return false;
+    if (pressed_()) return false;
   }
   return true;
 }

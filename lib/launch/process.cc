@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -35,7 +34,7 @@ std::optional<Ended> Process::await_end(Nanoseconds limit) {
   constexpr Nanoseconds kLook = std::chrono::milliseconds(20);  // where there is no descriptor
   const Deadline deadline = Deadline::in(limit);
   while (!ended() && !deadline.passed()) {
-    await_ready(descriptor_.get(), POLLIN, deadline.earlier(Deadline::in(kLook)));
+    await_ready(descriptor_.get(), POLLIN, descriptor_ ? deadline : deadline.earlier(Deadline::in(kLook)));
   }
   return ended_;
 }

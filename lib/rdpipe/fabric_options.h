@@ -27,8 +27,8 @@ void require_valid(const Options& options);
 [[nodiscard]] __attribute__((visibility("default"))) FabricOptions fabric_options(const Options& options);
 [[nodiscard]] LoopOptions loop_options(const Options& options);  // of one connection's loop
 void hear_interrupts(Loop& loop, const Options& options);
-[[nodiscard]] std::shared_ptr<Loop> make_loop(const Options& options);  // that hears them
-// A receiver's own guess of the size is heard where the sender has none.
+[[nodiscard]] std::shared_ptr<Loop> make_loop(const Options& options);  // that hears interrupts
+// Whoever hears of progress hears of the expected size where nobody knows the real one.
 [[nodiscard]] StreamOptions stream_options(const Options& options);
 [[nodiscard]] Choice seal_choice(const Options& options);
 // How long a sender, who waits without limit otherwise, waits for a receiver that prepares; 0: no limit.

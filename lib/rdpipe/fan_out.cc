@@ -112,7 +112,6 @@ Fan::Rules FanOut::State::rules(const FanOutOptions& fan_out, std::size_t count)
   rules.least = fan_out.min_receivers == 0 ? count : fan_out.min_receivers;
   rules.drop_slow = fan_out.drop_slow;
   rules.stream = stream_options(options);
-  rules.stream.hash.clear();  // the trunk's, once for all
   rules.failed = [this](std::size_t index) {
     if (heard_failure) heard_failure(result_of(index));
   };

@@ -1,3 +1,6 @@
+#include <memory>
+#include <utility>
+
 #include "io/loop.h"
 #include "rdpipe/connection.h"
 #include "rdpipe/fabric_options.h"

@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "catch.h"
+#include "error_of.h"
 #include "scratch.h"
 
 namespace rdpipe::test {
@@ -25,15 +26,6 @@ struct Writer {
   Ring ring{RingShape{kSlot, 8}};
   Loop loop;
 };
-
-Error failure_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  throw std::runtime_error("nothing was thrown");
-}
 
 using Names = std::vector<std::string>;
 
@@ -212,13 +204,13 @@ TEST_CASE("Two writers of one target do not sweep each other; the later one wins
 TEST_CASE("What cannot be a target is refused before anything is created", "[sink]") {
   const Scratch scratch;
   const auto refusal = [&](const std::string& leaf) {
-    return failure_of([&] { static_cast<void>(open_file_sink(scratch / leaf, {})); });
+    return error_of([&] { static_cast<void>(open_file_sink(scratch / leaf, {})); });
   };
   std::filesystem::create_symlink("loop", scratch / "loop");
   CHECK(refusal("").cause() == "Is a directory");
   CHECK(refusal("new/").cause() == "this directory does not exist");
   for (const auto* path : {"/proc/nope", "/sys/nope"}) {
-    const Error error = failure_of([&] { static_cast<void>(open_file_sink(path, {})); });
+    const Error error = error_of([&] { static_cast<void>(open_file_sink(path, {})); });
     CHECK(error.status() == Status::kEndpoint);  // at once, and for root too
   }
   CHECK(refusal("no/such").cause() == "No such file or directory");
@@ -238,7 +230,7 @@ TEST_CASE("A write that fails ends the transfer and leaves the old target", "[si
   const auto disposition = std::signal(SIGXFSZ, SIG_IGN);
   const rlimit small{1_MiB, before.rlim_max};
   REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
-  const Error error = failure_of([&] { Writer(use_uring).store(scratch / "out", pattern(2_MiB)); });
+  const Error error = error_of([&] { Writer(use_uring).store(scratch / "out", pattern(2_MiB)); });
   REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
   std::signal(SIGXFSZ, disposition);
   CHECK(error.status() == Status::kFileIo);
@@ -249,7 +241,7 @@ TEST_CASE("A write that fails ends the transfer and leaves the old target", "[si
 
 TEST_CASE("/dev/full is a full disk, /dev/null takes all; neither is replaced", "[sink]") {
   Writer writer;
-  const Error error = failure_of([&] { writer.store("/dev/full", pattern(1_MiB)); });
+  const Error error = error_of([&] { writer.store("/dev/full", pattern(1_MiB)); });
   CHECK(error.cause() == "No space left on device");
   writer.store("/dev/null", pattern(1_MiB));
   CHECK(S_ISCHR(stat_of("/dev/null").st_mode));
@@ -314,7 +306,7 @@ TEST_CASE("A descriptor that cannot be written is refused at once, file or pipe"
   REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
   const Descriptor reader(ends[0]), writer(ends[1]);
   for (const int fd : {file.get(), reader.get()}) {
-    const Error error = failure_of([&] { static_cast<void>(open_descriptor_sink(fd, "'out'", {})); });
+    const Error error = error_of([&] { static_cast<void>(open_descriptor_sink(fd, "'out'", {})); });
     CHECK(error.status() == Status::kEndpoint);
     CHECK(std::string(error.what()) == "write 'out': Bad file descriptor");
   }

@@ -1,6 +1,7 @@
 #include <future>
 
 #include "catch.h"
+#include "error_of.h"
 #include "files/file_source.h"
 #include "scratch.h"
 
@@ -22,15 +23,6 @@ struct Reader {
   Ring ring{RingShape{kSlot, 8}};
   Loop loop;
 };
-
-Error failure_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  throw std::runtime_error("nothing was thrown");
-}
 
 }  // namespace
 
@@ -91,7 +83,7 @@ TEST_CASE("A file that shrinks while it is read is an error, not an end", "[sour
   source->start(reader.loop, reader.ring, kSlot);
   REQUIRE(std::holds_alternative<Filled>(next(reader.loop, *source)));
   REQUIRE(::truncate((scratch / "file").c_str(), 2_MiB) == 0);
-  const Error error = failure_of([&] { drain(reader.loop, *source); });
+  const Error error = error_of([&] { drain(reader.loop, *source); });
   CHECK(error.status() == Status::kFileIo);
   CHECK(error.cause() == "file shrank while it was read");
 }
@@ -104,7 +96,7 @@ TEST_CASE("A sparse file that shrinks does not end in zeros that were never ther
   const auto source = open_file_source(scratch / "file", {});
   REQUIRE(::truncate((scratch / "file").c_str(), 1_MiB) == 0);
   source->start(reader.loop, reader.ring, kSlot);
-  CHECK(failure_of([&] { drain(reader.loop, *source); }).cause() == "file shrank while it was read");
+  CHECK(error_of([&] { drain(reader.loop, *source); }).cause() == "file shrank while it was read");
 }
 
 TEST_CASE("What is appended while a file is read is read too", "[source]") {
@@ -220,9 +212,8 @@ TEST_CASE("A FIFO waits for its writer and ends when it goes", "[source]") {
 
 TEST_CASE("What cannot be a source is refused when it is opened", "[source]") {
   const Scratch scratch;
-  CHECK(failure_of([&] { static_cast<void>(open_file_source(scratch / "", {})); }).cause() ==
-        "Is a directory");
-  const Error missing = failure_of([&] { static_cast<void>(open_file_source(scratch / "none", {})); });
+  CHECK(error_of([&] { static_cast<void>(open_file_source(scratch / "", {})); }).cause() == "Is a directory");
+  const Error missing = error_of([&] { static_cast<void>(open_file_source(scratch / "none", {})); });
   CHECK(missing.status() == Status::kEndpoint);
   CHECK(missing.attempt().starts_with("open '"));
   const Descriptor write_only(::open((scratch / "out").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));

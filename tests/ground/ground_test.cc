@@ -48,27 +48,33 @@ TEST_CASE("a descriptor is awaited until it has something, its end included, or 
   CHECK(await_ready(reader.get(), 0, Deadline::now()) == 0);
   writer.reset();
   CHECK(await_ready(reader.get(), 0, Deadline::now()) == POLLHUP);
+  CHECK(await_ready(-1, POLLIN, Deadline::in(std::chrono::milliseconds(20))) == 0);
 }
 
 TEST_CASE("a signal does not end waiting for a descriptor") {
   std::array<int, 2> ends{};
   REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
-  const Descriptor reader(ends[0]), writer(ends[1]);
-  struct sigaction ignored {};
+  const Descriptor reader(ends[0]);
+  Descriptor writer(ends[1]);
+  struct sigaction heard {};
   struct sigaction before {};
-  ignored.sa_handler = [](int) {};
-  REQUIRE(::sigaction(SIGUSR1, &ignored, &before) == 0);
+  heard.sa_handler = [](int) {};
+  REQUIRE(::sigaction(SIGUSR1, &heard, &before) == 0);
   const pthread_t self = ::pthread_self();
   static constexpr auto kWait = std::chrono::milliseconds(200);
-  std::jthread disturber([self] {
+  std::jthread disturber([self, &writer] {
     for (int i = 0; i < 3; ++i) {
       std::this_thread::sleep_for(kWait / 8);
       ::pthread_kill(self, SIGUSR1);
     }
+    std::this_thread::sleep_for(kWait);
+    ::pthread_kill(self, SIGUSR1);
+    writer.reset();
   });
   const auto begin = Clock::now();
   CHECK(await_ready(reader.get(), POLLIN, Deadline::in(kWait)) == 0);
   CHECK(Clock::now() - begin >= kWait);
+  CHECK(await_ready(reader.get(), POLLIN, Deadline::never()) == POLLHUP);
   disturber.join();
   REQUIRE(::sigaction(SIGUSR1, &before, nullptr) == 0);
 }

@@ -1,11 +1,9 @@
 // Time limits of a fan-out: whom they leave behind, and whom they do not.
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <memory>
-#include <string>
 #include <thread>
-#include <utility>
-#include <vector>
 
 #include "catch.h"
 #include "stream/fan_ends.h"
