@@ -19,34 +19,51 @@ constexpr Nanoseconds kFarewell = std::chrono::seconds(1);
 // Its input ends when this process does, or says so; its output is what it holds. It has its signals
 // blocked, so that those to the group miss it, but for SIGKILL. Before it kills the group, and so itself, it
 // hands what it holds to one that is in no danger, which lets go of it when all of the group are dead: those
-// of another user are not killed.
+// of another user are not killed. It says since when there is a group.
 constexpr auto kScript = R"(
 trap 'kill -s KILL 0' EXIT
 exec 3>&1 >/dev/null
+{ read -r line </proc/$$/stat; } 2>/dev/null
+set -- "$1" ${line##*) }
 while read -r word; do
   case $word in held) exec 3>&- ;; done) trap - EXIT; exit 0 ;; esac
 done
-setsid /bin/sh -c "$1" rdpipe-holder $$ </dev/null 4>&1 >&3 3>&- | { read -r ready; kill -s KILL 0; })";
+setsid /bin/sh -c "$1" rdpipe-holder $$ "${21:-0}" </dev/null 4>&1 >&3 3>&- | { read -r ready; kill -s KILL 0; })";
 
-// What is a zombie is dead; what may not be killed lives, also where it cannot be seen. One look may miss who
-// is just being started. Who reads its standard error may be gone, so that nothing is written there.
+// What is a zombie is dead; what may not be killed lives, also where it cannot be seen. Who has left the group
+// and reads the pipe that is held is ended, too. One look may miss who is just being started. Who reads its
+// standard error may be gone, so that nothing is written there.
 constexpr auto kHolderScript = R"(
 LC_ALL=C
 export LC_ALL
-lives() {
-  case $(kill -s 0 -- "-$1" 2>&1) in *ermitted*) return 0 ;; esac
-  for stat in /proc/[0-9]*/stat; do
-    read -r line <"$stat" || continue
-    set -- "$1" ${line##*) }
-    case $2 in Z | X) continue ;; esac
-    [ "$4" != "$1" ] || return 0
+reads() {
+  for fd in "/proc/$1/fd"/*; do
+    [ "$fd" -ef /proc/$$/fd/1 ] || continue
+    while read -r key value; do
+      case $key$value in flags:*1) ;; flags:*) return 0 ;; esac
+    done <"/proc/$1/fdinfo/${fd##*/}"
   done
   return 1
+}
+lives() {
+  case $(kill -s 0 -- "-$1" 2>&1) in *ermitted*) return 0 ;; esac
+  found=1
+  for stat in /proc/[0-9]*/stat; do
+    read -r line <"$stat" || continue
+    set -- "$1" "$2" ${line##*) }
+    case $3 in Z | X) continue ;; esac
+    [ "$5" != "$1" ] || return 0
+    if [ "${22}" -ge "$2" ] && reads "${line%% *}"; then
+      kill -s KILL "${line%% *}"
+      found=0
+    fi
+  done
+  return "$found"
 }
 echo ready >&4
 exec 4>&- 5>&2 2>/dev/null
 looks=0
-while lives "$1" || { sleep 0.05; lives "$1"; }; do
+while lives "$@" || { sleep 0.05; lives "$@"; }; do
   looks=$((looks + 1))
   if [ $looks -lt 100 ]; then sleep 0.05; else sleep 1; fi
 done)";

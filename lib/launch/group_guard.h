@@ -1,7 +1,7 @@
 // A process group for a command, led by a process that only watches: when this process ends, be it by
-// SIGKILL, the guard ends the whole group. What reads our end of a pipe then never sees it closed while it
-// can still do something with that, because the guard holds it open until all of the group are dead. One
-// thread.
+// SIGKILL, the guard ends the whole group, and whoever of the command has left the group and reads what is
+// held. What reads our end of a pipe then never sees it closed while it can still do something with that,
+// because the guard holds it open until all of them are dead. One thread.
 #pragma once
 
 #include "ground/deadline.h"

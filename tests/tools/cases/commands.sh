@@ -123,6 +123,14 @@ test_producer_that_leaves_one_behind() {
 
 # The group of PID, whose leader is its guard.
 group_of() { ps -o pgid= -p "$1" | tr -d ' '; }
+await_gone() {  # PID
+  local left=$((250 * scale))
+  while runs "$1"; do
+    ((left-- > 0)) || { kill -KILL "$1"; fail "a part of the command lives on"; }
+    pause 0.02
+  done
+}
+
 await_group_gone() {  # GROUP
   local left=$((250 * scale))
   while [[ -n $(ps -eo pgid=,stat= | awk -v group="$1" '$1 == group && $2 !~ /^Z/') ]]; do
@@ -267,6 +275,38 @@ test_command_line_with_commands() {
   holds out --hello
 }
 
+# timeout(1) makes a group of its own.
+test_consumer_in_another_group() {
+  local killed
+  make_gate
+  make_data 300000 in
+  for killed in sender receiver; do
+    start_writer from produce_with_gap 200000
+    consumer=(-- timeout 300 sh -c 'echo $$ >pid; cat >part; echo whole >end')
+    start_recv
+    start_send <from
+    await_bytes part 200000
+    kill -KILL "${!killed}"
+    if [[ $killed == sender ]]; then receiver_exits 12; else sender_fails; fi
+    await_gone "$(<pid)"
+    [[ ! -e end ]] || fail "the consumer took a part for the whole"
+    rm -f from part
+  done
+}
+
+# It is asked to end, and asks what it has started.
+test_producer_in_another_group() {
+  target=out start_recv
+  start "$bin/rdsend" --fabric="$fabric" "$host" "$port" "$key" \
+    -- timeout 300 sh -c 'trap "echo asked >asked; exit" TERM; echo $$ >pid; while :; do sleep 0.05; done' 2>send.err
+  sender=$!
+  await_bytes pid 2
+  kill -TERM "$sender"
+  sender_exits 20
+  receiver_fails
+  holds asked asked
+}
+
 # A password: the terminal is lent to who asks for it.
 test_command_that_asks_on_the_terminal() {
   type -P python3 >/dev/null || skip "python3 is not installed"
@@ -304,7 +344,7 @@ has_met_no_end() {
   pause 1
   runs "$(<work/pid)" || fail "it has met an end"
   kill -KILL "$(<work/pid)"
-  while pgrep -f "rdpipe-holder $((group))\$" >/dev/null; do
+  while pgrep -f "rdpipe-holder $((group)) " >/dev/null; do
     ((left-- > 0)) || fail "who holds its input has outlived it"
     pause 0.1
   done
