@@ -137,12 +137,12 @@ Clock::time_point Pinger::send() {
   write_request(message_, {.session = session_, .peer = 0, .sequence = ++sent_});
   const OutgoingDatagram datagram{.to = &to_, .payload = message_};
   const auto now = Clock::now();
-  under_way_.emplace(sent_, now);
-  if (sent_ > kRemembered) under_way_.erase(sent_ - kRemembered);
   if (endpoint_->send_burst({&datagram, 1}) == 0) {
     static_cast<void>(endpoint_->await_room(until(kLinger)));
     static_cast<void>(endpoint_->send_burst({&datagram, 1}));
   }
+  under_way_.emplace(sent_, now);  // noted while the message is on its way
+  if (sent_ > kRemembered) under_way_.erase(sent_ - kRemembered);
   return now;
 }
 
