@@ -2,6 +2,7 @@
 // may share it. One thread.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "open_descriptor.h"
@@ -10,11 +11,11 @@ namespace rdpipe::tools {
 
 class MessageLog {
  public:
-  // An empty path: none. Throws Error{kEndpoint}.
-  explicit MessageLog(const std::string& path);
-  // Throws Error{kUsage} where it is the file `fd` or `path` that data come from or go to.
+  // An empty path: none. Throws Error{kEndpoint}, and Error{kUsage} where it is the file `data` that data
+  // come from or go to: then none is made.
+  MessageLog(const std::string& path, const std::optional<std::string>& data);
+  // Throws Error{kUsage} where it is the file `fd` that data come from or go to.
   void require_apart(int fd) const;
-  void require_apart(const std::string& path) const;
   // False, once, when it could not be written.
   [[nodiscard]] bool write(std::string line);
 

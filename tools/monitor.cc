@@ -93,14 +93,13 @@ Monitor::Monitor(Tool tool, const CommandLine& line)
       settings_(line.settings.progress),
       quiet_(line.settings.quiet),
       numeric_(settings_.numeric),
-      log_(settings_.log_file),
+      log_(settings_.log_file, line.settings.path),
       screen_(STDERR_FILENO, Interrupts::pressing),
       line_(screen_, settings_.use == ProgressUse::kAlways) {
   if (settings_.json_fd) json_.emplace(*settings_.json_fd);
   draws_ = wants_line(tool, line.settings) && line_.wanted();
   if (tool == Tool::kCopy) return;
   log_.require_apart(tool == Tool::kSend ? STDIN_FILENO : STDOUT_FILENO);
-  if (line.settings.path) log_.require_apart(*line.settings.path);
 }
 
 void Monitor::attach(Options& connection) {

@@ -263,6 +263,8 @@ test_progress_that_makes_no_sense() {
   refuses 1 "same file" "${recv[@]}" --json-fd 1 -- cat
   refuses 1 "data are in the same file" "${send[@]}" -l in in
   refuses 1 "data are in the same file" "${recv[@]}" -l refused.out -- cat
+  refuses 1 "data are in the same file" "${recv[@]}" -l new ./new
+  absent new
   refuses 3 "log to 'missing/log'" "${send[@]}" -l missing/log
   refuses 1 "option --json" "$bin/rdcp" --serve --json .
   holds in data
