@@ -124,7 +124,7 @@ void Monitor::print(const std::string& line) {
   if (command_.settings.keeps_listening.value_or(false)) return print_soon(line);
   line_.clear();
   print_unsaid();
-  screen_.write(line_text(line), Deadline::never());
+  put(line, Deadline::never());
 }
 
 // In mid stream nobody waits for a terminal that is stopped.
@@ -132,15 +132,25 @@ void Monitor::print_soon(const std::string& line) {
   constexpr auto kAMoment = std::chrono::milliseconds(200);
   constexpr std::size_t kMost = 1000;  // lines; what nobody reads for so long is lost
   line_.clear();
-  while (!unsaid_.empty() && screen_.write(line_text(unsaid_.front()), Deadline::now())) unsaid_.pop_front();
-  if (unsaid_.empty() && screen_.write(line_text(line), Deadline::in(kAMoment))) return;
+  while (!unsaid_.empty() && put(unsaid_.front(), Deadline::now())) unsaid_.pop_front();
+  if (unsaid_.empty() && put(line, Deadline::in(kAMoment))) return;
   if (unsaid_.size() == kMost) unsaid_.pop_front();
   unsaid_.push_back(line);
 }
 
 void Monitor::print_unsaid() {
-  for (const std::string& line : std::exchange(unsaid_, {}))
-    screen_.write(line_text(line), Deadline::never());
+  for (const std::string& line : std::exchange(unsaid_, {})) put(line, Deadline::never());
+}
+
+// A line of its own: false when there was no room for it.
+bool Monitor::put(const std::string& line, Deadline until) {
+  const bool is_written = screen_.write((*in_line_ ? "\n" : "") + line_text(line), until);
+  if (is_written) *in_line_ = false;
+  return is_written;
+}
+
+void Monitor::end_line(Deadline until) {
+  if (*in_line_ && screen_.write("\n", until)) *in_line_ = false;
 }
 
 void Monitor::say(const char* event, const std::string& text, const std::string& line, bool on_screen) {
@@ -172,7 +182,7 @@ void Monitor::start() {
 
 void Monitor::show(const Reading& reading) {
   last_ = reading;
-  if (draws_ && line_.draws()) line_.show(reading);
+  if (line_.draws()) draw(reading);
   constexpr auto kNearly = std::chrono::milliseconds(50);  // the next time would be later by more
   const auto now = SteadyClock::now();
   if (now + kNearly < next_tick_) return;
@@ -184,7 +194,12 @@ void Monitor::show(const Reading& reading) {
 void Monitor::tick(const Reading& reading) {
   if (numeric_) print_number(reading, false, Deadline::now());
   if (json_) json_->write_if_room("tick", tick_members(reading));
-  if (draws_ && !line_.draws()) line_.show(reading);
+  if (!line_.draws()) draw(reading);
+}
+
+// Not over what a command has begun to say, nor, before there is anything to tell, over what it asks.
+void Monitor::draw(const Reading& reading) {
+  if (draws_ && !*in_line_ && reading.tells()) line_.show(reading);
 }
 
 // 100 is for what is in its place.
@@ -195,11 +210,11 @@ void Monitor::print_number(const Reading& reading, bool done, Deadline until) {
     const bool is_more = reading.total && reading.bytes > *reading.total;
     number = done ? kDone : std::min(kNotYet, reading.percent().value_or(is_more ? kNotYet : 0));
   }
-  screen_.write(line_text(fmt::format("{}", number)), until);
+  put(fmt::format("{}", number), until);
 }
 
 ErrorOutput Monitor::command_errors() {
-  return {STDERR_FILENO, [this] { make_way(); }, [this](const std::string& text) { warn(text); }};
+  return {STDERR_FILENO, [this] { make_way(); }, [this](const std::string& text) { warn(text); }, in_line_};
 }
 
 void Monitor::finish(const Result& result) {
@@ -259,7 +274,10 @@ void Monitor::settle(bool well) {
   // With -v a stream's line says more.
   const bool says_it_later = tool_ != Tool::kCopy && command_.settings.verbose;
   line_.clear();
-  if (draws_ && last_ && !says_it_later) line_.finish(*last_);
+  if (draws_ && last_ && !says_it_later) {
+    end_line(Deadline::now());
+    line_.finish(*last_);
+  }
   if (numeric_) print_number(last_.value_or(Reading{}), well, Deadline::never());
 }
 

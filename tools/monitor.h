@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <deque>
+#include <memory>
 #include <new>
 #include <optional>
 #include <string>
@@ -74,8 +75,11 @@ class Monitor {
  private:
   void show(const Reading& reading);
   void tick(const Reading& reading);
+  void draw(const Reading& reading);
   void print(const std::string& line);
   void print_soon(const std::string& line);
+  bool put(const std::string& line, Deadline until);
+  void end_line(Deadline until);
   void print_unsaid();
   void print_number(const Reading& reading, bool done, Deadline until);
   void say(const char* event, const std::string& text, const std::string& line, bool on_screen);
@@ -93,6 +97,8 @@ class Monitor {
   SharedOutput screen_;  // standard error
   ProgressLine line_;
   bool draws_ = false;
+  // A command, with whom the screen is shared, has begun a line there and not ended it.
+  std::shared_ptr<bool> in_line_ = std::make_shared<bool>(false);
   RateMeter meter_;
   std::optional<Reading> last_;
   Json receivers_;                  // of several

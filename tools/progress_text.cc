@@ -116,7 +116,7 @@ std::string progress_text(const Reading& reading, std::size_t width) {
   if (const auto left = reading.seconds_left()) row.add(clock_text(*left) + " left");
   if (reading.ended) row.add("confirming");
   add_entries(row, reading);
-  row.add("mean " + rate_of(reading.mean));
+  if (reading.has_mean()) row.add("mean " + rate_of(reading.mean));
   if (reading.buffer.size > 0) {
     row.add(fmt::format("buffer {}%", 100 * reading.buffer.held / reading.buffer.size));
   }

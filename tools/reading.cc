@@ -31,6 +31,11 @@ std::optional<unsigned> Reading::percent() const {
   return static_cast<unsigned>(100.0L * static_cast<long double>(bytes) / static_cast<long double>(*total));
 }
 
+bool Reading::has_mean() const {
+  constexpr double kEnough = 0.5;
+  return seconds >= kEnough;
+}
+
 std::optional<double> Reading::seconds_left() const {
   constexpr double kFirstGuess = 1, kMost = 360000;
   if (!percent() || ended || rate <= 0 || seconds < kFirstGuess || bytes == *total) return {};

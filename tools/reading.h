@@ -33,6 +33,10 @@ struct Reading {
   std::string file{};  // the large one under way; empty: none
   std::uint64_t file_bytes = 0, file_size = 0;
 
+  // Something has moved, or, of a copy, was found.
+  [[nodiscard]] bool tells() const { return bytes > 0 || (entries && entries->total > 0); }
+  // Of no time at all there is no mean.
+  [[nodiscard]] bool has_mean() const;
   // 0 to 100; nothing where it is not known, or was wrong.
   [[nodiscard]] std::optional<unsigned> percent() const;
   [[nodiscard]] std::optional<double> seconds_left() const;

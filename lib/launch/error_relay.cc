@@ -77,7 +77,7 @@ void ErrorRelay::finish() {
 
 // What is said next is a line of its own.
 void ErrorRelay::end_line(Deadline limit) {
-  if (std::exchange(is_in_line_, false)) static_cast<void>(output_.write("\n", limit));
+  if (std::exchange(*to_.in_line, false)) static_cast<void>(output_.write("\n", limit));
 }
 
 void ErrorRelay::warn(const std::string& text) {
@@ -102,7 +102,7 @@ ErrorRelay::Step ErrorRelay::write_some(Deadline until) {
   if (!output_.await_room(until)) return Step::kWaits;
   if (to_.before) to_.before();
   const std::size_t count = output_.write_now(pending_);
-  if (count > 0) is_in_line_ = pending_[count - 1] != '\n';
+  if (count > 0) *to_.in_line = pending_[count - 1] != '\n';
   pending_.erase(0, count);
   return count > 0 ? Step::kMoved : Step::kWaits;
 }

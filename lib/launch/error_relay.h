@@ -45,8 +45,7 @@ class ErrorRelay {
   Descriptor from_;
   ErrorOutput to_;
   SharedOutput output_;
-  std::string pending_;      // read and not yet written
-  bool is_in_line_ = false;  // what was written has not ended
+  std::string pending_;  // read and not yet written
   LastLine last_;
   Watch readable_;
   std::optional<Watch> writable_;

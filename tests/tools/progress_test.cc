@@ -104,6 +104,24 @@ TEST_CASE("progress: what stands still has no time left") {
   CHECK(progress_text(reading, 40) == "12.30 GB  50%  0 B/s  mean 1.23 GB/s");
 }
 
+TEST_CASE("progress: of no time at all there is no mean") {
+  Reading reading = half_way();
+  reading.seconds = 0.00004;
+  CHECK(progress_text(reading, 200) == "12.30 GB  50%  1.20 GB/s  buffer 75%  RDMA (mlx5_0)");
+  reading.seconds = 0.5;
+  CHECK(reading.has_mean());
+}
+
+TEST_CASE("progress: there is nothing to tell before something has moved, or was found") {
+  CHECK_FALSE(Reading{}.tells());
+  CHECK(half_way().tells());
+  Reading reading;
+  reading.entries = Entries{};
+  CHECK_FALSE(reading.tells());
+  reading.entries->total = 1;
+  CHECK(reading.tells());
+}
+
 TEST_CASE("progress: what is through and not yet confirmed says so, and the end how long it took") {
   Reading reading = half_way();
   reading.bytes = *reading.total;

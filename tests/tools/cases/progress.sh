@@ -148,6 +148,44 @@ test_no_progress_where_a_command_has_the_terminal() {
   [[ $(screen | tail -n 1) == "it has 4000000 bytes" ]] || { screen; fail "it draws at the end"; }
 }
 
+# rdsend on a terminal, with a SCRIPT as its command, which waits at the gate with `read x <gate`.
+send_of_command() {  # SCRIPT
+  need_tmux
+  make_gate
+  make_data 4000000 in
+  target=out start_recv
+  printf '%q ' "$bin/rdsend" --fabric="$fabric" "$host" "$port" "$key" -- sh -c "$1" >asked
+  run_on_terminal 80 asked
+}
+
+# tcp only: the terminal is the same
+test_progress_leaves_the_line_that_a_command_has_begun() {
+  send_of_command 'head -c 2000000 in; printf "reading disk 1..." >&2; read x <gate; echo ok >&2; read x <gate
+    tail -c +2000001 in; printf "the end" >&2'
+  await_screen "^reading disk 1"
+  pause 1
+  [[ $(screen) == "reading disk 1..." ]] || { screen; fail "it draws over what the command says"; }
+  open_gate
+  await_screen "^2\.00 MB"
+  open_gate
+  sent_on_terminal
+  [[ $(screen) =~ ^"reading disk 1...ok"$'\n'"the end"$'\n'"4.00 MB  "[^$'\n']*$ ]] || { screen; fail "not line by line"; }
+}
+
+# tcp only: the terminal is the same
+test_progress_leaves_a_prompt_before_anything_moves() {
+  send_of_command 'printf "Password: " >/dev/tty; read x <gate; echo >/dev/tty; head -c 2000000 in; read x <gate
+    tail -c +2000001 in'
+  await_screen "^Password"
+  pause 1
+  [[ $(screen) == "Password:" ]] || { screen; fail "it draws over the prompt"; }
+  open_gate
+  await_screen "^2\.00 MB"
+  [[ $(screen) == "Password:"$'\n'* ]] || { screen; fail "the prompt is gone"; }
+  open_gate
+  sent_on_terminal
+}
+
 # tcp only: the terminal is the same
 test_no_progress_in_the_background() {
   prepare

@@ -62,6 +62,18 @@ test_progress_with_a_size_that_is_too_small() {
   [[ $(grep -vx 0 send.err | sort -u) == $'100\n99' ]] || fail "not 99 until the end"
 }
 
+# A number is a line of its own, also where the command has begun one.
+test_progress_numeric_beside_a_command() {
+  echo hello >in
+  producer=(-- sh -c 'printf "reading disk 1..." >&2; sleep 1; echo ok >&2; cat in')
+  target=out start_recv
+  start_send --numeric --interval 0.2 </dev/null
+  both_succeed 6
+  says send.err '^reading disk 1\.\.\.$'
+  says send.err '^ok$'
+  ! grep -vE '^[0-9]+$|^reading disk 1\.\.\.$|^ok$' send.err || fail "not line by line"
+}
+
 test_progress_with_a_size_of_nothing() {
   send_with_a_rest --numeric --interval 0.3 --size 0
   says send.err '^200000$'
