@@ -12,7 +12,7 @@ void ElasticSink::start(Loop& loop, Ring& ring, std::optional<std::uint64_t> siz
   loop_ = &loop;
   most_passed_on_ = std::max<std::size_t>(1, ring.shape().slots / 2);
   depth_ = std::clamp<std::size_t>(ring.shape().slots, 2, kMostDepth);
-  fifo_.emplace(options_, ring.shape().slot_size);
+  fifo_.emplace(options_, ring.shape().slot_size, MemoryFifo::Held::kUntilHome);
   inner().start(loop, fifo_->ring(), size);
 }
 
@@ -59,7 +59,7 @@ void ElasticSink::poll() {
 // True when the inner sink has got something to do.
 bool ElasticSink::give() {
   bool gave = false;
-  while (!fifo_->empty() && fifo_->gives() && slots_with_inner() < depth_) {
+  while (!fifo_->empty() && fifo_->gives() && slots_with_inner() < depth_ && !is_better_later()) {
     MemoryFifo::Piece piece = fifo_->take();
     ++given_;
     if (piece.hole > 0) {
@@ -71,6 +71,12 @@ bool ElasticSink::give() {
   }
   const bool drained = fifo_->empty() && waiting_.empty();
   return (drained && end_inner()) || gave;
+}
+
+// What has begun to fill a slot goes on to do so while the inner sink has enough: given with little in it, a
+// slot of the buffer holds no more than that until it is written.
+bool ElasticSink::is_better_later() const {
+  return fifo_->grows() && (slots_given() > 0 || slots_with_inner() >= most_passed_on_);
 }
 
 std::size_t ElasticSink::slots_given() const {

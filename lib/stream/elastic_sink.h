@@ -39,6 +39,7 @@ class ElasticSink final : public SinkAround {
     std::size_t done = 0;
   };
   [[nodiscard]] bool passes_through();
+  [[nodiscard]] bool is_better_later() const;
   [[nodiscard]] std::size_t slots_given() const;
   [[nodiscard]] std::size_t slots_with_inner() const;
   void store();

@@ -11,7 +11,7 @@ namespace rdpipe {
 void ElasticSource::start(Loop& loop, Ring& ring, std::size_t max_payload) {
   loop_ = &loop;
   ring_ = &ring;
-  fifo_.emplace(options_, max_payload);
+  fifo_.emplace(options_, max_payload, MemoryFifo::Held::kUntilTaken);
   Ring& own = fifo_->ring();
   if (ring.has_device()) own.attach_device();  // what is read goes there in the end
   if (ring.expects_leaves()) own.expect_leaves();

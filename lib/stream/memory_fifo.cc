@@ -24,38 +24,41 @@ Ring make_ring(std::size_t size, std::size_t largest_slot) {
 
 }  // namespace
 
-MemoryFifo::MemoryFifo(const BufferOptions& options, std::size_t largest_slot)
-    : options_(options), ring_(make_ring(options.size, largest_slot)) {}
+MemoryFifo::MemoryFifo(const BufferOptions& options, std::size_t largest_slot, Held until)
+    : options_(options), ring_(make_ring(options.size, largest_slot)), until_(until) {}
 
-int MemoryFifo::fill_percent() const noexcept {
-  return static_cast<int>(stored_ * 100 / ring_.shape().slots);
+std::size_t MemoryFifo::held() const noexcept {
+  const std::size_t in_use = ring_.shape().slots - ring_.free_slots();
+  return (until_ == Held::kUntilHome ? in_use : stored_) * ring_.shape().slot_size - room();
 }
 
-BufferFill MemoryFifo::fill() const {
-  const RingShape shape = ring_.shape();
-  return {.held = stored_ * shape.slot_size, .size = shape.payload_bytes()};
+std::size_t MemoryFifo::room() const noexcept {
+  return growing_ ? ring_.shape().slot_size - pieces_.back().slot.size() : 0;
 }
+
+int MemoryFifo::fill_percent() const noexcept { return static_cast<int>(held() * 100 / size()); }
+
+BufferFill MemoryFifo::fill() const { return {.held = held(), .size = size()}; }
 
 void MemoryFifo::push(Piece piece) {
   const bool is_own = piece.slot.is_of(ring_);
   pieces_.push_back(std::move(piece));
+  growing_ = false;
   if (is_own) ++stored_;
 }
 
 std::size_t MemoryFifo::append(std::span<const std::byte> bytes) {
   std::size_t done = 0;
   while (done < bytes.size()) {
-    const bool has_room = !pieces_.empty() && pieces_.back().hole == 0 && pieces_.back().slot.is_of(ring_) &&
-                          pieces_.back().slot.size() < ring_.shape().slot_size;
-    if (!has_room) {
+    if (room() == 0) {
       auto fresh = ring_.acquire();
       if (!fresh) break;
       push({std::move(*fresh)});
+      growing_ = true;
     }
     Slot& slot = pieces_.back().slot;
-    const auto room = slot.payload().subspan(slot.size());
-    const std::size_t count = std::min(room.size(), bytes.size() - done);
-    std::copy_n(bytes.subspan(done).begin(), count, room.begin());
+    const std::size_t count = std::min(room(), bytes.size() - done);
+    std::copy_n(bytes.subspan(done).begin(), count, slot.payload().subspan(slot.size()).begin());
     slot.resize(slot.size() + count);
     done += count;
   }
@@ -69,7 +72,10 @@ bool MemoryFifo::append_hole(std::uint64_t length) {
     return true;
   }
   auto slot = ring_.acquire();
-  if (!slot) return false;
+  if (!slot) {
+    growing_ = false;  // what comes next is this hole: the last piece takes no more
+    return false;
+  }
   push({std::move(*slot), length});
   return true;
 }
@@ -77,26 +83,25 @@ bool MemoryFifo::append_hole(std::uint64_t length) {
 MemoryFifo::Piece MemoryFifo::take() {
   Piece piece = std::move(pieces_.front());
   pieces_.pop_front();
+  if (pieces_.empty()) growing_ = false;
   if (piece.slot.is_of(ring_)) --stored_;
   return piece;
 }
 
 bool MemoryFifo::takes() {
-  const bool low = stored_ * 100 < static_cast<std::size_t>(options_.start_read) * ring_.shape().slots;
   if (full()) {
     filling_ = false;  // also when it is not full any more by the time that gives() is asked
     if (options_.start_read < 100) paused_ = true;
   }
-  if (low || ended_) paused_ = false;
+  if (!holds_per_cent(options_.start_read) || ended_) paused_ = false;
   return !paused_;
 }
 
 bool MemoryFifo::gives() {
   if (options_.start_write == 0 || ended_) return true;
-  if (pieces_.empty()) {
+  if (pieces_.empty() && held() == 0) {
     filling_ = true;
-  } else if (full() ||
-             stored_ * 100 >= static_cast<std::size_t>(options_.start_write) * ring_.shape().slots) {
+  } else if (full() || holds_per_cent(options_.start_write)) {
     filling_ = false;
   }
   return !filling_;

@@ -25,6 +25,9 @@ struct BufferOptions {
 
 class MemoryFifo {
  public:
+  // What counts as held: what waits here, or also what was taken and is with whoever took it.
+  enum class Held : std::uint8_t { kUntilTaken, kUntilHome };
+
   struct Piece {
     Slot slot;                        // of any ring
     std::uint64_t hole = 0;           // its length; 0: the slot's bytes
@@ -32,7 +35,7 @@ class MemoryFifo {
   };
 
   // `largest_slot`: a multiple of 4 KiB. Throws Error{kMemory} when so much address space is not to be had.
-  MemoryFifo(const BufferOptions& options, std::size_t largest_slot);
+  MemoryFifo(const BufferOptions& options, std::size_t largest_slot, Held until);
 
   // All slots of this ring together are the buffer.
   [[nodiscard]] Ring& ring() noexcept { return ring_; }
@@ -47,6 +50,8 @@ class MemoryFifo {
   [[nodiscard]] std::size_t append(std::span<const std::byte> bytes);
   // `length`: 1 to kMaxHoleLength. False: there is no slot for it.
   [[nodiscard]] bool append_hole(std::uint64_t length);
+  // The only piece there is, and one that more may be appended to: taken now, it would waste its slot's room.
+  [[nodiscard]] bool grows() const noexcept { return pieces_.size() == 1 && room() > 0 && !ended_; }
   [[nodiscard]] const Piece& front() const { return pieces_.front(); }
   [[nodiscard]] Piece take();
 
@@ -56,14 +61,22 @@ class MemoryFifo {
   [[nodiscard]] bool gives();  // what is there may be taken
 
  private:
-  [[nodiscard]] bool full() const noexcept { return ring_.free_slots() == 0; }
+  [[nodiscard]] std::size_t size() const noexcept { return ring_.shape().payload_bytes(); }
+  [[nodiscard]] std::size_t held() const noexcept;  // bytes: of whole slots, but for the room in the last
+  [[nodiscard]] std::size_t room() const noexcept;  // bytes that the last piece can grow by
+  [[nodiscard]] bool full() const noexcept { return ring_.free_slots() == 0 && room() == 0; }
+  [[nodiscard]] bool holds_per_cent(int mark) const noexcept {
+    return held() * 100 >= static_cast<std::size_t>(mark) * size();
+  }
 
   BufferOptions options_;
   Ring ring_;
+  Held until_;
   std::deque<Piece> pieces_;
   std::size_t stored_ = 0;
-  bool filling_ = true;  // up to start_write
-  bool paused_ = false;  // until start_read
+  bool growing_ = false;  // the last piece, by append()
+  bool filling_ = true;   // up to start_write
+  bool paused_ = false;   // until start_read
   bool ended_ = false;
 };
 

@@ -21,7 +21,8 @@ class GatedSink : public MemorySink {
   void write(Slot slot) override { held_.push_back({std::move(slot), 0}); }
   void write_hole(Slot slot, std::uint64_t length) override { held_.push_back({std::move(slot), length}); }
   void poll() override {
-    while (open && !held_.empty()) {
+    while (open && most > 0 && !held_.empty()) {
+      --most;
       auto [slot, hole] = std::move(held_.front());
       held_.pop_front();
       if (hole > 0) ++holes;
@@ -39,7 +40,8 @@ class GatedSink : public MemorySink {
   bool committed() const override { return finished && held_.empty(); }
 
   bool open = false;
-  bool counts = true;  // its backlog
+  bool counts = true;           // its backlog
+  std::size_t most = SIZE_MAX;  // that it takes while it is open
   std::size_t holes = 0;
 
  private:
@@ -105,6 +107,83 @@ TEST_CASE("what a busy sink does not take goes into the buffer, and the slots go
   CHECK(done == bytes.size());
   CHECK((inner->bytes == bytes));
   CHECK(ring.free_slots() == 8);
+}
+
+TEST_CASE("a buffer tells all that it holds, also what the busy sink has been given of it") {
+  const bool counts = GENERATE(true, false);
+  Loop loop;
+  Ring ring({kSlot, 16});
+  const auto inner = std::make_shared<GatedSink>();
+  inner->counts = counts;
+  ElasticSink sink(inner, {.size = 8 * kSlot});
+  sink.start(loop, ring, {});
+  const std::size_t passed = counts ? 8 * kSlot : 0;
+  const auto bytes = pattern(24 * kSlot);
+  CHECK(write_all(sink, ring, std::span(bytes).first(passed + 5 * kSlot)) == passed + 5 * kSlot);
+  sink.poll();
+  CAPTURE(counts);
+  CHECK(sink.buffer()->held == 5 * kSlot);
+  CHECK(write_all(sink, ring, std::span(bytes).subspan(passed + 5 * kSlot)) ==
+        bytes.size() - passed - 5 * kSlot);
+  sink.poll();
+  CHECK(sink.buffer()->held == 8 * kSlot);
+  CHECK(sink.buffer()->size == 8 * kSlot);
+  inner->open = true;
+  for (int i = 0; i < 10; ++i) sink.poll();
+  CHECK(sink.buffer()->held == 0);
+  CHECK((inner->bytes == bytes));
+}
+
+TEST_CASE("small frames fill a buffer as large ones do, byte by byte") {
+  const bool counts = GENERATE(true, false);
+  constexpr std::size_t kFrame = 100;
+  Loop loop;
+  Ring ring({kSlot, 16});
+  const auto inner = std::make_shared<GatedSink>();
+  inner->counts = counts;
+  ElasticSink sink(inner, {.size = 8 * kSlot});
+  sink.start(loop, ring, {});
+  const auto bytes = pattern(20 * kSlot);
+  std::size_t done = 0;
+  const auto write_until_it_stalls = [&] {
+    while (done < bytes.size()) {
+      const std::size_t count =
+          write_all(sink, ring, std::span(bytes).subspan(done, std::min(kFrame, bytes.size() - done)));
+      sink.poll();
+      if (count == 0) break;
+      done += count;
+    }
+  };
+  write_until_it_stalls();
+  CAPTURE(counts);
+  CHECK(done >= (counts ? 8 : 7) * kSlot);  // given before it was known that it is busy: one slot
+  CHECK(done <= 8 * kSlot + 16 * kFrame);
+  CHECK(sink.buffer()->held == 8 * kSlot);
+  inner->open = true;
+  for (int i = 0; i < 10; ++i) sink.poll();
+  write_until_it_stalls();
+  for (int i = 0; i < 10; ++i) sink.poll();
+  CHECK(done == bytes.size());
+  CHECK((inner->bytes == bytes));
+  CHECK(sink.buffer()->held == 0);
+}
+
+TEST_CASE("what is in a buffer does not wait there while the sink has little to do") {
+  Loop loop;
+  Ring ring({kSlot, 4});
+  const auto inner = std::make_shared<GatedSink>();
+  ElasticSink sink(inner, {.size = 8 * kSlot});
+  sink.start(loop, ring, {});
+  const auto bytes = pattern(300);
+  for (std::size_t done = 0; done < bytes.size(); done += 100) {
+    CHECK(write_all(sink, ring, std::span(bytes).subspan(done, 100)) == 100);
+  }
+  sink.poll();
+  CHECK(inner->backlog() == 2);  // half the ring
+  CHECK(sink.buffer()->held == 100);
+  inner->open = true;
+  sink.poll();
+  CHECK((inner->bytes == bytes));
 }
 
 TEST_CASE("holes wait as holes, and what has begun behind them in order") {
@@ -192,6 +271,49 @@ TEST_CASE("a sink's buffer fills to its mark before the consumer starts, and aga
   CHECK(sink.committed());  // an end counts whatever the mark
 }
 
+TEST_CASE("a sink's buffer fills to its mark in bytes, not in slots that have been begun") {
+  const int mark = GENERATE(50, 100);
+  Loop loop;
+  Ring ring({kSlot, 4});
+  const auto inner = std::make_shared<GatedSink>();
+  inner->open = true;
+  ElasticSink sink(inner, {.size = 4 * kSlot, .start_write = mark});
+  sink.start(loop, ring, {});
+  const std::size_t due = 4 * kSlot * static_cast<std::size_t>(mark) / 100;
+  const auto bytes = pattern(due);
+  for (std::size_t done = 0; done < due - 1; done += kSlot) {
+    const std::size_t count = std::min(kSlot, due - 1 - done);
+    CHECK(write_all(sink, ring, std::span(bytes).subspan(done, count)) == count);
+    sink.poll();
+  }
+  CAPTURE(mark);
+  CHECK(inner->bytes.empty());
+  CHECK(sink.buffer()->held == due - 1);
+  CHECK(write_all(sink, ring, std::span(bytes).last(1)) == 1);
+  for (int i = 0; i < 5; ++i) sink.poll();
+  CHECK((inner->bytes == bytes));
+}
+
+TEST_CASE("a buffer with no slot for a hole is full, whatever room its last one has") {
+  Loop loop;
+  Ring ring({kSlot, 4});
+  const auto inner = std::make_shared<GatedSink>();
+  inner->open = true;
+  ElasticSink sink(inner, {.size = 4 * kSlot, .start_write = 100});
+  sink.start(loop, ring, {});
+  const auto bytes = pattern(3 * kSlot + 1);
+  CHECK(write_all(sink, ring, bytes) == bytes.size());
+  sink.poll();
+  CHECK(inner->bytes.empty());
+  sink.write_hole(*ring.acquire(), 1000);
+  for (int i = 0; i < 5; ++i) sink.poll();
+  CHECK(inner->bytes.size() >= bytes.size());
+  sink.finish();
+  for (int i = 0; i < 5; ++i) sink.poll();
+  CHECK(sink.committed());
+  CHECK(inner->bytes.size() == bytes.size() + 1000);
+}
+
 TEST_CASE("a sink's full buffer takes nothing until it is below its mark") {
   Loop loop;
   Ring ring({kSlot, 4});
@@ -210,6 +332,30 @@ TEST_CASE("a sink's full buffer takes nothing until it is below its mark") {
     done += write_all(sink, ring, std::span(bytes).subspan(done));
   }
   CHECK(done == bytes.size());
+  CHECK((inner->bytes == bytes));
+}
+
+TEST_CASE("what the sink was given of a full buffer and has not written is in it still, for its mark, too") {
+  Loop loop;
+  Ring ring({kSlot, 16});
+  const auto inner = std::make_shared<GatedSink>();
+  ElasticSink sink(inner, {.size = 8 * kSlot, .start_read = 50});
+  sink.start(loop, ring, {});
+  const auto bytes = pattern(17 * kSlot);
+  CHECK(write_all(sink, ring, bytes) == bytes.size());  // 8 pass it by, and one finds no room
+  sink.poll();
+  CHECK(ring.free_slots() == 7);
+  inner->open = true;
+  inner->most = 8 + 4;
+  sink.poll();
+  CHECK(sink.buffer()->held == 4 * kSlot);
+  CHECK(ring.free_slots() == 15);
+  inner->most = 1;
+  sink.poll();
+  CHECK(ring.free_slots() == 16);
+  CHECK(sink.buffer()->held == 4 * kSlot);
+  inner->most = 5;
+  for (int i = 0; i < 3; ++i) sink.poll();
   CHECK((inner->bytes == bytes));
 }
 

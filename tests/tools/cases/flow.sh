@@ -35,7 +35,9 @@ test_buffer_of_a_receiver() { producer_is_done_before_the_consumer receiver; }
 test_buffer_of_a_sender() { producer_is_done_before_the_consumer sender; }
 
 test_buffer_that_is_too_small_holds_up_the_producer() {
-  rest_behind_a_buffer receiver -m 2M
+  : >told
+  rest_behind_a_buffer receiver -m 2M --json-fd 5 --interval 0.2 5>told
+  await_line told '"buffer_bytes":2097152,"buffer_size":2097152'
   pause 1
   runs "$writer" || fail "the producer need not wait"
   open_gate
