@@ -30,9 +30,9 @@ while read -r word; do
 done
 setsid /bin/sh -c "$1" rdpipe-holder $$ "${21:-0}" </dev/null 4>&1 >&3 3>&- | { read -r ready; kill -s KILL 0; })";
 
-// What is a zombie is dead; what may not be killed lives, also where it cannot be seen. Who has left the group
-// and reads the pipe that is held is ended, too. One look may miss who is just being started. Who reads its
-// standard error may be gone, so that nothing is written there.
+// What is a zombie is dead; what may not be killed lives, also where it cannot be seen. Who has left the
+// group and reads the pipe that is held is ended, too. One look may miss who is just being started. Who reads
+// its standard error may be gone, so that nothing is written there.
 constexpr auto kHolderScript = R"(
 LC_ALL=C
 export LC_ALL
