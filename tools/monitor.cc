@@ -259,8 +259,9 @@ void Monitor::finish(const FanOutReport& report) {
   print_unsaid();
   receivers_ = Json::array();
   for (const ReceiverResult& receiver : report.receivers) receivers_.push_back(receiver_members(receiver));
-  const bool all_committed = std::ranges::none_of(
-      report.receivers, [](const ReceiverResult& receiver) { return receiver.error.has_value(); });
+  const bool all_committed =
+      !report.error &&
+      std::ranges::none_of(report.receivers, [](const auto& receiver) { return receiver.error.has_value(); });
   for (const ReceiverResult& receiver : report.receivers) {
     if (receiver.error || (all_committed && !command_.settings.verbose)) continue;
     receiver_ended(receiver);

@@ -134,6 +134,7 @@ Json receiver_members(const ReceiverResult& receiver) {
           {"status", error ? static_cast<int>(error->status()) : 0},
           {"cause", error ? Json(error->what()) : Json()},
           {"given_up", receiver.given_up},
+          {"unknown", receiver.unknown},
           {"bytes", receiver.result.bytes},
           {"seconds", rounded(seconds_of(receiver.result.elapsed))}};
 }

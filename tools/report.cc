@@ -101,7 +101,10 @@ std::string receiver_text(Tool tool, const ReceiverResult& receiver) {
   const std::string name = fmt::format("{}: {}", tool_name(tool), receiver.name);
   if (!receiver.error) return fmt::format("{}: committed: {}", name, summary_of(receiver.result));
   const int status = static_cast<int>(receiver.error->status());
-  if (receiver.given_up) return fmt::format("{}: given up with status {}", name, status);
+  if (receiver.given_up) {
+    return fmt::format("{}: given up with status {}{}", name, status,
+                       receiver.unknown ? ": whether it has the data is unknown" : "");
+  }
   return fmt::format("{}: failed with status {}: {}", name, status, receiver.error->what());
 }
 

@@ -219,6 +219,7 @@ ReceiverResult FanOut::State::result_of(std::size_t index) const {
   one.name = outcome.name;
   one.error = outcome.error;
   one.given_up = outcome.given_up;
+  one.unknown = outcome.unknown;
   Result& result = one.result;
   if (outcome.result) {
     result = rdpipe::result_of(*outcome.result);

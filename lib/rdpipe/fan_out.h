@@ -30,6 +30,7 @@ struct ReceiverResult {
   Result result{};               // bytes it was sent, and how; the rest where it has committed
   std::optional<Error> error{};  // why it has not
   bool given_up = false;         // not for a failure of its own
+  bool unknown = false;          // it was sent the end and has not said since whether it has the data
 };
 
 struct FanOutOptions {

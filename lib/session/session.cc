@@ -275,12 +275,16 @@ void Session::close() {
 
 void Session::dismiss(const Error& error, const Session* other) {
   if (closed_) return;
+  tell(error, other);
+  close();
+}
+
+void Session::tell(const Error& error, const Session* other) {
   if (other != nullptr && other->failed_) {
     send(*other->failed_);
   } else if (!error.from_peer()) {
     send(Failed{static_cast<int>(error.status()), error.attempt(), error.cause(), host_name()});
   }
-  close();
 }
 
 void Session::fail(Loop& loop, const Error& error, Nanoseconds limit, const Session* other) noexcept {

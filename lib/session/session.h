@@ -85,9 +85,10 @@ class Session {
 
   // Nothing more will be said.
   void close();
-  // Tells the peer why this end gives up, unless the peer said so itself or this end has closed, and
-  // that nothing more will come; waits for nothing. What the peer of `other` said is passed on as it was said
-  // there.
+  // Tells the peer why this end gives up, unless the peer said so itself; waits for nothing. What the peer of
+  // `other` said is passed on as it was said there. Before close(): an answer may still come.
+  void tell(const Error& error, const Session* other = nullptr);
+  // The same, unless this end has closed, and that nothing more will come.
   void dismiss(const Error& error, const Session* other = nullptr);
   // The same, and waits at most `limit` for it to leave. Never throws.
   void fail(Loop& loop, const Error& error, Nanoseconds limit, const Session* other = nullptr) noexcept;

@@ -123,20 +123,46 @@ bool Fan::is_of_source(const Receiver& receiver, const Error& error) const {
 void Fan::conclude(Receiver& receiver) {
   receiver.outcome.progress = receiver.sending->progress();
   receiver.outcome.result = receiver.sending->finish();
+  receiver.leaves = Deadline::in(kLastWords);
   leave(receiver);
   receiver.session->close();
   see_off(receiver);
 }
 
 void Fan::leave(Receiver& receiver) {
+  receiver.asked.reset();
   receiver.sending.reset();
   receiver.branch.reset();
   receiver.state = State::kLeaving;
-  receiver.leaves = Deadline::in(kLastWords);
+}
+
+// To give it up may have come too late: it answers with COMMITTED, or closes.
+void Fan::await_answer(Receiver& receiver) {
+  Sending& sending = *receiver.sending;
+  std::optional<Error> failure;
+  try {
+    sending.take_events();
+    if (!sending.committed() && !receiver.leaves.passed()) return wake_by(receiver.leaves);
+  } catch (const Error& error) {
+    failure = error;
+  }
+  if (sending.committed()) {
+    receiver.outcome.result = sending.finish();
+    receiver.outcome.given_up = false;
+    leave(receiver);
+  } else if (failure && failure->from_peer()) {  // one of its own
+    receiver.outcome.given_up = false;
+    settle(receiver, *failure, false);
+  } else {
+    settle(receiver, Error(*receiver.asked), !receiver.session->link().peer_closed());
+  }
+  say(receiver, [&receiver] { receiver.session->close(); });
 }
 
 // It is gone when both ends have said all; or when that takes too long: its outcome is known.
 void Fan::see_off(Receiver& receiver) {
+  if (receiver.asked) await_answer(receiver);
+  if (receiver.asked) return;
   bool gone = receiver.leaves.passed();
   try {
     Link& link = receiver.session->link();
@@ -157,21 +183,47 @@ void Fan::see_off(Receiver& receiver) {
 void Fan::fail(std::size_t index, const Error& error) { fail(receivers_[index], error); }
 
 void Fan::fail(Receiver& receiver, const Error& error) {
-  if (receiver.outcome.result || receiver.outcome.error) return;
-  receiver.outcome.error = error;
-  if (receiver.sending) receiver.outcome.progress = receiver.sending->progress();
-  leave(receiver);
+  if (is_decided(receiver) || receiver.asked) return;
+  receiver.leaves = Deadline::in(kLastWords);
   loop_.wake_now();  // what it held may be what others wait for
-  if (!receiver.session) {
-    receiver.state = State::kGone;
+  if (receiver.sending) receiver.outcome.progress = receiver.sending->progress();
+  if (may_answer(receiver, error)) {
+    receiver.asked = error;
+    receiver.state = State::kLeaving;
+    say(receiver, [&] { receiver.session->tell(error); });
   } else {
-    try {
-      receiver.session->dismiss(error);
-    } catch (const Error&) {
-      receiver.leaves = Deadline::now();  // it cannot be told
-    }
-    see_off(receiver);
+    const bool ended = receiver.sending && receiver.sending->awaits_verdict();
+    if (receiver.session) say(receiver, [&] { receiver.session->dismiss(error); });
+    settle(receiver, error, ended && !error.from_peer());
   }
+  if (receiver.session) {
+    see_off(receiver);
+  } else {
+    receiver.state = State::kGone;
+  }
+}
+
+// Not where the link is lost.
+bool Fan::may_answer(const Receiver& receiver, const Error& error) {
+  if (!receiver.sending || !receiver.sending->awaits_verdict() || error.from_peer()) return false;
+  return receiver.outcome.given_up || error.status() == Status::kTimeout;
+}
+
+template <typename Say>
+void Fan::say(Receiver& receiver, Say words) {
+  try {
+    words();
+  } catch (const Error&) {
+    receiver.leaves = Deadline::now();
+  }
+}
+
+// `unknown`: it may have committed all the same.
+void Fan::settle(Receiver& receiver, const Error& error, bool unknown) {
+  const bool is_said = error.status() == Status::kNetwork && !receiver.asked;  // by whoever has lost it
+  receiver.outcome.error = unknown && !is_said ? unconfirmed(error) : error;
+  receiver.outcome.unknown = unknown;
+  leave(receiver);
   const auto index = static_cast<std::size_t>(&receiver - receivers_.data());
   if (!first_failed_) first_failed_ = index;
   if (rules_.failed) rules_.failed(index);
@@ -182,10 +234,11 @@ void Fan::require_enough() const {
       std::ranges::count_if(receivers_, [](const Receiver& receiver) { return !receiver.outcome.error; }));
   if (able >= rules_.least) return;
   const Outcome& first = receivers_[first_failed_.value()].outcome;
-  throw Error(
-      first.error->status(), fmt::format("send to {} receivers", receivers_.size()),
-      fmt::format("{} can commit and {} must: {}: {}", able, rules_.least, first.name, first.error->what()),
-      first.error->hint());
+  const std::string why = first.error->what();
+  const std::string name = why.find(first.name) == std::string::npos ? first.name + ": " : "";
+  throw Error(first.error->status(), fmt::format("send to {} receivers", receivers_.size()),
+              fmt::format("{} can commit and {} must: {}{}", able, rules_.least, name, why),
+              first.error->hint());
 }
 
 bool Fan::over() const {
@@ -193,15 +246,13 @@ bool Fan::over() const {
                              [](const Receiver& receiver) { return receiver.state == State::kGone; });
 }
 
-bool Fan::decided() const {
-  return std::ranges::all_of(
-      receivers_, [](const Receiver& receiver) { return receiver.outcome.result || receiver.outcome.error; });
-}
+bool Fan::decided() const { return std::ranges::all_of(receivers_, is_decided); }
 
 void Fan::give_up(const Error& error) noexcept {
   try {
     for (Receiver& receiver : receivers_) {
-      receiver.outcome.given_up = !receiver.outcome.result && !receiver.outcome.error;
+      if (is_decided(receiver) || receiver.asked) continue;
+      receiver.outcome.given_up = true;
       fail(receiver, error);
     }
     while (!over()) {
@@ -212,6 +263,13 @@ void Fan::give_up(const Error& error) noexcept {
       if (!over()) loop_.wait(wake_);
     }
   } catch (...) {  // NOLINT(bugprone-empty-catch): the first failure is the one to report
+  }
+  for (Receiver& receiver : receivers_) {  // where the wait was cut short
+    try {
+      const bool ended = receiver.sending && receiver.sending->awaits_verdict();
+      if (!is_decided(receiver)) settle(receiver, Error(receiver.asked.value_or(error)), ended);
+    } catch (...) {  // NOLINT(bugprone-empty-catch): the same
+    }
   }
 }
 

@@ -41,6 +41,7 @@ class Fan {
     std::optional<StreamResult> result{};  // it has committed
     std::optional<Error> error{};          // it has failed
     bool given_up = false;                 // ... by give_up()
+    bool unknown = false;                  // ... behind the end, and has not said whether it has the data
   };
 
   // `names` are those of the receivers, which are to come. All of these outlive it.
@@ -53,7 +54,8 @@ class Fan {
   void join(std::size_t index, std::unique_ptr<Session> session);
   // It is told that this end works, until begin(); `headers` are attached to its link. `copies`: see Branch.
   void start(std::size_t index, std::unique_ptr<Ring> headers, bool copies);
-  // A receiver has failed or does not come; if it is there, it is told.
+  // A receiver has failed or does not come; if it is there, it is told, and behind the end asked what became
+  // of it.
   void fail(std::size_t index, const Error& error);
 
   // Of those who are there.
@@ -73,7 +75,8 @@ class Fan {
   [[nodiscard]] bool over() const;
   // The outcome of each is known.
   [[nodiscard]] bool decided() const;
-  // Tells all who have not committed why nothing comes of it, and waits a little for them to hear it.
+  // Tells all who have not committed why nothing comes of it, and waits a little for them to hear it, and to
+  // say so where they have committed all the same. Then it is decided().
   void give_up(const Error& error) noexcept;
 
   [[nodiscard]] std::size_t size() const noexcept { return receivers_.size(); }
@@ -90,6 +93,7 @@ class Fan {
     std::unique_ptr<Session> session;
     std::unique_ptr<Branch> branch;
     std::unique_ptr<Sending> sending;
+    std::optional<Error> asked;           // it was told this behind the end, and has not answered yet
     Deadline leaves = Deadline::never();  // at the latest
     bool holds_up = false;
     Nanoseconds held_up{0};  // so long, since it was where the others are
@@ -97,10 +101,19 @@ class Fan {
 
   [[nodiscard]] bool step(Receiver& receiver);
   [[nodiscard]] bool is_of_source(const Receiver& receiver, const Error& error) const;
+  [[nodiscard]] static bool may_answer(const Receiver& receiver, const Error& error);
+  [[nodiscard]] static bool is_decided(const Receiver& receiver) {
+    return receiver.outcome.result || receiver.outcome.error;
+  }
   void conclude(Receiver& receiver);
   void leave(Receiver& receiver);
+  void await_answer(Receiver& receiver);
   void see_off(Receiver& receiver);
   void fail(Receiver& receiver, const Error& error);
+  // Runs what says something to it; where that cannot be, nothing more comes of its link.
+  template <typename Say>
+  static void say(Receiver& receiver, Say words);
+  void settle(Receiver& receiver, const Error& error, bool unknown);
   [[nodiscard]] static bool waits(const Receiver& receiver);
   [[nodiscard]] static bool is_behind(const Receiver& receiver);
   [[nodiscard]] static bool can_go_on(const Receiver& receiver);

@@ -35,12 +35,31 @@ Sending::Sending(Loop& loop, Session& session, Ring& ring, Source& source, const
   source.start(loop, ring, session.terms().slot_size);
 }
 
-void Sending::turn() {
+Error unconfirmed(const Error& error) {
+  return {error.status(), error.attempt(),
+          error.cause() + " before the other end confirmed: whether it has the data is unknown",
+          error.hint()};
+}
+
+void Sending::turn() try {
   if (step()) {
     loop_.poll();  // the link has work; a signal must be seen all the same
   } else if (!committed_) {
     loop_.wait(due());
   }
+} catch (const Error& error) {
+  const bool is_said = error.from_peer() || error.status() == Status::kNetwork;
+  if (is_said || !awaits_verdict()) throw;
+  throw_unconfirmed(error);
+}
+
+// The other end hears the plain failure: it knows better what it has.
+void Sending::throw_unconfirmed(const Error& error) {
+  try {
+    session_.dismiss(error);
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the first failure is the one to report
+  }
+  throw unconfirmed(error);
 }
 
 bool Sending::step() {
@@ -123,9 +142,7 @@ std::optional<LinkEvent> Sending::next_event() {
     return session_.link().poll();
   } catch (const Error& error) {
     if (error.status() != Status::kNetwork || !end_posted_) throw;
-    throw Error(error.status(), error.attempt(),
-                error.cause() + " before the other end confirmed: whether it has the data is unknown",
-                error.hint());
+    throw unconfirmed(error);
   }
 }
 

@@ -23,12 +23,15 @@ namespace rdpipe {
 [[nodiscard]] StreamResult send_stream(Loop& loop, Session& session, Ring& ring, Source& source,
                                        const StreamOptions& options);
 
+// `error` of a sender whose stream has ended and whose other end has not said what became of it.
+[[nodiscard]] Error unconfirmed(const Error& error);
+
 // The sending half of a connection, in steps, for whoever drives the loop. One thread.
 class Sending {
  public:
   Sending(Loop& loop, Session& session, Ring& ring, Source& source, const StreamOptions& options);
 
-  // One step, and sleep when nothing is left to do.
+  // One step, and sleep when nothing is left to do. What it throws says so where the outcome is unknown.
   void turn();
   // Takes what has happened and advances, for whoever sleeps elsewhere. True when there is more to do at
   // once. Otherwise it is to be asked again when the loop wakes up, and at due(). Not once committed().
@@ -54,6 +57,8 @@ class Sending {
   [[nodiscard]] std::size_t held() const noexcept { return queued_ + (alters() ? 0 : in_flight_); }
   // How far it is; but for the buffer.
   [[nodiscard]] StreamProgress progress() const;
+  // END has gone, and neither COMMITTED nor what ends the link has come.
+  [[nodiscard]] bool awaits_verdict() const noexcept { return end_posted_ && !committed_; }
   // The last word: BYE, and the result.
   [[nodiscard]] StreamResult finish();
 
@@ -70,6 +75,7 @@ class Sending {
   [[nodiscard]] bool frame_hole();
   [[nodiscard]] bool post_ready();
   [[nodiscard]] bool post_end();
+  [[noreturn]] void throw_unconfirmed(const Error& error);
 
   Loop& loop_;
   Session& session_;

@@ -21,6 +21,39 @@ std::thread open_when(const CountingSink& sink, std::size_t count, HeldSink& hel
   });
 }
 
+enum class Answer : std::uint8_t { kCommitted, kGivenUp, kNone };
+
+// Has everything, and what becomes of it shows when it is to be given up; for kNone that takes too long.
+class UndecidedSink : public MemorySink {
+ public:
+  explicit UndecidedSink(Answer answer) : answer_(answer) {}
+  void finish() override { ended = true; }
+  bool committed() const override { return placed_; }
+  bool in_place_after_all() override {
+    if (answer_ == Answer::kNone) std::this_thread::sleep_for(3s);
+    return placed_ = answer_ != Answer::kGivenUp;
+  }
+
+  std::atomic<std::size_t> ended = 0;
+
+ private:
+  Answer answer_;
+  bool placed_ = false;
+};
+
+// Fails at its end, once another has come to its own.
+class FailingSink : public MemorySink {
+ public:
+  explicit FailingSink(const std::atomic<std::size_t>& other) : other_(other) {}
+  void finish() override {
+    static_cast<void>(comes_to(other_, 1));
+    throw_errno(ENOSPC, Status::kFileIo, "store 'out'");
+  }
+
+ private:
+  const std::atomic<std::size_t>& other_;
+};
+
 }  // namespace
 
 TEST_CASE("fan: all receivers have what was sent, sealed or compressed or as it is") {
@@ -136,6 +169,27 @@ TEST_CASE("fan: one that fails is left behind while enough are left, and otherwi
   CHECK(result.slots_left_out == 0);
 }
 
+TEST_CASE("fan: one that is given up behind the end is asked what became of it") {
+  const auto answer = GENERATE(Answer::kCommitted, Answer::kGivenUp, Answer::kNone);
+  UndecidedSink first(answer);
+  FailingSink second(first.ended);
+  const FanResult result = fan_out(memory_source(100'000), {&first, &second}, setup_for(2));
+  CAPTURE(answer, result.text(0), result.text(1));
+  REQUIRE(result.error);
+  CHECK(result.error->status() == Status::kFileIo);
+  CHECK(result.sent[1].error.has_value());
+  CHECK(!result.sent[1].given_up);
+  CHECK(!result.sent[1].unknown);
+  const bool committed = answer == Answer::kCommitted;
+  CHECK(result.sent[0].result.has_value() == committed);
+  CHECK(result.sent[0].error.has_value() == !committed);
+  CHECK(result.sent[0].given_up == !committed);
+  CHECK(result.sent[0].unknown == (answer == Answer::kNone));
+  CHECK((result.text(0).find("whether it has the data is unknown") != std::string::npos) ==
+        (answer == Answer::kNone));
+  CHECK(result.received[0].status() == (answer == Answer::kGivenUp ? Status::kFileIo : Status::kOk));
+}
+
 TEST_CASE("fan: a source that fails fails all") {
   MemorySink first, second;
   FanSetup setup = setup_for(2);
@@ -222,7 +276,7 @@ TEST_CASE("fan: with too few at first nothing is read") {
   } catch (const Error& error) {
     CHECK(error.status() == Status::kConnectTimeout);
     CHECK(error.what() ==
-          std::string("send to 3 receivers: 1 can commit and 2 must: db1:1: connect to db1:1: no answer"));
+          std::string("send to 3 receivers: 1 can commit and 2 must: connect to db1:1: no answer"));
     fan.give_up(error);
   }
   CHECK(fan.over());

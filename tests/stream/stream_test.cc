@@ -113,6 +113,24 @@ TEST_CASE("a failure that comes too late to keep the stream from its place is no
   CHECK_THAT(received.result->warning, Catch::Contains("after everything was in place"));
 }
 
+TEST_CASE("a sender that gives up behind the end says that the outcome is unknown, and the receiver why") {
+  class : public MemorySink {
+    bool committed() const override { return false; }
+  } sink;
+  MemorySource source(pattern(100000));
+  Setup impatient;
+  impatient.options.stall_limit = std::chrono::milliseconds(300);
+  const auto send = [&](Loop& loop, std::unique_ptr<Link> link) {
+    return send_end(loop, impatient, std::move(link), source);
+  };
+  const auto [sent, received] = transfer(send, sink, {});
+  CHECK(sent.status() == Status::kTimeout);
+  CHECK_THAT(sent.text(),
+             Catch::Contains("before the other end confirmed: whether it has the data is unknown"));
+  CHECK(received.status() == Status::kTimeout);
+  CHECK_THAT(received.text(), !Catch::Contains("unknown"));
+}
+
 TEST_CASE("a reader that is slow with what has arrived has not stalled") {
   MemorySource source(pattern(8 * 16_KiB));
   SlowSink sink;

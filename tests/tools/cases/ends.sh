@@ -27,6 +27,19 @@ test_sigterm_at_the_receiver() { signal_ends_both TERM receiver; }
 test_sighup_at_the_sender() { signal_ends_both HUP sender; }
 test_sighup_at_the_receiver() { signal_ends_both HUP receiver; }
 
+# Whatever the receiver has it knows; the sender does not.
+test_sigterm_at_the_sender_behind_the_end() {
+  consumer=(-- sh -c 'cat >/dev/null; : >ended; exec sleep 60')
+  echo hello >in
+  start_recv
+  source=in start_send
+  until [[ -e ended ]]; do pause 0.02; both_alive; done
+  kill -TERM "$sender"
+  both_exit 20
+  one_error send.err 'interrupted by SIGTERM before the other end confirmed: whether it has the data is unknown$'
+  one_error recv.err 'interrupted by SIGTERM$'
+}
+
 test_signals_leave_target_and_no_partial_file() {
   local signal end
   for signal in INT TERM HUP; do

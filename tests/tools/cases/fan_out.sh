@@ -132,6 +132,42 @@ test_fan_out_one_disk_is_full_and_all_must_commit() {
   says a.err 'No space left'
 }
 
+# A receiver that has everything, and waits.
+add_waiting_receiver() {  # NAME COMMAND...
+  consumer=(-- sh -c "cat >/dev/null; : >$1.ended; ${*:2}")
+  start_recv
+  consumer=()
+  as_receiver "$1"
+}
+
+# limit 90
+test_fan_out_one_fails_behind_the_end_of_the_others() {
+  echo hello >in
+  add_waiting_receiver a 'exec sleep 60'
+  add_waiting_receiver stopped 'exec sleep 60'
+  add_waiting_receiver failing 'until [ -e go ]; do sleep 0.02; done; exit 5'
+  add_receiver done
+  source=in send_to_all --json-fd 3 3>objects
+  for name in a stopped failing; do
+    until [[ -e $name.ended ]]; do pause 0.02; runs "$sender" || fail "rdsend has ended"; done
+  done
+  ends done 0
+  kill -STOP "${pids[stopped]}"
+  : >go
+  sender_exits 14
+  kill -CONT "${pids[stopped]}"
+  for name in a stopped failing; do ends "$name" 14; done
+  has_line 'failed with status 14: .*exited with status 5'
+  has_line 'committed: '
+  grep -q "^rdsend: ${targets[1]}: given up with status 14\$" send.err || fail "a has confirmed that it gave up"
+  grep -q "^rdsend: ${targets[3]}: given up with status 14: whether it has the data is unknown\$" send.err ||
+    fail "nobody knows what has become of the stopped one"
+  need_jq
+  fits_schema objects rdsend
+  [[ $(jq -c 'select(.event == "end") | [.receivers[] | .status, .given_up, .unknown]' objects) == \
+    '[14,true,false,14,true,true,14,false,false,0,false,false]' ]] || fail "the objects say something else"
+}
+
 # limit 90
 test_fan_out_nobody_reads_what_it_says() {
   make_small_disk 1M
