@@ -305,7 +305,7 @@ test_fan_out_in_json() {
   add_receiver a
   targets+=(-O "$host:$nobody")
   make_data 100000 in
-  source=in send_to_all --min-receivers 1 --connect-timeout 1 --json
+  source=in send_to_all --min-receivers 1 --connect-timeout "$scale" --json
   sender_exits 0
   fits_schema send.err rdsend
   ends a 0

@@ -191,9 +191,9 @@ test_rdcp_rate_limit() {
 
 # What is read into the buffer brings a receiver that has stopped no further.
 test_watchdog_behind_a_buffer() {
-  start_recv >/dev/null
+  start_recv >out
   start_send -m 512M -r 20M -W 2 </dev/zero
-  pause 1
+  await_bytes out 1000000
   kill -STOP "$receiver"
   await_end "$sender" 12
   [[ $status == 30 ]] || fail "rdsend exited with $status, not with 30"

@@ -203,8 +203,8 @@ test_chain_that_comes_up_late() {
   late=$port next=$port
   target=out start_hop mid
   target=out start_hop first
-  source=in start_send --connect-timeout 1
-  pause 2.5
+  source=in start_send --connect-timeout "$scale"
+  pause "$((scale + 1)).5"
   runs "$sender" || fail "rdsend did not wait"
   mkdir -p last
   start "$bin/rdrecv" --fabric="$fabric" "$late" "$key" last/out </dev/null 2>last/err
