@@ -146,12 +146,12 @@ test_fan_out_one_fails_behind_the_end_of_the_others() {
   add_waiting_receiver a 'exec sleep 60'
   add_waiting_receiver stopped 'exec sleep 60'
   add_waiting_receiver failing 'until [ -e go ]; do sleep 0.02; done; exit 5'
-  add_receiver done
+  add_receiver good
   source=in send_to_all --json-fd 3 3>objects
   for name in a stopped failing; do
     until [[ -e $name.ended ]]; do pause 0.02; runs "$sender" || fail "rdsend has ended"; done
   done
-  ends done 0
+  ends good 0
   kill -STOP "${pids[stopped]}"
   : >go
   sender_exits 14
