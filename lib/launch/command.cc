@@ -134,7 +134,10 @@ void Command::tidy_up() noexcept {
   guard_->signal(SIGCONT);
   // As timeout(1), which tells all that it has started.
   const bool has_own_group = ::getpgid(process_->pid()) != guard_->group();
-  if (has_own_group) process_->signal(SIGTERM);
+  if (has_own_group) {
+    process_->signal(SIGTERM);
+    process_->signal(SIGCONT);
+  }
   process_->await_end(deadline.remaining());
   const auto await_no_writer = [&](int pipe) { await_ready(pipe, 0, deadline); };
   await_no_writer(pipe_.get());

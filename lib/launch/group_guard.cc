@@ -19,26 +19,32 @@ constexpr Nanoseconds kFarewell = std::chrono::seconds(1);
 // Its input ends when this process does, or says so; its output is what it holds. It has its signals
 // blocked, so that those to the group miss it, but for SIGKILL. Before it kills the group, and so itself, it
 // hands what it holds to one that is in no danger, which lets go of it when all of the group are dead: those
-// of another user are not killed. It says since when there is a group.
+// of another user are not killed. It says since when there is a group; where /proc is that of other
+// processes, for ever.
 constexpr auto kScript = R"(
 trap 'kill -s KILL 0' EXIT
 exec 3>&1 >/dev/null
-{ read -r line </proc/$$/stat; } 2>/dev/null
-set -- "$1" ${line##*) }
+{ read -r line </proc/self/stat; } 2>/dev/null
+case $line in "$$ "*) set -- "$1" ${line##*) } ;; esac
 while read -r word; do
   case $word in held) exec 3>&- ;; done) trap - EXIT; exit 0 ;; esac
 done
-setsid /bin/sh -c "$1" rdpipe-holder $$ "${21:-0}" </dev/null 4>&1 >&3 3>&- | { read -r ready; kill -s KILL 0; })";
+since=${21:-9999999999999999}
+setsid /bin/sh -c "$1" rdpipe-holder $$ "$since" </dev/null 4>&1 >&3 3>&- | { read -r ready; kill -s KILL 0; })";
 
 // What is a zombie is dead; what may not be killed lives, also where it cannot be seen. Who has left the
-// group and reads the pipe that is held is ended, too. One look may miss who is just being started. Who reads
-// its standard error may be gone, so that nothing is written there.
-constexpr auto kHolderScript = R"(
+// group and reads the pipe that is held is ended, too, with those of its new group, and all at once: else one
+// would see the end of another. What descriptors lead to is not touched, as that may hang. One look may
+// miss who is just being started. Who reads its standard error may be gone, so that nothing is written there.
+constexpr auto kHolderScript = R"sh(
 LC_ALL=C
 export LC_ALL
+held=$(readlink "/proc/$$/fd/1")
 reads() {
+  case $held in pipe:*) ;; *) return 1 ;; esac
+  case $(ls -l "/proc/$1/fd") in *" $held"*) ;; *) return 1 ;; esac
   for fd in "/proc/$1/fd"/*; do
-    [ "$fd" -ef /proc/$$/fd/1 ] || continue
+    [ "$(readlink "$fd")" = "$held" ] || continue
     while read -r key value; do
       case $key$value in flags:*1) ;; flags:*) return 0 ;; esac
     done <"/proc/$1/fdinfo/${fd##*/}"
@@ -47,17 +53,22 @@ reads() {
 }
 lives() {
   case $(kill -s 0 -- "-$1" 2>&1) in *ermitted*) return 0 ;; esac
-  found=1
+  found=1 young= groups=' ' doomed=
   for stat in /proc/[0-9]*/stat; do
     read -r line <"$stat" || continue
     set -- "$1" "$2" ${line##*) }
     case $3 in Z | X) continue ;; esac
-    [ "$5" != "$1" ] || return 0
-    if [ "${22}" -ge "$2" ] && reads "${line%% *}"; then
-      kill -s KILL "${line%% *}"
+    if [ "$5" = "$1" ]; then
       found=0
+    elif [ "${22}" -ge "$2" ]; then
+      young="$young ${line%% *}:$5"
+      ! reads "${line%% *}" || groups="$groups$5 "
     fi
   done
+  for process in $young; do
+    case $groups in *" ${process#*:} "*) found=0 doomed="$doomed ${process%:*}" ;; esac
+  done
+  [ -z "$doomed" ] || kill -s KILL $doomed
   return "$found"
 }
 echo ready >&4
@@ -66,7 +77,7 @@ looks=0
 while lives "$@" || { sleep 0.05; lives "$@"; }; do
   looks=$((looks + 1))
   if [ $looks -lt 100 ]; then sleep 0.05; else sleep 1; fi
-done)";
+done)sh";
 
 // `gone`: is open until it, and who holds for it, have ended.
 pid_t start_guard(const Descriptor* held, const Pipe& life, const Pipe& gone) {

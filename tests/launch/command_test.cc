@@ -179,14 +179,16 @@ TEST_CASE("a consumer that only closes its input fails, and is not waited for") 
 TEST_CASE("a consumer that is given up sees no end of its input, in whichever group it is") {
   const std::string runner =
       GENERATE("exec sh -c", "exec timeout 50 sh -c", "exec setsid sh -c", "exec bash -mc");
-  CAPTURE(runner);
+  const std::string first = GENERATE("", "cat | ");  // the last does not read the pipe itself
+  CAPTURE(runner, first);
   Ends ends;
   std::string marker = "/tmp/rdpipe-ended-XXXXXX";
   const Descriptor made(::mkstemp(marker.data()));
   Pipe told = make_pipe();
   {
     const auto sink = make_command_sink(
-        shell(runner + " 'echo begun >&2; cat >/dev/null; rm " + marker + "'"), {.fd = told.write.get()});
+        shell(runner + " 'echo begun >&2; " + first + "{ cat >/dev/null; rm " + marker + "; }'"),
+        {.fd = told.write.get()});
     sink->start(ends.loop, ends.ring, {});
     write_text(ends.loop, ends.ring, *sink, "abc");
     const Deadline patience = Deadline::in(std::chrono::seconds(20));
