@@ -275,7 +275,7 @@ void Monitor::settle(bool well) {
   // With -v a stream's line says more.
   const bool says_it_later = tool_ != Tool::kCopy && command_.settings.verbose;
   line_.clear();
-  if (draws_ && last_ && !says_it_later) {
+  if (draws_ && last_ && !says_it_later && line_.is_seen()) {
     end_line(Deadline::now());
     line_.finish(*last_);
   }

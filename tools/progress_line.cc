@@ -42,6 +42,8 @@ std::string erased(std::size_t drawn_width) { return columns() == drawn_width ? 
 ProgressLine::ProgressLine(SharedOutput& screen, bool always)
     : screen_(screen), draws_(can_draw()), prints_(always && !draws_) {}
 
+bool ProgressLine::is_seen() const { return prints_ || (draws_ && !in_background()); }
+
 // Of what finds no room nothing is left over: the next is as good.
 void ProgressLine::write(const std::string& text) { screen_.write(text, Deadline::now()); }
 
@@ -62,7 +64,7 @@ void ProgressLine::clear() {
 // Nor does it wait at the end, for a terminal that is stopped.
 void ProgressLine::finish(const Reading& reading) {
   clear();
-  if (!prints_ && (!draws_ || in_background())) return;
+  if (!is_seen()) return;
   write(line_text(final_text(reading, prints_ ? kColumns : columns())));
 }
 

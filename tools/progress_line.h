@@ -19,6 +19,8 @@ class ProgressLine {
   ProgressLine(SharedOutput& screen, bool always);
   [[nodiscard]] bool wanted() const { return draws_ || prints_; }
   [[nodiscard]] bool draws() const { return draws_; }
+  // What is shown now is seen: no other job has the terminal.
+  [[nodiscard]] bool is_seen() const;
 
   void show(const Reading& reading);
   // Takes it away, for another line.

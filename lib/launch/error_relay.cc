@@ -77,7 +77,7 @@ void ErrorRelay::finish() {
 
 // What is said next is a line of its own.
 void ErrorRelay::end_line(Deadline limit) {
-  if (std::exchange(*to_.in_line, false)) static_cast<void>(output_.write("\n", limit));
+  if (*to_.in_line && output_.write("\n", limit)) *to_.in_line = false;
 }
 
 void ErrorRelay::warn(const std::string& text) {

@@ -136,8 +136,18 @@ void Fan::leave(Receiver& receiver) {
   receiver.state = State::kLeaving;
 }
 
-// To give it up may have come too late: it answers with COMMITTED, or closes.
+// To give it up may have come too late: what it has said before counts, and then it answers with COMMITTED,
+// or closes.
+void Fan::ask(Receiver& receiver, const Error& error) {
+  receiver.asked = error;
+  await_answer(receiver);
+  if (!receiver.asked) return;
+  receiver.state = State::kLeaving;
+  say(receiver, [&] { receiver.session->tell(error); });
+}
+
 void Fan::await_answer(Receiver& receiver) {
+  const bool is_told = receiver.state == State::kLeaving;
   Sending& sending = *receiver.sending;
   std::optional<Error> failure;
   try {
@@ -154,7 +164,8 @@ void Fan::await_answer(Receiver& receiver) {
     receiver.outcome.given_up = false;
     settle(receiver, *failure, false);
   } else {
-    settle(receiver, Error(*receiver.asked), !receiver.session->link().peer_closed());
+    const bool is_answer = is_told && receiver.session->link().peer_closed();
+    settle(receiver, Error(*receiver.asked), !is_answer);
   }
   say(receiver, [&receiver] { receiver.session->close(); });
 }
@@ -188,9 +199,7 @@ void Fan::fail(Receiver& receiver, const Error& error) {
   loop_.wake_now();  // what it held may be what others wait for
   if (receiver.sending) receiver.outcome.progress = receiver.sending->progress();
   if (may_answer(receiver, error)) {
-    receiver.asked = error;
-    receiver.state = State::kLeaving;
-    say(receiver, [&] { receiver.session->tell(error); });
+    ask(receiver, error);
   } else {
     const bool ended = receiver.sending && receiver.sending->awaits_verdict();
     if (receiver.session) say(receiver, [&] { receiver.session->dismiss(error); });
@@ -251,9 +260,10 @@ bool Fan::decided() const { return std::ranges::all_of(receivers_, is_decided); 
 void Fan::give_up(const Error& error) noexcept {
   try {
     for (Receiver& receiver : receivers_) {
-      if (is_decided(receiver) || receiver.asked) continue;
-      receiver.outcome.given_up = true;
-      fail(receiver, error);
+      if (!is_decided(receiver) && !receiver.asked) receiver.outcome.given_up = true;
+    }
+    for (Receiver& receiver : receivers_) {
+      if (receiver.outcome.given_up) fail(receiver, error);
     }
     while (!over()) {
       wake_ = Deadline::never();

@@ -107,6 +107,7 @@ class Fan {
   }
   void conclude(Receiver& receiver);
   void leave(Receiver& receiver);
+  void ask(Receiver& receiver, const Error& error);
   void await_answer(Receiver& receiver);
   void see_off(Receiver& receiver);
   void fail(Receiver& receiver, const Error& error);
