@@ -33,9 +33,10 @@ since=${21:-9999999999999999}
 setsid /bin/sh -c "$1" rdpipe-holder $$ "$since" </dev/null 4>&1 >&3 3>&- | { read -r ready; kill -s KILL 0; })";
 
 // What is a zombie is dead; what may not be killed lives, also where it cannot be seen. Who has left the
-// group and reads the pipe that is held is ended, too, with those of its new group, and all at once: else one
-// would see the end of another. What descriptors lead to is not touched, as that may hang. One look may
-// miss who is just being started. Who reads its standard error may be gone, so that nothing is written there.
+// group and reads the pipe that is held is ended, too, with its new group, and at once, with those who are
+// just being started: else one would see the end of another. Only where others are in that group, from
+// before, one by one. What descriptors lead to is not touched, as that may hang. One look may miss who is
+// just being started. Who reads its standard error may be gone, so that nothing is written there.
 constexpr auto kHolderScript = R"sh(
 LC_ALL=C
 export LC_ALL
@@ -53,7 +54,7 @@ reads() {
 }
 lives() {
   case $(kill -s 0 -- "-$1" 2>&1) in *ermitted*) return 0 ;; esac
-  found=1 young= groups=' ' doomed=
+  found=1 young= groups=' ' others=' ' doomed=
   for stat in /proc/[0-9]*/stat; do
     read -r line <"$stat" || continue
     set -- "$1" "$2" ${line##*) }
@@ -63,12 +64,16 @@ lives() {
     elif [ "${22}" -ge "$2" ]; then
       young="$young ${line%% *}:$5"
       ! reads "${line%% *}" || groups="$groups$5 "
+    else
+      others="$others$5 "
     fi
   done
   for process in $young; do
-    case $groups in *" ${process#*:} "*) found=0 doomed="$doomed ${process%:*}" ;; esac
+    group=${process#*:}
+    case $groups in *" $group "*) found=0 ;; *) continue ;; esac
+    case $others in *" $group "*) doomed="$doomed ${process%:*}" ;; *) doomed="$doomed -$group" ;; esac
   done
-  [ -z "$doomed" ] || kill -s KILL $doomed
+  [ -z "$doomed" ] || kill -s KILL -- $doomed
   return "$found"
 }
 echo ready >&4
