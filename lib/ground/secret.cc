@@ -3,12 +3,19 @@
 #include <string.h>  // NOLINT: explicit_bzero is not in <cstring>
 #include <sys/random.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
 #include "ground/error.h"
 
 namespace rdpipe {
+namespace {
+
+constexpr std::size_t kCopied = 1024;  // as long as a passphrase may be
+
+}  // namespace
 
 Secret::Secret(std::string_view text) : bytes_(text.size()) {
   if (!text.empty()) std::memcpy(bytes_.data(), text.data(), text.size());
@@ -28,8 +35,17 @@ std::string_view Secret::text() const {
   return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
 }
 
+// A copy leaves what it has copied in vector registers, too: a new thread inherits them, and the dynamic
+// linker saves them to the stack. So as many zeros go the same way.
 void wipe(std::span<std::byte> bytes) noexcept {
-  if (!bytes.empty()) ::explicit_bzero(bytes.data(), bytes.size());
+  void* (*const volatile copy)(void*, const void*, std::size_t) = std::memcpy;  // not made of other code
+  std::array<std::byte, kCopied> copied;
+  while (!bytes.empty()) {
+    const std::size_t count = std::min(bytes.size(), copied.size());
+    ::explicit_bzero(bytes.data(), count);
+    copy(copied.data(), bytes.data(), count);
+    bytes = bytes.subspan(count);
+  }
 }
 
 void fill_random(std::span<std::byte> bytes) {
