@@ -9,9 +9,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -47,6 +49,15 @@ struct Control {
 struct PeerClosed {};
 
 using LinkEvent = std::variant<Sent, Received, Control, PeerClosed>;
+
+// The oldest one that waits, if there is any.
+[[nodiscard]] inline std::optional<LinkEvent> take_first(std::deque<LinkEvent>& events) {
+  std::optional<LinkEvent> first;
+  if (events.empty()) return first;
+  first.emplace(std::move(events.front()));
+  events.pop_front();
+  return first;
+}
 
 // What a link can tell about itself, for people.
 struct LinkInfo {

@@ -196,10 +196,7 @@ std::optional<LinkEvent> RdmaLink::poll() {
       if (!failure_) return {};
     }
   }
-  if (events_.empty()) return {};
-  LinkEvent event = std::move(events_.front());
-  events_.pop_front();
-  return event;
+  return take_first(events_);
 }
 
 void RdmaLink::take_connection_events() {

@@ -69,16 +69,10 @@ std::optional<LinkEvent> TcpLink::poll() {
     }
     if (!receive()) break;
   }
-  if (!events_.empty()) return next_event();
+  if (!events_.empty()) return take_first(events_);
   if (write_error_ != 0) throw_lost(write_error_);
   if (const int error = stream_->check_alive(); error != 0) throw_lost(error);
   return {};
-}
-
-std::optional<LinkEvent> TcpLink::next_event() {
-  LinkEvent event = std::move(events_.front());
-  events_.pop_front();
-  return event;
 }
 
 void TcpLink::flush() {

@@ -42,7 +42,6 @@ class TcpLink final : public Link {
   bool receive();
   void end_of_stream();
   [[noreturn]] void throw_lost(int error) const;
-  [[nodiscard]] std::optional<LinkEvent> next_event();
 
   Loop* loop_;
   std::unique_ptr<ByteStream> stream_;
