@@ -36,7 +36,8 @@ std::string_view Secret::text() const {
 }
 
 // A copy leaves what it has copied in vector registers, too: a new thread inherits them, and the dynamic
-// linker saves them to the stack. So as many zeros go the same way.
+// linker saves them to the stack. So as many zeros go the same way, which is through the library's own
+// function.
 void wipe(std::span<std::byte> bytes) noexcept {
   void* (*const volatile copy)(void*, const void*, std::size_t) = std::memcpy;  // not made of other code
   std::array<std::byte, kCopied> copied;

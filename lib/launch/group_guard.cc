@@ -35,8 +35,9 @@ setsid /bin/sh -c "$1" rdpipe-holder $$ "$since" </dev/null 4>&1 >&3 3>&- | { re
 // What is a zombie is dead; what may not be killed lives, also where it cannot be seen. Who has left the
 // group and reads the pipe that is held is ended, too, with its new group, and at once, with those who are
 // just being started: else one would see the end of another. Only where others are in that group, from
-// before, one by one. What descriptors lead to is not touched, as that may hang. One look may miss who is
-// just being started. Who reads its standard error may be gone, so that nothing is written there.
+// before, one by one, and in those that are never its own. What descriptors lead to is not touched, as that
+// may hang. One look may miss who is just being started. Who reads its standard error may be gone, so that
+// nothing is written there.
 constexpr auto kHolderScript = R"sh(
 LC_ALL=C
 export LC_ALL
@@ -54,7 +55,7 @@ reads() {
 }
 lives() {
   case $(kill -s 0 -- "-$1" 2>&1) in *ermitted*) return 0 ;; esac
-  found=1 young= groups=' ' others=' ' doomed=
+  found=1 young= groups=' ' others=' 0 1 ' doomed=
   for stat in /proc/[0-9]*/stat; do
     read -r line <"$stat" || continue
     set -- "$1" "$2" ${line##*) }

@@ -136,18 +136,17 @@ void Fan::leave(Receiver& receiver) {
   receiver.state = State::kLeaving;
 }
 
-// To give it up may have come too late: what it has said before counts, and then it answers with COMMITTED,
-// or closes.
+// To give it up may have come too late: what was seen of it before counts, and then it answers with
+// COMMITTED, or closes.
 void Fan::ask(Receiver& receiver, const Error& error) {
   receiver.asked = error;
-  await_answer(receiver);
-  if (!receiver.asked) return;
   receiver.state = State::kLeaving;
+  await_answer(receiver, false);
+  if (!receiver.asked) return;
   say(receiver, [&] { receiver.session->tell(error); });
 }
 
-void Fan::await_answer(Receiver& receiver) {
-  const bool is_told = receiver.state == State::kLeaving;
+void Fan::await_answer(Receiver& receiver, bool is_told) {
   Sending& sending = *receiver.sending;
   std::optional<Error> failure;
   try {
@@ -172,7 +171,7 @@ void Fan::await_answer(Receiver& receiver) {
 
 // It is gone when both ends have said all; or when that takes too long: its outcome is known.
 void Fan::see_off(Receiver& receiver) {
-  if (receiver.asked) await_answer(receiver);
+  if (receiver.asked) await_answer(receiver, true);
   if (receiver.asked) return;
   bool gone = receiver.leaves.passed();
   try {
@@ -258,6 +257,10 @@ bool Fan::over() const {
 bool Fan::decided() const { return std::ranges::all_of(receivers_, is_decided); }
 
 void Fan::give_up(const Error& error) noexcept {
+  try {
+    loop_.poll();  // what has come by now is seen
+  } catch (...) {  // NOLINT(bugprone-empty-catch): the first failure is the one to report
+  }
   try {
     for (Receiver& receiver : receivers_) {
       if (!is_decided(receiver) && !receiver.asked) receiver.outcome.given_up = true;

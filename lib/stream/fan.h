@@ -93,7 +93,7 @@ class Fan {
     std::unique_ptr<Session> session;
     std::unique_ptr<Branch> branch;
     std::unique_ptr<Sending> sending;
-    std::optional<Error> asked;           // it was told this behind the end, and has not answered yet
+    std::optional<Error> asked;           // asked with this behind the end, it has not answered yet
     Deadline leaves = Deadline::never();  // at the latest
     bool holds_up = false;
     Nanoseconds held_up{0};  // so long, since it was where the others are
@@ -108,7 +108,7 @@ class Fan {
   void conclude(Receiver& receiver);
   void leave(Receiver& receiver);
   void ask(Receiver& receiver, const Error& error);
-  void await_answer(Receiver& receiver);
+  void await_answer(Receiver& receiver, bool is_told);
   void see_off(Receiver& receiver);
   void fail(Receiver& receiver, const Error& error);
   // Runs what says something to it; where that cannot be, nothing more comes of its link.
