@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstring>
 #include <utility>
 
@@ -104,9 +105,16 @@ void RdmaEndpoint::post_small_receive(std::size_t index) {
 
 // The byte is read from the page's end and lands at the peer's beginning: what the peer writes is never sent.
 void RdmaEndpoint::post_ping(std::uint64_t request) {
-  const Segment byte{
-      .address = &scratch_memory_.bytes().back(), .length = 1, .key = scratch_region_.local_key()};
+  std::byte& count = scratch_memory_.bytes().back();
+  count = static_cast<std::byte>(std::to_integer<unsigned>(count) + 1);
+  const Segment byte{.address = &count, .length = 1, .key = scratch_region_.local_key()};
   queue_->post_write(request, byte, peer_scratch_.address, peer_scratch_.key);
+}
+
+// The device writes it at any time.
+std::uint8_t RdmaEndpoint::peer_pings() const noexcept {
+  return std::to_integer<std::uint8_t>(
+      std::atomic_ref(scratch_memory_.bytes().front()).load(std::memory_order_relaxed));
 }
 
 void RdmaEndpoint::shut_down() noexcept {

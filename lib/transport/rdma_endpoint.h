@@ -26,7 +26,7 @@ constexpr std::size_t kControlSlotSize = kFrameHeaderSize + kMaxControlPayload;
 constexpr std::size_t kEndpointPinned =
     round_up((kSmallReceives + kControlSends) * kControlSlotSize, kPageSize) + kPageSize;
 
-// Where the peer lets this end write one byte, to see whether its device answers.
+// Where the peer lets this end write one byte, to see whether its device answers, and to be heard itself.
 struct ScratchByte {
   std::uint64_t address = 0;
   std::uint32_t key = 0;
@@ -72,8 +72,10 @@ class RdmaEndpoint {
   [[nodiscard]] Segment small_receive(std::size_t index) const;  // 0 to kSmallReceives - 1
   [[nodiscard]] Segment control_send(std::size_t index) const;   // 0 to kControlSends - 1
   void post_small_receive(std::size_t index);
-  // Writes one byte of the peer's.
+  // Writes one byte of the peer's: the count of this end's pings. One at a time.
   void post_ping(std::uint64_t request);
+  // The peer's pings that have arrived, modulo 256.
+  [[nodiscard]] std::uint8_t peer_pings() const noexcept;
 
   // Tells the peer and destroys the queue pair: from here on the device touches no slot.
   void shut_down() noexcept;

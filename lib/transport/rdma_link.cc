@@ -14,6 +14,7 @@ namespace {
 constexpr unsigned kTicks = 6;      // in the keep-alive limit
 constexpr unsigned kPingAfter = 2;  // silent ticks
 constexpr unsigned kDeadAfter = 5;  // silent ticks: noticed within kTicks, as silence begins between ticks
+constexpr unsigned kStuckAfter = 6 * kTicks;  // ticks in which a living peer gets nothing of this end's
 // A peer that sends nothing but frames without events must not keep the thread.
 constexpr int kBatchesInARow = 16;
 constexpr unsigned kPollsPerLook = 64;  // at the clock, of a thread that does not sleep
@@ -147,6 +148,7 @@ void RdmaLink::set_keep_alive(Nanoseconds limit) {
   tick_ = limit / kTicks;
   next_tick_ = Clock::now() + tick_;
   silent_ticks_ = 0;
+  stuck_ticks_ = 0;
 }
 
 bool RdmaLink::held_back() const {
@@ -264,6 +266,7 @@ void RdmaLink::take(const Completion& completion) {
 }
 
 void RdmaLink::take_send() {
+  arrived_ = true;
   PostedSend sent = std::move(sends_.front());
   sends_.pop_front();
   if (sent.slot) {
@@ -373,16 +376,26 @@ void RdmaLink::prepare_to_sleep() {
 
 // Counts ticks, not time: a process that was stopped finds one tick passed, looks at what has come meanwhile,
 // and draws no conclusion from its own absence. From kPingAfter silent ticks on something of ours is always
-// on its way, so silence after that is the peer's.
+// on its way, so silence after that is the peer's. A network that loses many packets may take longer to bring
+// over one frame; then nothing of ours completes, but the pings of a peer that hears nothing either arrive
+// here.
 void RdmaLink::watch_peer() {
   const Clock::time_point now = Clock::now();
   if (now < next_tick_) return;
   next_tick_ = now + tick_;
   if (flushed_) return fail(error(Status::kNetwork, "the RDMA device has shut the connection down"));
-  silent_ticks_ = heard_ ? 0 : silent_ticks_ + 1;
-  heard_ = false;
+  const std::uint8_t peer_pings = endpoint_->peer_pings();
+  silent_ticks_ = heard_ || peer_pings != peer_pings_ ? 0 : silent_ticks_ + 1;
+  stuck_ticks_ = arrived_ || sends_.empty() ? 0 : stuck_ticks_ + 1;
+  peer_pings_ = peer_pings;
+  heard_ = arrived_ = false;
   if (silent_ticks_ >= kDeadAfter && !sends_.empty()) {
     return fail(error(Status::kNetwork, "the peer's NIC no longer answers"));
+  }
+  if (stuck_ticks_ >= kStuckAfter) {
+    return fail(
+        error(Status::kNetwork,
+              "the peer's NIC answers, but frames do not reach it: are large packets lost on the way?"));
   }
   if (silent_ticks_ >= kPingAfter && sends_.empty()) {
     sends_.emplace_back();

@@ -108,8 +108,11 @@ class RdmaLink final : public Link {
   Nanoseconds tick_{};  // kTicks of them are the keep-alive limit
   Clock::time_point next_tick_;
   unsigned silent_ticks_ = 0;
-  unsigned idle_polls_ = 0;  // of a thread that does not sleep, since it last said so
-  bool heard_ = true;        // a completion came since the last tick
+  unsigned stuck_ticks_ = 0;
+  std::uint8_t peer_pings_ = 0;  // at the last tick
+  unsigned idle_polls_ = 0;      // of a thread that does not sleep, since it last said so
+  bool heard_ = true;            // a completion came since the last tick
+  bool arrived_ = true;          // one of a send
 
   // Last, so that they go first: what they watch is the endpoint's.
   std::optional<Watch> connection_watch_, completion_watch_;
