@@ -103,10 +103,10 @@ void RdmaEndpoint::post_small_receive(std::size_t index) {
   queue_->post_receive(kReceiveRequest, {&segment, 1});
 }
 
-// The byte is read from the page's end and lands at the peer's beginning: what the peer writes is never sent.
+// The byte is sent from the page's end and lands at the peer's beginning.
 void RdmaEndpoint::post_ping(std::uint64_t request) {
   std::byte& count = scratch_memory_.bytes().back();
-  count = static_cast<std::byte>(std::to_integer<unsigned>(count) + 1);
+  count = std::byte{++pings_};
   const Segment byte{.address = &count, .length = 1, .key = scratch_region_.local_key()};
   queue_->post_write(request, byte, peer_scratch_.address, peer_scratch_.key);
 }

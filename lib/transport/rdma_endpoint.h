@@ -92,6 +92,7 @@ class RdmaEndpoint {
   MemoryRegion control_region_;
   MemoryRegion scratch_region_;  // all that the peer may write
   ScratchByte peer_scratch_;
+  std::uint8_t pings_ = 0;  // that were posted, modulo 256
   std::optional<QueuePair> queue_;
 };
 

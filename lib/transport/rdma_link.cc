@@ -11,10 +11,6 @@
 namespace rdpipe {
 namespace {
 
-constexpr unsigned kTicks = 6;      // in the keep-alive limit
-constexpr unsigned kPingAfter = 2;  // silent ticks
-constexpr unsigned kDeadAfter = 5;  // silent ticks: noticed within kTicks, as silence begins between ticks
-constexpr unsigned kStuckAfter = 6 * kTicks;  // ticks in which a living peer gets nothing of this end's
 // A peer that sends nothing but frames without events must not keep the thread.
 constexpr int kBatchesInARow = 16;
 constexpr unsigned kPollsPerLook = 64;  // at the clock, of a thread that does not sleep
@@ -31,10 +27,9 @@ LinkInfo describe(const ConnectionId& id) {
 }  // namespace
 
 RdmaLink::RdmaLink(Loop& loop, std::unique_ptr<RdmaEndpoint> endpoint, Nanoseconds keep_alive)
-    : loop_(&loop), endpoint_(std::move(endpoint)), info_(describe(endpoint_->id())) {
+    : loop_(&loop), endpoint_(std::move(endpoint)), info_(describe(endpoint_->id())), watch_(keep_alive) {
   for (std::uint8_t i = 0; i < kSmallReceives; ++i) receives_.push_back({.slot = {}, .small = i});
   for (std::uint8_t i = 0; i < kControlSends; ++i) free_control_sends_.push_back(i);
-  set_keep_alive(keep_alive);
 }
 
 RdmaLink::~RdmaLink() {
@@ -144,13 +139,6 @@ void RdmaLink::move_to(Loop& loop) {
   loop_ = &loop;
 }
 
-void RdmaLink::set_keep_alive(Nanoseconds limit) {
-  tick_ = limit / kTicks;
-  next_tick_ = Clock::now() + tick_;
-  silent_ticks_ = 0;
-  stuck_ticks_ = 0;
-}
-
 bool RdmaLink::held_back() const {
   return !waiting_control_.empty() || (open() && credits_.credit_frame_due());
 }
@@ -257,16 +245,16 @@ void RdmaLink::take(const Completion& completion) {
     return;
   }
   if (completion.status != CompletionStatus::kSuccess) return take_failed(completion);
-  heard_ = true;
   if (completion.id == kSendRequest) {
+    watch_.hear_arrival();
     take_send();
   } else {
+    watch_.hear_frame();
     take_receive(completion.length);
   }
 }
 
 void RdmaLink::take_send() {
-  arrived_ = true;
   PostedSend sent = std::move(sends_.front());
   sends_.pop_front();
   if (sent.slot) {
@@ -371,36 +359,26 @@ void RdmaLink::prepare_to_sleep() {
     return;  // the connection manager sees to it that the peer's answer, or none, is heard of
   if (wake_ == Wake::kNever && idle_polls_++ % kPollsPerLook != 0) return;  // the clock is not for nothing
   watch_peer();
-  if (!failure_) loop_->wake_at(Deadline::at(next_tick_));
+  if (!failure_) loop_->wake_at(Deadline::at(watch_.next_tick()));
 }
 
-// Counts ticks, not time: a process that was stopped finds one tick passed, looks at what has come meanwhile,
-// and draws no conclusion from its own absence. From kPingAfter silent ticks on something of ours is always
-// on its way, so silence after that is the peer's. A network that loses many packets may take longer to bring
-// over one frame; then nothing of ours completes, but the pings of a peer that hears nothing either arrive
-// here.
 void RdmaLink::watch_peer() {
   const Clock::time_point now = Clock::now();
-  if (now < next_tick_) return;
-  next_tick_ = now + tick_;
+  if (now < watch_.next_tick()) return;
   if (flushed_) return fail(error(Status::kNetwork, "the RDMA device has shut the connection down"));
-  const std::uint8_t peer_pings = endpoint_->peer_pings();
-  silent_ticks_ = heard_ || peer_pings != peer_pings_ ? 0 : silent_ticks_ + 1;
-  stuck_ticks_ = arrived_ || sends_.empty() ? 0 : stuck_ticks_ + 1;
-  peer_pings_ = peer_pings;
-  heard_ = arrived_ = false;
-  if (silent_ticks_ >= kDeadAfter && !sends_.empty()) {
-    return fail(error(Status::kNetwork, "the peer's NIC no longer answers"));
-  }
-  if (stuck_ticks_ >= kStuckAfter) {
-    return fail(
-        error(Status::kNetwork,
-              "the peer's NIC answers, but frames do not reach it: are large packets lost on the way?"));
-  }
-  if (silent_ticks_ >= kPingAfter && sends_.empty()) {
-    sends_.emplace_back();
-    ++pings_;
-    endpoint_->post_ping(kSendRequest);
+  switch (watch_.look(now, !sends_.empty(), endpoint_->peer_pings())) {
+    case RdmaWatch::Finding::kNothing:
+      return;
+    case RdmaWatch::Finding::kPing:
+      sends_.emplace_back();
+      ++pings_;
+      return endpoint_->post_ping(kSendRequest);
+    case RdmaWatch::Finding::kDead:
+      return fail(error(Status::kNetwork, "the peer's NIC no longer answers"));
+    case RdmaWatch::Finding::kStuck:
+      return fail(Error(Status::kNetwork, "connection to " + info_.peer,
+                        "the peer's NIC answers, but no frame reaches it",
+                        "a path on which one MTU is too small loses large packets alone"));
   }
 }
 

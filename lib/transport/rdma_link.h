@@ -17,6 +17,7 @@
 #include "transport/link.h"
 #include "transport/rdma_credits.h"
 #include "transport/rdma_endpoint.h"
+#include "transport/rdma_watch.h"
 
 namespace rdpipe {
 
@@ -42,7 +43,7 @@ class RdmaLink final : public Link {
   [[nodiscard]] bool peer_closed() const override { return ended_; }
   void close() override;
   void move_to(Loop& loop) override;
-  void set_keep_alive(Nanoseconds limit) override;
+  void set_keep_alive(Nanoseconds limit) override { watch_.set_limit(limit); }
   [[nodiscard]] const LinkInfo& info() const override { return info_; }
 
  private:
@@ -105,14 +106,8 @@ class RdmaLink final : public Link {
   bool lost_ = false;              // a frame was posted and did not arrive
   std::optional<Error> failure_;
 
-  Nanoseconds tick_{};  // kTicks of them are the keep-alive limit
-  Clock::time_point next_tick_;
-  unsigned silent_ticks_ = 0;
-  unsigned stuck_ticks_ = 0;
-  std::uint8_t peer_pings_ = 0;  // at the last tick
-  unsigned idle_polls_ = 0;      // of a thread that does not sleep, since it last said so
-  bool heard_ = true;            // a completion came since the last tick
-  bool arrived_ = true;          // one of a send
+  RdmaWatch watch_;
+  unsigned idle_polls_ = 0;  // of a thread that does not sleep, since it last said so
 
   // Last, so that they go first: what they watch is the endpoint's.
   std::optional<Watch> connection_watch_, completion_watch_;

@@ -18,6 +18,7 @@
 #include "launch/commands.h"
 #include "launch/error_relay.h"
 #include "launch/group_guard.h"
+#include "launch/process.h"
 #include "launch/spawn.h"
 
 using namespace rdpipe;
@@ -98,6 +99,48 @@ std::string first_line(int fd) {
   REQUIRE(count > 0);
   return {text.data(), static_cast<std::size_t>(count) - 1};
 }
+
+// A consumer that is run by `runner`, reads through `first`, and removes `marker` where it sees the end of
+// its input, is given up in mid stream. Returns the number of its process group.
+std::string give_up_consumer(const std::string& runner, const std::string& first, const std::string& marker) {
+  Ends ends;
+  Pipe told = make_pipe();
+  const auto sink =
+      make_command_sink(shell(runner + " 'read -r a b c d group rest </proc/self/stat; echo $group >&2; " +
+                              first + "{ cat >/dev/null; rm " + marker + "; }'"),
+                        {.fd = told.write.get()});
+  sink->start(ends.loop, ends.ring, {});
+  write_text(ends.loop, ends.ring, *sink, "abc");
+  const Deadline patience = Deadline::in(std::chrono::seconds(20));
+  for (pollfd ready{told.read.get(), POLLIN, 0}; ::poll(&ready, 1, 20) == 0 && !patience.passed();) {
+    ends.loop.poll();
+    sink->poll();
+  }
+  return first_line(told.read.get());
+}
+
+struct Marker {
+  ~Marker() { ::unlink(path.c_str()); }
+  [[nodiscard]] bool is_there() const { return ::access(path.c_str(), F_OK) == 0; }
+  std::string path = "/tmp/rdpipe-ended-XXXXXX";
+  const Descriptor made{::mkstemp(path.data())};
+};
+
+// Has a group of its own.
+struct Bystander {
+  Bystander() : process(start()) {}
+  ~Bystander() {
+    process.signal(SIGKILL);
+    process.await_end(std::chrono::seconds(20));
+  }
+  static pid_t start() {
+    SpawnPlan plan;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) plan.put_nothing(fd);
+    plan.lead_group();
+    return plan.start({"sleep", "60"});
+  }
+  Process process;
+};
 
 }  // namespace
 
@@ -181,25 +224,22 @@ TEST_CASE("a consumer that is given up sees no end of its input, in whichever gr
       GENERATE("exec sh -c", "exec timeout 50 sh -c", "exec setsid sh -c", "exec bash -mc");
   const std::string first = GENERATE("", "cat | ");  // the last does not read the pipe itself
   CAPTURE(runner, first);
-  Ends ends;
-  std::string marker = "/tmp/rdpipe-ended-XXXXXX";
-  const Descriptor made(::mkstemp(marker.data()));
-  Pipe told = make_pipe();
-  {
-    const auto sink = make_command_sink(
-        shell(runner + " 'echo begun >&2; " + first + "{ cat >/dev/null; rm " + marker + "; }'"),
-        {.fd = told.write.get()});
-    sink->start(ends.loop, ends.ring, {});
-    write_text(ends.loop, ends.ring, *sink, "abc");
-    const Deadline patience = Deadline::in(std::chrono::seconds(20));
-    for (pollfd ready{told.read.get(), POLLIN, 0}; ::poll(&ready, 1, 20) == 0 && !patience.passed();) {
-      ends.loop.poll();
-      sink->poll();
-    }
-    CHECK_FALSE(patience.passed());
-  }
+  const Marker marker;
+  CHECK(!give_up_consumer(runner, first, marker.path).empty());
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  CHECK(::unlink(marker.c_str()) == 0);
+  CHECK(marker.is_there());
+}
+
+TEST_CASE("a consumer in a group that others are in from before is given up alone") {
+  Bystander other;
+  const std::string group = std::to_string(other.process.pid());
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // it is told by its age, in hundredths
+  const Marker marker;
+  CHECK(give_up_consumer("exec perl -e 'setpgrp(0, " + group + ") or die; exec(@ARGV)' sh -c", "",
+                         marker.path) == group);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  CHECK(marker.is_there());
+  CHECK(!other.process.ended());
 }
 
 TEST_CASE("all of a producer has a moment to tidy up, not only who leads it") {
@@ -347,6 +387,17 @@ TEST_CASE("a command's last words are a line of their own") {
   std::array<char, 100> text{};
   CHECK(::read(told.read.get(), text.data(), text.size()) == 5);
   CHECK(std::string(text.data()) == "oops\n");
+}
+
+TEST_CASE("a line that was begun stays begun where its end finds no room") {
+  Ends ends;
+  Pipe told = make_pipe();
+  REQUIRE(::fcntl(told.write.get(), F_SETPIPE_SZ, 4096) == 4096);
+  const ErrorOutput errors{.fd = told.write.get()};
+  const auto source = make_command_source(shell("printf %04096d 7 >&2; exit 3"), errors);
+  source->start(ends.loop, ends.ring, 4_KiB);
+  CHECK_THAT(failure_of([&] { read_all(ends.loop, *source); }), Catch::Contains("exited with status 3: 000"));
+  CHECK(*errors.in_line);
 }
 
 TEST_CASE("what a command said last is known though nobody reads it") {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -32,6 +33,9 @@ struct FanSetup {
   std::size_t altered_slot = 16_KiB;  // of a ring of what is altered on the way
   // By receiver: data frames that may go to it, of those that it grants.
   std::map<std::size_t, std::atomic<std::size_t>*> allowances{};
+  // Hears of the sender's end of each, which lives as long as the session; on the sender's thread. May be
+  // empty.
+  std::function<void(std::size_t index, LoopbackLink& link)> linked{};
 };
 
 struct FanResult {
@@ -90,12 +94,16 @@ class FanReceiver {
   ~FanReceiver() { static_cast<void>(outcome()); }
 
   // A session with agreed terms.
-  std::unique_ptr<Session> connect(Loop& loop, const Setup& setup,
-                                   const std::atomic<std::size_t>* allowance) {
+  std::unique_ptr<Session> connect(Loop& loop, const FanSetup& fan, std::size_t index) {
+    const Setup& setup = fan.receivers[index];
     auto [first, second] = make_loopback(loop, *loop_.get_future().get(), setup.faults);
+    if (fan.linked) fan.linked(index, *first);
     link_.set_value(std::move(second));
     std::unique_ptr<Link> link = std::move(first);
-    if (allowance != nullptr) link = std::make_unique<AllowedLink>(std::move(link), *allowance);
+    const auto allowance = fan.allowances.find(index);
+    if (allowance != fan.allowances.end()) {
+      link = std::make_unique<AllowedLink>(std::move(link), *allowance->second);
+    }
     auto session = authenticate(loop, std::move(link), test_key(), in_good_time());
     Offer offer;
     offer.role = Role::kSends;
@@ -145,9 +153,7 @@ inline FanResult fan_out(const std::shared_ptr<Source>& source, const std::vecto
     Trunk trunk(source, true, "");
     Fan fan(loop, trunk, names, setup.rules);
     for (std::size_t i = 0; i < sinks.size(); ++i) {
-      const auto allowance = setup.allowances.find(i);
-      auto session = receivers[i].connect(loop, setup.receivers[i],
-                                          allowance != setup.allowances.end() ? allowance->second : nullptr);
+      auto session = receivers[i].connect(loop, setup, i);
       const bool alters = session->terms().sealed || session->terms().compressions != 0;
       fan.join(i, std::move(session));
       const RingShape shape{alters ? setup.altered_slot : 4_KiB, setup.share + 1};

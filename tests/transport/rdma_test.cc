@@ -259,8 +259,8 @@ TEST_CASE("rdma: memory that cannot be pinned is an error that says what to rais
   CHECK(WEXITSTATUS(status) == 0);
 }
 
-// For on-two-hosts: host a dials host b, moves data, and cuts the cable in a way that nobody is told of. Each
-// end must find out by itself, idle (b) or with data under way (a).
+// For tests/rdma/two-hosts-faults: host a dials host b, moves data, and cuts the cable in a way that nobody
+// is told of. Each end must find out by itself, idle (b) or with data under way (a).
 TEST_CASE("rdma: a cut cable is noticed within the keep-alive limit", "[.two]") {
   const auto options = options_with(seconds(4));
   const bool dials = std::string(std::getenv("RDPIPE_GUEST")) == "a";
