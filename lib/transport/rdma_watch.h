@@ -7,9 +7,10 @@
 // A network that loses many packets may need longer for one frame than a dead peer may take to be noticed.
 // Then nothing of this end's completes, but the peer hears nothing either and pings; as it has one ping under
 // way at a time, the next shows that this end's device has answered the one before. So a peer is alive where
-// pings of it keep coming, unless they do not come because it has a stuck frame as well, is stopped, or has a
-// limit of more than one and a half times this one's. Where nothing of this end's arrives for six limits all
-// the same, that is no loss any more but a path that takes no large packets.
+// pings of it keep coming. They do not, or too rarely, where it has a stuck frame as well, is stopped, hears
+// answers only after two ticks, or has a limit of more than one and a half times this one's. Where nothing of
+// this end's arrives for six limits all the same, that is no loss any more but a path that takes no large
+// packets.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,7 @@ class RdmaWatch {
   enum class Finding : std::uint8_t { kNothing, kPing, kDead, kStuck };
 
   explicit RdmaWatch(Nanoseconds limit) { set_limit(limit); }
-  // What was heard so far counts.
+  // The silence begins anew.
   void set_limit(Nanoseconds limit);
 
   void hear_frame() { heard_ = true; }               // of the peer
@@ -43,7 +44,7 @@ class RdmaWatch {
   Clock::time_point next_tick_;
   unsigned silent_ = 0;                 // ticks
   unsigned stuck_ = 0;                  // ticks
-  unsigned since_ping_ = kDeadAfter;    // ticks, since the peer's last was seen
+  unsigned since_ping_ = 0;             // ticks, since the last of the peer was seen or the beginning
   std::uint8_t peer_pings_ = 0;         // at the last tick
   bool heard_ = true, arrived_ = true;  // since the last tick
 };

@@ -93,6 +93,30 @@ TEST_CASE("rdma watch: a peer that hears nothing does not hold up that it is giv
   CHECK(RdmaWatch::kPingAfter + end.ticks_until(Finding::kDead, kSending) <= RdmaWatch::kTicks);
 }
 
+TEST_CASE("rdma watch: the first ping of a peer that has only answered so far is no sign of its death") {
+  Watched end;
+  for (unsigned i = 0; i < 2 * RdmaWatch::kTicks; ++i) {
+    end.watch.hear_arrival();
+    CHECK(end.tick(kSending) == Finding::kNothing);
+  }
+  for (unsigned i = 0; i < 3; ++i) CHECK(end.tick(kSending) == Finding::kNothing);
+  ++end.pings;
+  for (unsigned i = 0; i < 6; ++i) CHECK(end.tick(kSending) == Finding::kNothing);
+}
+
+TEST_CASE("rdma watch: an end whose frames arrive is never stuck, and one that only hears the peer's is") {
+  Watched busy, stuck;
+  unsigned until_stuck = 0;
+  for (unsigned i = 1; i <= 100; ++i) {
+    busy.watch.hear_arrival();
+    CHECK(busy.tick(kSending) == Finding::kNothing);
+    stuck.watch.hear_frame();
+    if (stuck.tick(kSending) == Finding::kStuck && until_stuck == 0) until_stuck = i;
+  }
+  CHECK(until_stuck >= RdmaWatch::kStuckAfter);
+  CHECK(until_stuck <= RdmaWatch::kStuckAfter + 1);
+}
+
 TEST_CASE("rdma watch: another limit begins anew") {
   Watched end;
   for (int i = 0; i < 8; ++i) static_cast<void>(end.tick(kSending));
