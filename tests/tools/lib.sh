@@ -34,7 +34,7 @@ end_everything() {
   for command in "${undo[@]}"; do eval "$command" || true; done
 }
 trap end_everything EXIT
-trap 'exit 143' TERM
+trap 'tell_state; exit 143' TERM
 
 show() {  # FILE...
   local file
@@ -46,8 +46,15 @@ fail() {
   local depth
   for ((depth = 1; depth < ${#BASH_SOURCE[@]} - 1; depth++)); do [[ ${BASH_SOURCE[depth]} == "$0" ]] || break; done
   echo "$(basename "${BASH_SOURCE[depth]}"):${BASH_LINENO[depth - 1]}: $*"
-  show send.err recv.err attacker.err
+  tell_state
   exit 1
+}
+
+# What was said, and who still runs and hangs where.
+tell_state() {
+  local pid
+  show send.err recv.err attacker.err
+  for pid in "${started[@]}"; do ! runs "$pid" || describe "$pid"; done
 }
 
 skip() {
@@ -73,10 +80,10 @@ runs() {  # PID
 }
 
 await_listening() {  # PID
-  local tries=0
+  local until=$((SECONDS + 30 * scale))
   until [[ $(<recv.err) =~ listening\ on\ port\ ([0-9]+) ]]; do
     runs "$1" || fail "rdrecv did not listen"
-    ((tries++ < 1500 * scale)) || fail "rdrecv says nothing"
+    ((SECONDS <= until)) || fail "rdrecv says nothing"
     pause 0.02
   done
   port=${BASH_REMATCH[1]}
@@ -193,9 +200,9 @@ describe() {  # PID
 
 # Waits until PID has ended, for at most SECONDS (15), and sets `status`.
 await_end() {  # PID [SECONDS]
-  local left=$((${2:-15} * 50 * scale))
+  local until=$((SECONDS + ${2:-15} * scale))
   while runs "$1"; do
-    ((left-- > 0)) || fail "$(describe "$1") still runs after ${2:-15} s"
+    ((SECONDS <= until)) || fail "process $1 still runs after ${2:-15} s"
     pause 0.02
   done
   status=0
@@ -248,16 +255,16 @@ no_temporaries() {
 
 # Waits until FILE has at least COUNT bytes.
 await_bytes() {  # FILE COUNT
-  local left=$((1000 * scale)) size
+  local until=$((SECONDS + 20 * scale)) size
   until size=$(stat -c %s "$1" 2>/dev/null) && ((size >= $2)); do
-    ((left-- > 0)) || fail "$1 has ${size:-no} bytes, not $2"
+    ((SECONDS <= until)) || fail "$1 has ${size:-no} bytes, not $2"
     pause 0.02
   done
 }
 await_line() {  # FILE REGEX
-  local left=$((750 * scale))
+  local until=$((SECONDS + 15 * scale))
   until grep -qiE -- "$2" "$1" 2>/dev/null; do
-    ((left-- > 0)) || fail "$1 does not say: $2"
+    ((SECONDS <= until)) || fail "$1 does not say: $2"
     pause 0.02
   done
 }

@@ -33,6 +33,8 @@ test_keep_listening_goes_on_after_failures() {
   producer=(-- sh -c 'echo part; exit 3')
   start_send </dev/null
   sender_exits 14
+  # The sender may know that it has failed before the receiver has removed what there was of it.
+  until [[ -z $(find . -name '.got.*.rdpipe-*') ]]; do pause 0.02; done
   make_gate
   producer=()
   start_writer from produce_into_gate
