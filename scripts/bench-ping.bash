@@ -73,26 +73,21 @@ ping_rdma_rows() {  # ADDRESS
     stop_ping_server
     ping_row "rdma datagrams: messages of 64 B, echoed/s" "ib_send_bw -b" ">= 0.9"
   fi
-  if wanted "rdma datagrams: latency"; then
-    mine=() other=()
-    start_ping_server
-    for ((round = 1; round <= runs; ++round)); do
-      other+=("$(perftest 5 ib_send_lat -e -c UD -n 2000)")
-      mine+=("$(ping_latency)")
-      say "datagrams round $round: ib_send_lat -e ${other[-1]}, rdping ${mine[-1]} us"
-    done
-    stop_ping_server
-    ping_row "rdma datagrams: latency of 64 B, sleeping, us" "ib_send_lat -e" "<= 1.1"
-  fi
-  if wanted "rdma datagrams: polling"; then
-    mine=() other=()
-    start_ping_server --busy-poll 1000000
-    for ((round = 1; round <= runs; ++round)); do
-      other+=("$(perftest 5 ib_send_lat -c UD -n 2000)")
-      mine+=("$(ping_latency --busy-poll 1000000)")
-      say "datagrams round $round: ib_send_lat ${other[-1]}, rdping --busy-poll ${mine[-1]} us"
-    done
-    stop_ping_server
-    ping_row "rdma datagrams: polling, latency of 64 B, us" "ib_send_lat" "<= 1.1"
-  fi
+  ping_latency_row "latency of 64 B" auto -e
+  ping_latency_row "latency of 64 B, sleeping" 0 -e
+  ping_latency_row "latency of 64 B, polling" 1000000
+}
+
+# The peer sleeps (-e) or polls.
+ping_latency_row() {  # NAME BUSY-POLL [-e]
+  local round mine=() other=() name="rdma datagrams: $1" peer=(ib_send_lat "${@:3}" -c UD)
+  wanted "$name" || return 0
+  start_ping_server --busy-poll "$2"
+  for ((round = 1; round <= runs; ++round)); do
+    other+=("$(perftest 5 "${peer[@]}" -n 2000)")
+    mine+=("$(ping_latency --busy-poll "$2")")
+    say "$name, round $round: ${peer[*]} ${other[-1]}, rdping --busy-poll $2 ${mine[-1]} us"
+  done
+  stop_ping_server
+  ping_row "$name, us" "${peer[*]}" "<= 1.1"
 }

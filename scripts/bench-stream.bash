@@ -42,6 +42,7 @@ latency_row() {  # NAME HOST BUSY-POLL [OPTION...]
 }
 
 stream_rows() {  # HOST
+  ! wanted "stream echo, as it is" || latency_row "stream echo, as it is: 64 bytes" "$1" auto -e
   ! wanted "stream echo, sleeping" || latency_row "stream echo, sleeping: 64 bytes" "$1" 0 -e
   ! wanted "stream echo, polling" || latency_row "stream echo, polling: 64 bytes" "$1" 100000
 }

@@ -58,8 +58,10 @@ constexpr auto kOptions = std::to_array<Option>({
      [](CommandLine& line, const std::string& v) { line.ping.port = v; }},
     {0, "name", "NAME", kPing, "--serve: this host's name in the registry",
      [](CommandLine& line, const std::string& v) { line.ping.name = v; }},
-    {0, "busy-poll", "MICROSECONDS", kPing, "look for so long before sleeping (0)",
+    {0, "busy-poll", "MICROSECONDS", kPing, "look for so long before sleeping (auto)",
      [](CommandLine& line, const std::string& v) {
+       line.ping.busy_poll.reset();
+       if (v == "auto") return;
        line.ping.busy_poll = std::chrono::microseconds(number_value("--busy-poll", v, 0, 1000000));
      }},
     {'q', "quiet", nullptr, kPing, "print the summary only",

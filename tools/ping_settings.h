@@ -26,7 +26,7 @@ struct PingSettings {
   std::optional<std::chrono::nanoseconds> deadline;             // 0: for ever, as without; but --flood: 5 s
   std::size_t size = 64;                                        // of a message, bytes
   std::size_t burst = 16, window = 4;                           // --flood: messages a burst, bursts under way
-  std::chrono::nanoseconds busy_poll{0};
+  std::optional<std::chrono::nanoseconds> busy_poll{};
   bool quiet = false;
   bool json = false;               // --check
   std::vector<std::string> given;  // the options that were named: "--count"

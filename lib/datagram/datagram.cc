@@ -75,6 +75,7 @@ class Announced {
 struct Datagram::State {
   State(Loop& loop, const DatagramOptions& wanted)
       : options(wanted),
+        busy_poll(wanted.busy_poll),
         device(wanted.port.device),
         port(usable(device, wanted.port)),
         identities(device.identities(wanted.port.number)),
@@ -116,6 +117,7 @@ struct Datagram::State {
   void restart();
 
   DatagramOptions options;
+  BusyPoll busy_poll;
   Device device;
   Device::Port port;
   std::vector<Device::Identity> identities;
@@ -301,11 +303,14 @@ void Datagram::State::take_received(std::span<IncomingDatagram> into, std::size_
 // Reading the clock may cost as much as a datagram: it is first looked at after many looks at the queue.
 void Datagram::State::spin(std::span<IncomingDatagram> into, std::size_t& count, Deadline deadline) {
   constexpr int kLooks = 64;
+  const Nanoseconds look = busy_poll.look();
+  if (look.count() == 0) return busy_poll.note(false);
   Deadline until = Deadline::never();
   do {
     for (int i = 0; i < kLooks && count == 0; ++i) take_received(into, count);
-    if (count == 0 && until.is_never()) until = Deadline::in(options.busy_poll).earlier(deadline);
+    if (count == 0 && until.is_never()) until = Deadline::in(look).earlier(deadline);
   } while (count == 0 && !until.passed());
+  busy_poll.note(count > 0);
 }
 
 // After an error the device carries out nothing more: what it has not completed is lost, and the receives
@@ -373,7 +378,7 @@ std::size_t Datagram::receive_burst(std::span<IncomingDatagram> into, Deadline d
   std::size_t count = 0;
   state.take_received(into, count);
   if (count > 0 || deadline == Deadline::now()) return count;
-  if (state.options.busy_poll.count() > 0) state.spin(into, count, deadline);
+  state.spin(into, count, deadline);
   if (count > 0) return count;
   const auto look = [&] {
     state.take_received(into, count);

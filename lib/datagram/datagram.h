@@ -10,22 +10,24 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "datagram/address.h"
 #include "ground/deadline.h"
+#include "io/busy_poll.h"
 #include "io/loop.h"
 #include "verbs/datagram_queue.h"
 
 namespace rdpipe {
 
 struct DatagramOptions {
-  DevicePort port;              // as find_endpoint() or usable_port() say
-  std::size_t max_payload = 0;  // bytes; 0: what a packet of the port holds, which is the most
-  std::size_t sends = 256;      // under way at once; fewer where memory may not be pinned
-  std::size_t receives = 512;   // room for bursts that come before they are taken
-  std::size_t paths = 1024;     // address handles kept
-  Nanoseconds busy_poll{0};     // looked for so long before sleeping
+  DevicePort port;                         // as find_endpoint() or usable_port() say
+  std::size_t max_payload = 0;             // bytes; 0: what a packet of the port holds, which is the most
+  std::size_t sends = 256;                 // under way at once; fewer where memory may not be pinned
+  std::size_t receives = 512;              // room for bursts that come before they are taken
+  std::size_t paths = 1024;                // address handles kept
+  std::optional<Nanoseconds> busy_poll{};  // as io/busy_poll.h says
 };
 
 struct OutgoingDatagram {

@@ -57,6 +57,12 @@ std::size_t size_of(std::string_view name, std::string_view value) {
   return static_cast<std::size_t>(size);
 }
 
+// Microseconds; nothing: as it pays.
+std::optional<Nanoseconds> poll_of(std::string_view name, std::string_view value) {
+  if (value == "auto") return {};
+  return span_of(name, value, 0, 1e9, 1e3);
+}
+
 // One of `words`, by its place.
 std::size_t choice_of(std::string_view name, std::string_view value,
                       std::initializer_list<std::string_view> words) {
@@ -106,7 +112,7 @@ constexpr auto kOptions = std::to_array<Named>({
      }},
     {"busy-poll",
      [](rdpipe_options& to, std::string_view name, std::string_view value) {
-       to.stream.busy_poll = span_of(name, value, 0, 1e9, 1e3);
+       to.stream.busy_poll = poll_of(name, value);
      }},
     {"max-payload",
      [](rdpipe_options& to, std::string_view name, std::string_view value) {

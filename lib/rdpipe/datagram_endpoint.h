@@ -26,7 +26,7 @@ struct DatagramEndpointOptions {
   std::size_t max_payload = 0;                       // bytes; 0: what a packet holds
   std::size_t receives = 512;                        // buffers
   std::string host{};                                // in the registry; empty: this host's name
-  Nanoseconds busy_poll{0};                          // looked for so long before sleeping
+  std::optional<Nanoseconds> busy_poll{};            // as io/busy_poll.h says
   std::function<void(const std::string&)> notice{};  // never empty
 };
 

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "ground/deadline.h"
+#include "io/busy_poll.h"
 #include "io/loop.h"
 #include "ring/ring.h"
 #include "session/session.h"
@@ -19,7 +20,7 @@ namespace rdpipe {
 
 struct DuplexOptions {
   Options connection;  // sizes are of each direction; `timeout`, `hash` and `use_uring` count for nothing
-  Nanoseconds busy_poll{0};  // how long a call looks again and again before it sleeps
+  std::optional<Nanoseconds> busy_poll{};  // as io/busy_poll.h says
 };
 
 void require_valid(const DuplexOptions& options);  // throws Error{kUsage}
@@ -45,7 +46,7 @@ class DuplexStream {
  private:
   // In the order of their lives.
   Loop loop_{LoopOptions{.use_uring = false}};
-  Nanoseconds busy_poll_;
+  BusyPoll busy_poll_;
   std::unique_ptr<Ring> sending_, receiving_;
   std::unique_ptr<Session> session_;
   std::optional<Duplex> duplex_;

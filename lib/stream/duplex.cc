@@ -17,7 +17,7 @@ constexpr unsigned kSpinsInARow = 64;
 
 }  // namespace
 
-Duplex::Duplex(Loop& loop, Session& session, Ring& sending, Ring& receiving, Nanoseconds busy_poll)
+Duplex::Duplex(Loop& loop, Session& session, Ring& sending, Ring& receiving, const BusyPoll& busy_poll)
     : loop_(loop),
       session_(session),
       sending_(sending),
@@ -262,7 +262,10 @@ Wake Duplex::worth_waking_for() const {
 // possible.
 template <typename Ready>
 void Duplex::sleep(Ready ready, Deadline deadline) {
-  if (busy_poll_.count() > 0 && spin(ready, deadline)) return;
+  const Nanoseconds look = busy_poll_.look();
+  const bool found = look.count() > 0 && spin(ready, Deadline::in(look).earlier(deadline));
+  busy_poll_.note(found);
+  if (found) return;
   const Wake what = worth_waking_for();
   link().wake_for(what);
   if (!advance() && !ready() && worth_waking_for() == what) loop_.wait(deadline);
@@ -271,8 +274,7 @@ void Duplex::sleep(Ready ready, Deadline deadline) {
 
 // True when something has happened. A frame is given away as soon as it is there: what came with it can wait.
 template <typename Ready>
-bool Duplex::spin(Ready ready, Deadline deadline) {
-  const Deadline until = Deadline::in(busy_poll_).earlier(deadline);
+bool Duplex::spin(Ready ready, Deadline until) {
   for (;;) {
     for (unsigned spins = 0; spins < kSpinsInARow; ++spins) {
       const bool something = take_event();

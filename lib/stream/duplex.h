@@ -19,6 +19,7 @@
 #include <span>
 
 #include "ground/deadline.h"
+#include "io/busy_poll.h"
 #include "io/loop.h"
 #include "ring/ring.h"
 #include "seal/sealer.h"
@@ -33,9 +34,8 @@ class Duplex {
   static constexpr unsigned kReadable = 1, kWritable = 2;
   static constexpr std::size_t kLeastSlots = 4;  // of each ring
 
-  // The session's terms are agreed, both rings attached. `busy_poll`: how long it looks again and again
-  // before it sleeps.
-  Duplex(Loop& loop, Session& session, Ring& sending, Ring& receiving, Nanoseconds busy_poll);
+  // The session's terms are agreed, both rings attached.
+  Duplex(Loop& loop, Session& session, Ring& sending, Ring& receiving, const BusyPoll& busy_poll);
   Duplex(const Duplex&) = delete;
   Duplex& operator=(const Duplex&) = delete;
   ~Duplex() = default;  // the peer sees a lost connection, unless close() was true
@@ -123,7 +123,7 @@ class Duplex {
   template <typename Ready>
   void sleep(Ready ready, Deadline deadline);
   template <typename Ready>
-  [[nodiscard]] bool spin(Ready ready, Deadline deadline);
+  [[nodiscard]] bool spin(Ready ready, Deadline until);
   void require(bool allowed, const char* attempt, const char* cause) const;
 
   // duplex_frames.cc: what goes out and what comes in.
@@ -143,7 +143,7 @@ class Duplex {
   Loop& loop_;
   Session& session_;
   Ring& sending_;
-  Nanoseconds busy_poll_;
+  BusyPoll busy_poll_;
   bool stamps_frames_;  // each frame carries its own digest
   std::optional<Sealer> sealer_, opener_;
   std::optional<Error> failure_;

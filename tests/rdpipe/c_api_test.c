@@ -67,6 +67,8 @@ static void check_options(void) {
   FAILS_WITH(EINVAL, rdpipe_listen("0", key, options) == NULL);  // less than four slots
   CHECK(rdpipe_options_set(options, "slot", "16k") == 0);
   CHECK(rdpipe_options_set(options, "busy-poll", "20") == 0);
+  FAILS_WITH(EINVAL, rdpipe_options_set(options, "busy-poll", "automatic") == -1);
+  CHECK(rdpipe_options_set(options, "busy-poll", "auto") == 0);
 }
 
 static void check_nothing_crashes(void) {

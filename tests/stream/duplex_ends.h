@@ -26,7 +26,7 @@ struct DuplexSetup {
   RingShape shape{16_KiB, 8};
   Choice seal = Choice::kNo;
   Choice digest = Choice::kAuto;
-  Nanoseconds busy_poll{0};
+  std::optional<Nanoseconds> busy_poll{};
 };
 
 inline Deadline soon() { return Deadline::in(std::chrono::seconds(60)); }
@@ -54,7 +54,7 @@ struct DuplexEnd {
     offer.digest = setup.digest;
     static_cast<void>(session->exchange(loop, offer, soon()));
   }
-  void start() { duplex.emplace(loop, *session, sending, receiving, setup.busy_poll); }
+  void start() { duplex.emplace(loop, *session, sending, receiving, BusyPoll(setup.busy_poll)); }
   Duplex& operator*() { return *duplex; }
   Duplex* operator->() { return &*duplex; }
 

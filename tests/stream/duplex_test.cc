@@ -91,6 +91,19 @@ class InsatiableLink final : public WrappedLink {
   std::deque<Sent> sent_;
 };
 
+// Counts how often it is looked at; what has come can be hidden from the next of these looks.
+class WatchedLink final : public WrappedLink {
+ public:
+  using WrappedLink::WrappedLink;
+  unsigned looks = 0, hiding = 0;
+  [[nodiscard]] std::optional<LinkEvent> poll() override {
+    ++looks;
+    if (hiding == 0) return WrappedLink::poll();
+    --hiding;
+    return {};
+  }
+};
+
 // The first of two ends wrapped.
 template <typename Wrapped>
 LinkMaker wrapped_loopback(Wrapped*& link) {
@@ -104,6 +117,7 @@ LinkMaker wrapped_loopback(Wrapped*& link) {
 
 constexpr DuplexSetup kSealed{.seal = Choice::kYes};
 constexpr DuplexSetup kSmallest{.shape = {4_KiB, Duplex::kLeastSlots}};
+constexpr DuplexSetup kSleeping{.busy_poll = Nanoseconds(0)};
 constexpr DuplexSetup kSpinning{.busy_poll = std::chrono::microseconds(50)};
 
 }  // namespace
@@ -126,6 +140,8 @@ TEST_CASE("duplex: messages both ways without digests") {
 TEST_CASE("duplex: echo") {
   echoes(loopback(), {}, 1000);
   echoes(tcp(), {}, 1000);
+  echoes(loopback(), kSleeping, 1000);
+  echoes(tcp(), kSleeping, 1000);
   echoes(loopback(), kSpinning, 1000);
   echoes(tcp(), kSpinning, 1000);
 }
@@ -328,4 +344,36 @@ TEST_CASE("duplex: a write ends when its time is up, whatever the peer has room 
   CHECK(taken < much.size());
   CHECK((*pair.a)->write(much, Deadline::now()) == DuplexSetup{}.shape.payload_bytes());
   CHECK((*pair.a)->write(std::span(much).first(1_MiB), soon()) == 1_MiB);
+}
+
+// In a wait that looks before it sleeps, a link is looked at 64 times in a row at least.
+TEST_CASE("duplex: waits look again and again only while that has paid lately") {
+  constexpr unsigned kMany = 64;
+  const auto briefly = [] { return Deadline::in(std::chrono::milliseconds(1)); };
+  WatchedLink* link = nullptr;
+  DuplexPair pair(wrapped_loopback(link));
+  Duplex &a = **pair.a, &b = **pair.b;
+  const auto waits_with_a_look = [&](int waits) {
+    unsigned count = 0;
+    for (int i = 0; i < waits; ++i) {
+      link->looks = 0;
+      if (a.wait(Duplex::kReadable, briefly()) == 0 && link->looks >= kMany) ++count;
+    }
+    return count;
+  };
+  CHECK(waits_with_a_look(4) == 4);
+  const unsigned idle = waits_with_a_look(320);
+  CHECK(idle >= 10);
+  CHECK(idle <= 40);  // of 320 to 640 sleeps, as one may end early
+  unsigned tries = 0;
+  for (bool found = false; !found; ++tries) {
+    REQUIRE(tries < 2 * BusyPoll::kPause);
+    link->hiding = kMany - 10;  // more than a wait looks that sleeps at once
+    REQUIRE(write_text(b, "soon") == 4);
+    found = read_text(a, 4, briefly()) == "soon";
+    link->hiding = 0;
+    if (!found) REQUIRE(read_text(a, 4) == "soon");
+  }
+  CHECK(tries > 1);
+  CHECK(waits_with_a_look(4) == 4);
 }
