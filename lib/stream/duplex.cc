@@ -12,8 +12,9 @@ namespace {
 
 // How long close() waits for the peer to close the connection too, when all has been said.
 constexpr Nanoseconds kFarewell = std::chrono::seconds(2);
-// Looks at the link for each at the clock and at whether the connection still stands, which may cost more.
-constexpr unsigned kSpinsInARow = 64;
+// Looks at the link for each at the clock, and rows of these for each at whether the connection still stands,
+// which costs more than many looks.
+constexpr unsigned kLooksInARow = 64, kRowsOnTheLink = 64;
 
 }  // namespace
 
@@ -275,17 +276,20 @@ void Duplex::sleep(Ready ready, Deadline deadline) {
 // True when something has happened. A frame is given away as soon as it is there: what came with it can wait.
 template <typename Ready>
 bool Duplex::spin(Ready ready, Deadline until) {
-  for (;;) {
-    for (unsigned spins = 0; spins < kSpinsInARow; ++spins) {
+  for (unsigned rows = 1;; ++rows) {
+    for (unsigned looks = 0; looks < kLooksInARow; ++looks) {
       const bool something = take_event();
       answer();
       if (something) return true;
       post_ready();
       if (ready()) return true;
     }
-    if (advance() || ready()) return true;
-    if (until.passed()) return false;
-    loop_.poll();
+    const bool is_over = until.passed();
+    if (is_over || rows % kRowsOnTheLink == 0) {
+      if (advance() || ready()) return true;
+      if (is_over) return false;
+      loop_.poll();
+    }
   }
 }
 
