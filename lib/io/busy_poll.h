@@ -6,9 +6,14 @@
 // there is a look while looks find something, and one that finds nothing costs little beside the sleep that
 // follows. After kPatience waits in a row in which nothing came so soon, only every kPause-th begins with a
 // look. So who waits for something rare sleeps at once, and nobody looks while nothing is asked of him.
+//
+// Two ends that answer each other would both fall asleep when one is late once, and each find the other
+// asleep from then on. So looks that have found something pay for a longer one now and then: kPrice for each.
 #pragma once
 
+#include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "ground/deadline.h"
 
@@ -16,8 +21,10 @@ namespace rdpipe {
 
 class BusyPoll {
  public:
-  static constexpr Nanoseconds kLook = std::chrono::microseconds(50);
-  static constexpr unsigned kPatience = 8, kPause = 32;  // waits
+  static constexpr Nanoseconds kLook = std::chrono::microseconds(100);
+  static constexpr Nanoseconds kLonger = std::chrono::microseconds(400);  // than it takes to wake a peer
+  static constexpr unsigned kPatience = 8, kPause = 32;                   // waits
+  static constexpr unsigned kPrice = 32, kMostSaved = 4 * kPrice;         // looks
 
   // `fixed`: for so long at every wait, 0 for never; nothing: it adapts.
   explicit BusyPoll(std::optional<Nanoseconds> fixed) : fixed_(fixed) {}
@@ -27,12 +34,24 @@ class BusyPoll {
     if (fixed_) return *fixed_;
     return in_vain_ < kPatience || in_vain_ % kPause == 0 ? kLook : Nanoseconds(0);
   }
-  // Said of every wait: whether its look has found something.
-  void note(bool found) noexcept { in_vain_ = found ? 0 : in_vain_ + 1; }
+  // After that, when nothing has come; 0: no longer. To be asked once.
+  [[nodiscard]] Nanoseconds look_longer() noexcept {
+    longer_ = saved_ >= kPrice;
+    if (!longer_) return Nanoseconds(0);
+    saved_ -= kPrice;
+    return kLonger;
+  }
+  // Said of every wait that may look: whether its looks have found something.
+  void note(bool found) noexcept {
+    in_vain_ = found ? 0 : in_vain_ + 1;
+    if (!std::exchange(longer_, false) && found && !fixed_) saved_ = std::min(saved_ + 1, kMostSaved);
+  }
 
  private:
   std::optional<Nanoseconds> fixed_;
   unsigned in_vain_ = 0;  // waits in a row
+  unsigned saved_ = 0;    // looks that have found something
+  bool longer_ = false;   // this wait
 };
 
 }  // namespace rdpipe

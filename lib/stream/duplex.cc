@@ -12,8 +12,8 @@ namespace {
 
 // How long close() waits for the peer to close the connection too, when all has been said.
 constexpr Nanoseconds kFarewell = std::chrono::seconds(2);
-// Looks at the link for each at the clock, and rows of these for each at whether the connection still stands,
-// which costs more than many looks.
+// Looks at the link for each at the clock, and rows of these for each at what is armed (whether the
+// connection still stands), which costs more than many looks.
 constexpr unsigned kLooksInARow = 64, kRowsOnTheLink = 64;
 
 }  // namespace
@@ -176,7 +176,7 @@ void Duplex::release() {
 // False when the deadline has passed. What had come before a failure still counts.
 template <typename Ready>
 bool Duplex::await(Ready ready, Deadline deadline) {
-  for (bool is_last = false;;) {
+  for (bool is_last = false, has_spun = false;;) {
     if (ready()) return true;
     if (failure_) throw *failure_;
     if (is_last) return false;
@@ -184,7 +184,7 @@ bool Duplex::await(Ready ready, Deadline deadline) {
     quietly([&] {
       if (is_last) {
         look();
-      } else if (!advance() && !ready()) {
+      } else if (!advance() && !ready() && (std::exchange(has_spun, true) || !spin(ready, deadline))) {
         sleep(ready, deadline);
       }
     });
@@ -263,33 +263,39 @@ Wake Duplex::worth_waking_for() const {
 // possible.
 template <typename Ready>
 void Duplex::sleep(Ready ready, Deadline deadline) {
-  const Nanoseconds look = busy_poll_.look();
-  const bool found = look.count() > 0 && spin(ready, Deadline::in(look).earlier(deadline));
-  busy_poll_.note(found);
-  if (found) return;
   const Wake what = worth_waking_for();
   link().wake_for(what);
   if (!advance() && !ready() && worth_waking_for() == what) loop_.wait(deadline);
   link().wake_for(Wake::kNever);
 }
 
-// True when something has happened. A frame is given away as soon as it is there: what came with it can wait.
+// Before the first sleep of a wait; true when that is over. While something is held back, only the loop tells
+// of room for it.
 template <typename Ready>
-bool Duplex::spin(Ready ready, Deadline until) {
+bool Duplex::spin(Ready ready, Deadline deadline) {
+  if (link().held_back()) return false;
+  const auto spun = [&](Nanoseconds look) {
+    return look.count() > 0 && spin_until(ready, Deadline::in(look).earlier(deadline));
+  };
+  const bool found = spun(busy_poll_.look()) || spun(busy_poll_.look_longer());
+  busy_poll_.note(found);
+  return found;
+}
+
+// A frame is given away as soon as it is there: what came with it can wait.
+template <typename Ready>
+bool Duplex::spin_until(Ready ready, Deadline until) {
   for (unsigned rows = 1;; ++rows) {
     for (unsigned looks = 0; looks < kLooksInARow; ++looks) {
-      const bool something = take_event();
+      static_cast<void>(take_event());
       answer();
-      if (something) return true;
+      if (ready()) return true;
       post_ready();
       if (ready()) return true;
     }
-    const bool is_over = until.passed();
-    if (is_over || rows % kRowsOnTheLink == 0) {
-      if (advance() || ready()) return true;
-      if (is_over) return false;
-      loop_.poll();
-    }
+    if (until.passed()) return false;
+    if (rows % kRowsOnTheLink == 0 || link().held_back()) look();
+    if (failure_ || ready()) return true;
   }
 }
 

@@ -123,7 +123,9 @@ class Duplex {
   template <typename Ready>
   void sleep(Ready ready, Deadline deadline);
   template <typename Ready>
-  [[nodiscard]] bool spin(Ready ready, Deadline until);
+  [[nodiscard]] bool spin(Ready ready, Deadline deadline);
+  template <typename Ready>
+  [[nodiscard]] bool spin_until(Ready ready, Deadline until);
   void require(bool allowed, const char* attempt, const char* cause) const;
 
   // duplex_frames.cc: what goes out and what comes in.

@@ -41,6 +41,32 @@ TEST_CASE("looking begins again when it has found something", "[io]") {
   CHECK(poll.look().count() == 0);
 }
 
+TEST_CASE("looks that find something pay for a longer one", "[io]") {
+  BusyPoll poll({});
+  const auto finds = [&](unsigned times) {
+    for (unsigned i = 0; i < times; ++i) poll.note(true);
+  };
+  CHECK(poll.look_longer().count() == 0);
+  poll.note(false);
+  finds(BusyPoll::kPrice - 1);
+  CHECK(poll.look_longer().count() == 0);
+  poll.note(true);
+  CHECK(poll.look_longer() == BusyPoll::kLonger);
+  poll.note(true);  // which is no gain
+  finds(BusyPoll::kPrice - 1);
+  CHECK(poll.look_longer().count() == 0);
+  poll.note(false);
+
+  finds(1000);
+  unsigned longer = 0;
+  for (; longer < 100 && poll.look_longer().count() > 0; ++longer) poll.note(longer % 2 == 0);
+  CHECK(longer == BusyPoll::kMostSaved / BusyPoll::kPrice);
+
+  BusyPoll fixed(std::chrono::microseconds(7));
+  for (int i = 0; i < 1000; ++i) fixed.note(true);
+  CHECK(fixed.look_longer().count() == 0);
+}
+
 TEST_CASE("who finds something now and then looks at every wait", "[io]") {
   BusyPoll poll({});
   for (int i = 0; i < 100; ++i) {

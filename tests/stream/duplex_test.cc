@@ -106,13 +106,17 @@ class WatchedLink final : public WrappedLink {
 
 // The first of two ends wrapped.
 template <typename Wrapped>
-LinkMaker wrapped_loopback(Wrapped*& link) {
-  return [&link](Loop& a, Loop& b) -> Links {
-    auto [first, second] = make_loopback(a, b);
+LinkMaker wrapped(const LinkMaker& links, Wrapped*& link) {
+  return [links, &link](Loop& a, Loop& b) -> Links {
+    auto [first, second] = links(a, b);
     auto wrapped = std::make_unique<Wrapped>(std::move(first));
     link = wrapped.get();
     return {std::move(wrapped), std::move(second)};
   };
+}
+template <typename Wrapped>
+LinkMaker wrapped_loopback(Wrapped*& link) {
+  return wrapped(loopback(), link);
 }
 
 constexpr DuplexSetup kSealed{.seal = Choice::kYes};
@@ -346,34 +350,59 @@ TEST_CASE("duplex: a write ends when its time is up, whatever the peer has room 
   CHECK((*pair.a)->write(std::span(much).first(1_MiB), soon()) == 1_MiB);
 }
 
-// In a wait that looks before it sleeps, a link is looked at 64 times in a row at least.
+// Waits in vain, a millisecond or more each, of `end`, whose link is `link`: how many of them have looked
+// before they slept, which is 64 times in a row at least.
+constexpr unsigned kManyLooks = 64;
+
+unsigned looking_waits(Duplex& end, WatchedLink& link, int waits,
+                       Nanoseconds each = std::chrono::milliseconds(1)) {
+  unsigned count = 0;
+  for (int i = 0; i < waits; ++i) {
+    link.looks = 0;
+    demand(end.wait(Duplex::kReadable, Deadline::in(each)) == 0, "something to read");
+    if (link.looks >= kManyLooks) ++count;
+  }
+  return count;
+}
+
 TEST_CASE("duplex: waits look again and again only while that has paid lately") {
-  constexpr unsigned kMany = 64;
-  const auto briefly = [] { return Deadline::in(std::chrono::milliseconds(1)); };
+  constexpr Nanoseconds kLong = std::chrono::milliseconds(30);  // enough to lose the processor for a while
   WatchedLink* link = nullptr;
   DuplexPair pair(wrapped_loopback(link));
   Duplex &a = **pair.a, &b = **pair.b;
-  const auto waits_with_a_look = [&](int waits) {
-    unsigned count = 0;
-    for (int i = 0; i < waits; ++i) {
-      link->looks = 0;
-      if (a.wait(Duplex::kReadable, briefly()) == 0 && link->looks >= kMany) ++count;
-    }
-    return count;
-  };
-  CHECK(waits_with_a_look(4) == 4);
-  const unsigned idle = waits_with_a_look(320);
+  CHECK(looking_waits(a, *link, 4, kLong) == 4);
+  const unsigned idle = looking_waits(a, *link, 320);
   CHECK(idle >= 10);
-  CHECK(idle <= 40);  // of 320 to 640 sleeps, as one may end early
+  CHECK(idle <= 20);
   unsigned tries = 0;
   for (bool found = false; !found; ++tries) {
-    REQUIRE(tries < 2 * BusyPoll::kPause);
-    link->hiding = kMany - 10;  // more than a wait looks that sleeps at once
+    REQUIRE(tries < 10 * BusyPoll::kPause);
+    link->hiding = kManyLooks - 10;  // more than a wait looks that sleeps at once
     REQUIRE(write_text(b, "soon") == 4);
-    found = read_text(a, 4, briefly()) == "soon";
+    found = read_text(a, 4, Deadline::in(std::chrono::milliseconds(1))) == "soon";
     link->hiding = 0;
     if (!found) REQUIRE(read_text(a, 4) == "soon");
   }
-  CHECK(tries > 1);
-  CHECK(waits_with_a_look(4) == 4);
+  CHECK(looking_waits(a, *link, 4, kLong) == 4);
+}
+
+// That a request has gone is no answer.
+TEST_CASE("duplex: who is answered late looks for no answer") {
+  const bool over_tcp = GENERATE(false, true);
+  WatchedLink* link = nullptr;
+  DuplexPair pair(wrapped(over_tcp ? tcp() : loopback(), link));
+  Duplex &a = **pair.a, &b = **pair.b;
+  unsigned looking = 0;
+  for (int i = 0; i < 200; ++i) {
+    REQUIRE(write_text(a, "ask", soon()) == 3);
+    looking += looking_waits(a, *link, 1);
+    REQUIRE(read_text(b, 3) == "ask");
+    link->hiding = kManyLooks / 2;  // what tells that it has gone comes while it looks
+    looking += looking_waits(a, *link, 1);
+    link->hiding = 0;
+    REQUIRE(write_text(b, "answer", soon()) == 6);
+    REQUIRE(read_text(a, 6) == "answer");
+  }
+  CHECK(looking >= 10);
+  CHECK(looking <= 60);  // of 400, and of some of the reads
 }

@@ -54,7 +54,7 @@ fail() {
 tell_state() {
   local pid
   show send.err recv.err attacker.err
-  for pid in "${started[@]}"; do ! runs "$pid" || describe "$pid"; done
+  for pid in "${started[@]}"; do ! runs "$pid" || describe "$pid" || true; done
 }
 
 skip() {
@@ -262,7 +262,7 @@ await_bytes() {  # FILE COUNT
   done
 }
 await_line() {  # FILE REGEX
-  local until=$((SECONDS + 15 * scale))
+  local until=$((SECONDS + 30 * scale))
   until grep -qiE -- "$2" "$1" 2>/dev/null; do
     ((SECONDS <= until)) || fail "$1 does not say: $2"
     pause 0.02

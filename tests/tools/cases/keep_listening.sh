@@ -34,7 +34,10 @@ test_keep_listening_goes_on_after_failures() {
   start_send </dev/null
   sender_exits 14
   # The sender may know that it has failed before the receiver has removed what there was of it.
-  until [[ -z $(find . -name '.got.*.rdpipe-*') ]]; do pause 0.02; done
+  until [[ -z $(find . -name '.got.*.rdpipe-*') ]]; do
+    runs "$receiver" || fail "rdrecv has ended"
+    pause 0.02
+  done
   make_gate
   producer=()
   start_writer from produce_into_gate
