@@ -3,47 +3,13 @@
 #include <new>
 
 #include "stream/duplex_cases.h"
-#include "transport/dial.h"
-#include "transport/loopback.h"
+#include "stream/duplex_links.h"
 
 using namespace rdpipe;
 
 namespace {
 
-LinkMaker loopback(const FaultScript& script = {}) {
-  return [script](Loop& a, Loop& b) -> Links { return make_loopback(a, b, script); };
-}
-
 FaultScript one_fault(Fault fault) { return {.from_first = {fault}}; }
-
-LinkMaker tcp() {
-  return [](Loop& a, Loop& b) -> Links {
-    const auto acceptor = listen_tcp(b, "0", {});
-    const auto dial = dial_tcp(a, {"localhost", std::to_string(acceptor->port())}, {});
-    return meet(a, *dial, b, *acceptor);
-  };
-}
-
-class WrappedLink : public Link {
- public:
-  explicit WrappedLink(std::unique_ptr<Link> link) : link_(std::move(link)) {}
-
-  void attach(Ring& ring) override { link_->attach(ring); }
-  void post_send(Slot slot) override { link_->post_send(std::move(slot)); }
-  void post_receive(Slot slot) override { link_->post_receive(std::move(slot)); }
-  void post_control(std::span<const std::byte> bytes) override { link_->post_control(bytes); }
-  [[nodiscard]] std::size_t send_credits() const override { return link_->send_credits(); }
-  [[nodiscard]] bool drained() const override { return link_->drained(); }
-  [[nodiscard]] std::optional<LinkEvent> poll() override { return link_->poll(); }
-  [[nodiscard]] bool peer_closed() const override { return link_->peer_closed(); }
-  void close() override { link_->close(); }
-  void move_to(Loop& loop) override { link_->move_to(loop); }
-  void set_keep_alive(Nanoseconds limit) override { link_->set_keep_alive(limit); }
-  [[nodiscard]] const LinkInfo& info() const override { return link_->info(); }
-
- private:
-  std::unique_ptr<Link> link_;
-};
 
 // Throws what a program without memory throws, when it is told to.
 class MemorylessLink final : public WrappedLink {
@@ -90,34 +56,6 @@ class InsatiableLink final : public WrappedLink {
  private:
   std::deque<Sent> sent_;
 };
-
-// Counts how often it is looked at; what has come can be hidden from the next of these looks.
-class WatchedLink final : public WrappedLink {
- public:
-  using WrappedLink::WrappedLink;
-  unsigned looks = 0, hiding = 0;
-  [[nodiscard]] std::optional<LinkEvent> poll() override {
-    ++looks;
-    if (hiding == 0) return WrappedLink::poll();
-    --hiding;
-    return {};
-  }
-};
-
-// The first of two ends wrapped.
-template <typename Wrapped>
-LinkMaker wrapped(const LinkMaker& links, Wrapped*& link) {
-  return [links, &link](Loop& a, Loop& b) -> Links {
-    auto [first, second] = links(a, b);
-    auto wrapped = std::make_unique<Wrapped>(std::move(first));
-    link = wrapped.get();
-    return {std::move(wrapped), std::move(second)};
-  };
-}
-template <typename Wrapped>
-LinkMaker wrapped_loopback(Wrapped*& link) {
-  return wrapped(loopback(), link);
-}
 
 constexpr DuplexSetup kSealed{.seal = Choice::kYes};
 constexpr DuplexSetup kSmallest{.shape = {4_KiB, Duplex::kLeastSlots}};
@@ -348,61 +286,4 @@ TEST_CASE("duplex: a write ends when its time is up, whatever the peer has room 
   CHECK(taken < much.size());
   CHECK((*pair.a)->write(much, Deadline::now()) == DuplexSetup{}.shape.payload_bytes());
   CHECK((*pair.a)->write(std::span(much).first(1_MiB), soon()) == 1_MiB);
-}
-
-// Waits in vain, a millisecond or more each, of `end`, whose link is `link`: how many of them have looked
-// before they slept, which is 64 times in a row at least.
-constexpr unsigned kManyLooks = 64;
-
-unsigned looking_waits(Duplex& end, WatchedLink& link, int waits,
-                       Nanoseconds each = std::chrono::milliseconds(1)) {
-  unsigned count = 0;
-  for (int i = 0; i < waits; ++i) {
-    link.looks = 0;
-    demand(end.wait(Duplex::kReadable, Deadline::in(each)) == 0, "something to read");
-    if (link.looks >= kManyLooks) ++count;
-  }
-  return count;
-}
-
-TEST_CASE("duplex: waits look again and again only while that has paid lately") {
-  constexpr Nanoseconds kLong = std::chrono::milliseconds(30);  // enough to lose the processor for a while
-  WatchedLink* link = nullptr;
-  DuplexPair pair(wrapped_loopback(link));
-  Duplex &a = **pair.a, &b = **pair.b;
-  CHECK(looking_waits(a, *link, 4, kLong) == 4);
-  const unsigned idle = looking_waits(a, *link, 320);
-  CHECK(idle >= 10);
-  CHECK(idle <= 20);
-  unsigned tries = 0;
-  for (bool found = false; !found; ++tries) {
-    REQUIRE(tries < 10 * BusyPoll::kPause);
-    link->hiding = kManyLooks - 10;  // more than a wait looks that sleeps at once
-    REQUIRE(write_text(b, "soon") == 4);
-    found = read_text(a, 4, Deadline::in(std::chrono::milliseconds(1))) == "soon";
-    link->hiding = 0;
-    if (!found) REQUIRE(read_text(a, 4) == "soon");
-  }
-  CHECK(looking_waits(a, *link, 4, kLong) == 4);
-}
-
-// That a request has gone is no answer.
-TEST_CASE("duplex: who is answered late looks for no answer") {
-  const bool over_tcp = GENERATE(false, true);
-  WatchedLink* link = nullptr;
-  DuplexPair pair(wrapped(over_tcp ? tcp() : loopback(), link));
-  Duplex &a = **pair.a, &b = **pair.b;
-  unsigned looking = 0;
-  for (int i = 0; i < 200; ++i) {
-    REQUIRE(write_text(a, "ask", soon()) == 3);
-    looking += looking_waits(a, *link, 1);
-    REQUIRE(read_text(b, 3) == "ask");
-    link->hiding = kManyLooks / 2;  // what tells that it has gone comes while it looks
-    looking += looking_waits(a, *link, 1);
-    link->hiding = 0;
-    REQUIRE(write_text(b, "answer", soon()) == 6);
-    REQUIRE(read_text(a, 6) == "answer");
-  }
-  CHECK(looking >= 10);
-  CHECK(looking <= 60);  // of 400, and of some of the reads
 }
