@@ -62,6 +62,8 @@ constexpr auto kOptions = std::to_array<Option>({
      [](CommandLine& line, const std::string& v) {
        line.ping.busy_poll.reset();
        if (v == "auto") return;
+       if (v.empty() || v[0] < '0' || v[0] > '9')
+         reject_value("--busy-poll", v, "auto or a number of microseconds");
        line.ping.busy_poll = std::chrono::microseconds(number_value("--busy-poll", v, 0, 1000000));
      }},
     {'q', "quiet", nullptr, kPing, "print the summary only",

@@ -303,7 +303,7 @@ void Datagram::State::take_received(std::span<IncomingDatagram> into, std::size_
 
 void Datagram::State::spin(std::span<IncomingDatagram> into, std::size_t& count, Deadline deadline) {
   spin_for(busy_poll.look(), into, count, deadline);
-  if (count == 0) spin_for(busy_poll.look_longer(), into, count, deadline);
+  if (count == 0 && !deadline.passed()) spin_for(busy_poll.look_longer(), into, count, deadline);
   busy_poll.note(count > 0);
 }
 

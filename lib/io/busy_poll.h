@@ -3,9 +3,9 @@
 // alone.
 //
 // A program may fix the time. Otherwise it adapts, as the kernel's halt polling for virtual machines does:
-// there is a look while looks find something, and one that finds nothing costs little beside the sleep that
-// follows. After kPatience waits in a row in which nothing came so soon, only every kPause-th begins with a
-// look. So who waits for something rare sleeps at once, and nobody looks while nothing is asked of him.
+// there is a look while looks find something. After kPatience waits in a row in which nothing came so soon,
+// only every kPause-th begins with a look. So who waits for something rare sleeps at once, and nobody looks
+// while nothing is asked of him.
 //
 // Two ends that answer each other would both fall asleep when one is late once, and each find the other
 // asleep from then on. So looks that have found something pay for a longer one now and then: kPrice for each.

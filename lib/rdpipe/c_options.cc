@@ -60,6 +60,8 @@ std::size_t size_of(std::string_view name, std::string_view value) {
 // Microseconds; nothing: as it pays.
 std::optional<Nanoseconds> poll_of(std::string_view name, std::string_view value) {
   if (value == "auto") return {};
+  if (value.empty() || value[0] < '0' || value[0] > '9')
+    reject(name, value, "auto or a number of microseconds");
   return span_of(name, value, 0, 1e9, 1e3);
 }
 

@@ -46,7 +46,7 @@ class DuplexStream {
  private:
   // In the order of their lives.
   Loop loop_{LoopOptions{.use_uring = false}};
-  BusyPoll busy_poll_;
+  std::optional<Nanoseconds> busy_poll_;
   std::unique_ptr<Ring> sending_, receiving_;
   std::unique_ptr<Session> session_;
   std::optional<Duplex> duplex_;

@@ -184,8 +184,11 @@ bool Duplex::await(Ready ready, Deadline deadline) {
     quietly([&] {
       if (is_last) {
         look();
-      } else if (!advance() && !ready() && (std::exchange(has_spun, true) || !spin(ready, deadline))) {
-        sleep(ready, deadline);
+      } else if (!advance() && !ready()) {
+        // What is held back over TCP gets room in the loop alone.
+        const bool spins = !has_spun && !link().held_back();
+        has_spun |= spins;
+        if (!spins || !spin(ready, deadline)) sleep(ready, deadline);
       }
     });
   }
@@ -269,20 +272,19 @@ void Duplex::sleep(Ready ready, Deadline deadline) {
   link().wake_for(Wake::kNever);
 }
 
-// Before the first sleep of a wait; true when that is over. While something is held back, only the loop tells
-// of room for it.
+// Before the first sleep of a wait; true when that is over. What came with it can go on in the next call, but
+// not what the peer is to hear.
 template <typename Ready>
 bool Duplex::spin(Ready ready, Deadline deadline) {
-  if (link().held_back()) return false;
-  const auto spun = [&](Nanoseconds look) {
-    return look.count() > 0 && spin_until(ready, Deadline::in(look).earlier(deadline));
+  const auto spun = [&](Nanoseconds time) {
+    return time.count() > 0 && spin_until(ready, Deadline::in(time).earlier(deadline));
   };
-  const bool found = spun(busy_poll_.look()) || spun(busy_poll_.look_longer());
+  const bool found = spun(busy_poll_.look()) || (!deadline.passed() && spun(busy_poll_.look_longer()));
   busy_poll_.note(found);
+  if (found) settle();
   return found;
 }
 
-// A frame is given away as soon as it is there: what came with it can wait.
 template <typename Ready>
 bool Duplex::spin_until(Ready ready, Deadline until) {
   for (unsigned rows = 1;; ++rows) {

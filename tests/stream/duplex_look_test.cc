@@ -12,6 +12,11 @@ class WatchedLink final : public WrappedLink {
  public:
   using WrappedLink::WrappedLink;
   unsigned looks = 0, hiding = 0;
+  bool closed = false;
+  void close() override {
+    closed = true;
+    WrappedLink::close();
+  }
   [[nodiscard]] std::optional<LinkEvent> poll() override {
     ++looks;
     if (hiding == 0) return WrappedLink::poll();
@@ -77,4 +82,23 @@ TEST_CASE("duplex: who is answered late looks for no answer") {
   }
   CHECK(looking >= 10);
   CHECK(looking <= 60);  // of 400, and of some of the reads
+}
+
+// What a call that ends while it looks owes the peer does not wait for the next one.
+TEST_CASE("duplex: the connection is closed where the last word comes while it looks") {
+  WatchedLink* link = nullptr;
+  DuplexPair pair(wrapped_loopback(link));
+  Duplex &a = **pair.a, &b = **pair.b;
+  REQUIRE(write_text(a, "hello", soon()) == 5);
+  a.shut_down();
+  b.shut_down();
+  CHECK(read_text(a).empty());
+  CHECK(read_text(b) == "hello");
+  CHECK(read_text(b).empty());
+  link->looks = 0;
+  link->hiding = kManyLooks / 2;
+  CHECK(a.sync(soon()));
+  CHECK(link->looks >= kManyLooks / 2);
+  CHECK(link->closed);
+  CHECK(b.close(soon()) == Duplex::Closing::kDone);
 }
