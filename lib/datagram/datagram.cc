@@ -1,13 +1,12 @@
 #include "datagram/datagram.h"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <optional>
 #include <vector>
 
+#include "datagram/announced.h"
 #include "datagram/buffers.h"
 #include "datagram/paths.h"
 #include "ground/error.h"
@@ -42,33 +41,6 @@ BufferShape shape_of(const Device& device, const Device::Port& port, const Datag
   const std::size_t payload = options.max_payload > 0 ? std::min(options.max_payload, port.mtu) : port.mtu;
   return {.receives = depths.receives, .sends = depths.sends, .payload = payload};
 }
-
-// One direction's completions, and the sleep for them.
-class Announced {
- public:
-  Announced(Loop& loop, CompletionQueue& queue) : loop_(loop), queue_(queue), watch_(loop, queue.fd()) {}
-
-  // Sleeps until `look`, which takes completions, has found something; also ends at the deadline, or for no
-  // reason. Completions that come between the first look and the announcement are found by the second.
-  template <typename Look>
-  void sleep(Look look, Deadline deadline) {
-    if (!asked_) {
-      queue_.announce(Announce::kAll);
-      asked_ = true;
-      if (look()) return;
-    }
-    watch_.arm(POLLIN);
-    loop_.wait(deadline);
-    if (!watch_.armed() && queue_.take_announcement()) asked_ = false;
-    look();
-  }
-
- private:
-  Loop& loop_;
-  CompletionQueue& queue_;
-  Watch watch_;
-  bool asked_ = false;
-};
 
 }  // namespace
 
