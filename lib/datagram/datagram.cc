@@ -85,7 +85,6 @@ struct Datagram::State {
   [[nodiscard]] std::optional<DatagramPath> path_from(const DatagramReceived& from);
   [[nodiscard]] std::optional<std::uint8_t> index_of(const Gid& own);
   void spin(std::span<IncomingDatagram> into, std::size_t& count, Deadline deadline);
-  void spin_for(Nanoseconds look, std::span<IncomingDatagram> into, std::size_t& count, Deadline deadline);
 
   void restart();
 
@@ -273,22 +272,17 @@ void Datagram::State::take_received(std::span<IncomingDatagram> into, std::size_
   if (count == 0) post_receives();  // the caller has none: what was dropped must not leave the device without
 }
 
-void Datagram::State::spin(std::span<IncomingDatagram> into, std::size_t& count, Deadline deadline) {
-  spin_for(busy_poll.look(), into, count, deadline);
-  if (count == 0 && !deadline.passed()) spin_for(busy_poll.look_longer(), into, count, deadline);
-  busy_poll.note(count > 0);
-}
-
 // Reading the clock may cost as much as a datagram: it is first looked at after many looks at the queue.
-void Datagram::State::spin_for(Nanoseconds look, std::span<IncomingDatagram> into, std::size_t& count,
-                               Deadline deadline) {
+void Datagram::State::spin(std::span<IncomingDatagram> into, std::size_t& count, Deadline deadline) {
   constexpr int kLooks = 64;
-  if (look.count() == 0) return;
-  Deadline until = Deadline::never();
-  do {
-    for (int i = 0; i < kLooks && count == 0; ++i) take_received(into, count);
-    if (count == 0 && until.is_never()) until = Deadline::in(look).earlier(deadline);
-  } while (count == 0 && !until.passed());
+  static_cast<void>(busy_poll.find(deadline, [&](Nanoseconds time) {
+    Deadline until = Deadline::never();
+    do {
+      for (int i = 0; i < kLooks && count == 0; ++i) take_received(into, count);
+      if (count == 0 && until.is_never()) until = Deadline::in(time).earlier(deadline);
+    } while (count == 0 && !until.passed());
+    return count > 0;
+  }));
 }
 
 // After an error the device carries out nothing more: what it has not completed is lost, and the receives

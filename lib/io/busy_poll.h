@@ -1,6 +1,5 @@
 // How long to look again and again for what is waited for, before the sleep that would otherwise begin: what
-// comes meanwhile is noticed without a wake-up, and costs a processor. No clock and no I/O, the arithmetic
-// alone.
+// comes meanwhile is noticed without a wake-up, and costs a processor. No I/O, the arithmetic alone.
 //
 // A program may fix the time. Otherwise it adapts, as the kernel's halt polling for virtual machines does:
 // there is a look while looks find something. After kPatience waits in a row in which nothing came so soon,
@@ -13,7 +12,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <utility>
 
 #include "ground/deadline.h"
 
@@ -29,29 +27,33 @@ class BusyPoll {
   // `fixed`: for so long at every wait, 0 for never; nothing: it adapts.
   explicit BusyPoll(std::optional<Nanoseconds> fixed) : fixed_(fixed) {}
 
-  // At the wait that begins; 0: none.
-  [[nodiscard]] Nanoseconds look() const noexcept {
-    if (fixed_) return *fixed_;
-    return in_vain_ < kPatience || in_vain_ % kPause == 0 ? kLook : Nanoseconds(0);
-  }
-  // After that, when nothing has come; 0: no longer. To be asked once.
-  [[nodiscard]] Nanoseconds look_longer() noexcept {
-    longer_ = saved_ >= kPrice;
-    if (!longer_) return Nanoseconds(0);
-    saved_ -= kPrice;
-    return kLonger;
-  }
-  // Said of every wait that may look: whether its looks have found something.
-  void note(bool found) noexcept {
+  // Once a wait, before it sleeps. True when `look`, which is given a time to look for and returns whether it
+  // has found something, has.
+  template <typename Look>
+  [[nodiscard]] bool find(Deadline deadline, Look look) {
+    const Nanoseconds time = next_look();
+    const bool soon = time.count() > 0 && look(time);
+    const bool found = soon || (may_look_longer() && !deadline.passed() && look_longer(look));
     in_vain_ = found ? 0 : in_vain_ + 1;
-    if (!std::exchange(longer_, false) && found && !fixed_) saved_ = std::min(saved_ + 1, kMostSaved);
+    if (soon && !fixed_) saved_ = std::min(saved_ + 1, kMostSaved);
+    return found;
   }
 
  private:
+  [[nodiscard]] Nanoseconds next_look() const noexcept {
+    if (fixed_) return *fixed_;
+    return in_vain_ < kPatience || in_vain_ % kPause == 0 ? kLook : Nanoseconds(0);
+  }
+  [[nodiscard]] bool may_look_longer() const noexcept { return saved_ >= kPrice; }
+  template <typename Look>
+  [[nodiscard]] bool look_longer(Look& look) {
+    saved_ -= kPrice;
+    return look(kLonger);
+  }
+
   std::optional<Nanoseconds> fixed_;
   unsigned in_vain_ = 0;  // waits in a row
   unsigned saved_ = 0;    // looks that have found something
-  bool longer_ = false;   // this wait
 };
 
 }  // namespace rdpipe

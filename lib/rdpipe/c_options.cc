@@ -31,8 +31,8 @@ double number_of(std::string_view name, std::string_view value, std::string_view
 }
 
 Nanoseconds span_of(std::string_view name, std::string_view value, double lowest, double highest,
-                    double unit_ns) {
-  const std::string expected = fmt::format("a number from {:g} to {:g}", lowest, highest);
+                    double unit_ns, std::string_view or_else = "") {
+  const std::string expected = fmt::format("{}a number from {:g} to {:g}", or_else, lowest, highest);
   std::string_view rest;
   const double number = number_of(name, value, rest, expected);
   if (!rest.empty() || number < lowest || number > highest) reject(name, value, expected);
@@ -60,9 +60,7 @@ std::size_t size_of(std::string_view name, std::string_view value) {
 // Microseconds; nothing: as it pays.
 std::optional<Nanoseconds> poll_of(std::string_view name, std::string_view value) {
   if (value == "auto") return {};
-  if (value.empty() || value[0] < '0' || value[0] > '9')
-    reject(name, value, "auto or a number of microseconds");
-  return span_of(name, value, 0, 1e9, 1e3);
+  return span_of(name, value, 0, 1e9, 1e3, "auto or ");
 }
 
 // One of `words`, by its place.

@@ -65,7 +65,7 @@ bool DuplexStream::agreed() {
   if (duplex_) return true;
   if (!session_->agreed()) return false;
   session_->link().move_to(loop_);
-  duplex_.emplace(loop_, *session_, *sending_, *receiving_, BusyPoll(busy_poll_));
+  duplex_.emplace(loop_, *session_, *sending_, *receiving_, busy_poll_);
   return true;
 }
 

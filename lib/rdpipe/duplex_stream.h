@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "ground/deadline.h"
-#include "io/busy_poll.h"
 #include "io/loop.h"
 #include "ring/ring.h"
 #include "session/session.h"

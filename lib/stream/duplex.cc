@@ -18,7 +18,8 @@ constexpr unsigned kLooksInARow = 64, kRowsOnTheLink = 64;
 
 }  // namespace
 
-Duplex::Duplex(Loop& loop, Session& session, Ring& sending, Ring& receiving, const BusyPoll& busy_poll)
+Duplex::Duplex(Loop& loop, Session& session, Ring& sending, Ring& receiving,
+               std::optional<Nanoseconds> busy_poll)
     : loop_(loop),
       session_(session),
       sending_(sending),
@@ -276,11 +277,8 @@ void Duplex::sleep(Ready ready, Deadline deadline) {
 // not what the peer is to hear.
 template <typename Ready>
 bool Duplex::spin(Ready ready, Deadline deadline) {
-  const auto spun = [&](Nanoseconds time) {
-    return time.count() > 0 && spin_until(ready, Deadline::in(time).earlier(deadline));
-  };
-  const bool found = spun(busy_poll_.look()) || (!deadline.passed() && spun(busy_poll_.look_longer()));
-  busy_poll_.note(found);
+  const bool found = busy_poll_.find(
+      deadline, [&](Nanoseconds time) { return spin_until(ready, Deadline::in(time).earlier(deadline)); });
   if (found) settle();
   return found;
 }

@@ -34,8 +34,8 @@ class Duplex {
   static constexpr unsigned kReadable = 1, kWritable = 2;
   static constexpr std::size_t kLeastSlots = 4;  // of each ring
 
-  // The session's terms are agreed, both rings attached.
-  Duplex(Loop& loop, Session& session, Ring& sending, Ring& receiving, const BusyPoll& busy_poll);
+  // The session's terms are agreed, both rings attached. `busy_poll`: as io/busy_poll.h says.
+  Duplex(Loop& loop, Session& session, Ring& sending, Ring& receiving, std::optional<Nanoseconds> busy_poll);
   Duplex(const Duplex&) = delete;
   Duplex& operator=(const Duplex&) = delete;
   ~Duplex() = default;  // the peer sees a lost connection, unless close() was true

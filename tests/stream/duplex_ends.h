@@ -54,7 +54,7 @@ struct DuplexEnd {
     offer.digest = setup.digest;
     static_cast<void>(session->exchange(loop, offer, soon()));
   }
-  void start() { duplex.emplace(loop, *session, sending, receiving, BusyPoll(setup.busy_poll)); }
+  void start() { duplex.emplace(loop, *session, sending, receiving, setup.busy_poll); }
   Duplex& operator*() { return *duplex; }
   Duplex* operator->() { return &*duplex; }
 

@@ -20,6 +20,7 @@
 #include "stream/memory_ends.h"
 #include "stream/transfer.h"
 #include "stream/trunk.h"
+#include "stream/wrapped_link.h"
 #include "transport/loopback.h"
 
 namespace rdpipe {
@@ -50,32 +51,21 @@ struct FanResult {
 };
 
 // A link over which no more data frames go than are allowed.
-class AllowedLink final : public Link {
+class AllowedLink final : public WrappedLink {
  public:
   AllowedLink(std::unique_ptr<Link> inner, const std::atomic<std::size_t>& allowance)
-      : inner_(std::move(inner)), allowance_(allowance) {}
+      : WrappedLink(std::move(inner)), allowance_(allowance) {}
 
-  void attach(Ring& ring) override { inner_->attach(ring); }
   void post_send(Slot slot) override {
     ++posted_;
-    inner_->post_send(std::move(slot));
+    WrappedLink::post_send(std::move(slot));
   }
-  void post_receive(Slot slot) override { inner_->post_receive(std::move(slot)); }
-  void post_control(std::span<const std::byte> bytes) override { inner_->post_control(bytes); }
   [[nodiscard]] std::size_t send_credits() const override {
     const std::size_t allowed = allowance_;
-    return std::min(inner_->send_credits(), allowed - std::min(allowed, posted_));
+    return std::min(WrappedLink::send_credits(), allowed - std::min(allowed, posted_));
   }
-  [[nodiscard]] bool drained() const override { return inner_->drained(); }
-  [[nodiscard]] std::optional<LinkEvent> poll() override { return inner_->poll(); }
-  [[nodiscard]] bool peer_closed() const override { return inner_->peer_closed(); }
-  void close() override { inner_->close(); }
-  void move_to(Loop& loop) override { inner_->move_to(loop); }
-  void set_keep_alive(Nanoseconds limit) override { inner_->set_keep_alive(limit); }
-  [[nodiscard]] const LinkInfo& info() const override { return inner_->info(); }
 
  private:
-  std::unique_ptr<Link> inner_;
   const std::atomic<std::size_t>& allowance_;
   std::size_t posted_ = 0;
 };
